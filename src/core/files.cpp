@@ -1,0 +1,125 @@
+#include "xception/core/files.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <system_error>
+
+#include "xception/core/error.h"
+
+namespace xception {
+namespace {
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+/// An open file descriptor, closed at the end of its scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  [[nodiscard]] int get() const { return descriptor_; }
+  /// Closes now, since closing can be what reports a failed write. Returns errno or 0.
+  [[nodiscard]] int close() {
+    const int result = ::close(descriptor_);
+    descriptor_ = -1;
+    return result == 0 ? 0 : errno;
+  }
+
+ private:
+  int descriptor_;
+};
+
+int write_all(int descriptor, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& file, std::string_view room) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) {
+    throw input_error(room, "{}: no such file; check the path", file.string());
+  }
+  if (std::filesystem::is_directory(status)) {
+    throw input_error(room, "{}: is a directory, expected a file", file.string());
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw input_error(room, "{}: cannot be read: {}", file.string(), reason(errno));
+  std::string content;
+  const auto size = std::filesystem::file_size(file, error);
+  if (!error) content.reserve(size);
+  std::array<char, 1 << 16> buffer{};
+  while (stream.read(buffer.data(), buffer.size()) || stream.gcount() > 0) {
+    content.append(buffer.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+  if (stream.bad()) {
+    throw input_error(room, "{}: reading failed: {}", file.string(), reason(errno));
+  }
+  return content;
+}
+
+void write_file_atomic(const std::filesystem::path& file, std::string_view content) {
+  const auto temporary = file.string() + ".tmp" + std::to_string(::getpid());
+  const auto fail = [&](int error) {
+    ::unlink(temporary.c_str());
+    return run_error("core", "{}: cannot be written: {}", file.string(), reason(error));
+  };
+  Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (descriptor.get() < 0) throw fail(errno);
+  if (const int error = write_all(descriptor.get(), content)) throw fail(error);
+  if (::fsync(descriptor.get()) != 0) throw fail(errno);
+  if (const int error = descriptor.close()) throw fail(error);
+  if (::rename(temporary.c_str(), file.c_str()) != 0) throw fail(errno);
+}
+
+void replace_link(const std::filesystem::path& link, const std::filesystem::path& target) {
+  const auto temporary = link.string() + ".tmp" + std::to_string(::getpid());
+  ::unlink(temporary.c_str());
+  if (::symlink(target.c_str(), temporary.c_str()) != 0 ||
+      ::rename(temporary.c_str(), link.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    throw run_error("core", "{}: cannot be linked to {}: {}", link.string(), target.string(),
+                    reason(error));
+  }
+}
+
+void sync_directory(const std::filesystem::path& directory) {
+  const Descriptor descriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() < 0 || ::fsync(descriptor.get()) != 0) {
+    throw run_error("core", "{}: cannot be synced: {}", directory.string(), reason(errno));
+  }
+}
+
+std::string sha256(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
+    throw run_error("core", "SHA-256 is not available in this OpenSSL");
+  }
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
+}  // namespace xception
