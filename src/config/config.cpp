@@ -1,0 +1,117 @@
+#include "xception/config/config.h"
+
+#include <utility>
+
+#include "xception/core/error.h"
+#include "xception/core/json.h"
+
+namespace xception {
+namespace {
+
+using nlohmann::json;
+
+/// Calls `each(name, section)` for the sections in order; the seed stands beside them.
+template <class Each>
+void for_each_section(RunConfig& config, Each each) {
+  each("model", config.model);
+  each("data", config.data);
+  each("augment", config.augment);
+  each("optimizer", config.optimizer);
+  each("schedule", config.schedule);
+  each("train", config.train);
+  each("parallel", config.parallel);
+}
+
+void visit_seed(KeyVisitor& visitor, RunConfig& config) {
+  visitor.key("seed", config.seed, between(0, 9007199254740992.0),
+              "of the split, the order, the augmentation and the initial weights");
+}
+
+/// Every dotted key, for proposals across sections.
+std::vector<std::string> all_keys() {
+  std::vector<std::string> names;
+  for (const auto& key : config_schema()) names.push_back(key.key);
+  return names;
+}
+
+/// Reads a whole config object; `where` names its source in messages.
+void read_config(const json& object, const std::string& where, RunConfig& config) {
+  const auto elsewhere = all_keys();
+  // The top level: sections are taken apart below, the seed is read here.
+  json top = object;
+  if (object.is_object()) {
+    for_each_section(config, [&](const std::string& name, auto&) { top.erase(name); });
+  }
+  const auto visit_top = [&](KeyVisitor& visitor) { visit_seed(visitor, config); };
+  std::vector<std::string> names = elsewhere;
+  for_each_section(config, [&](const std::string& name, auto&) { names.push_back(name); });
+  read_keys(top, where, "", visit_top, config.given, names);
+  for_each_section(config, [&](const std::string& name, auto& section) {
+    const auto item = object.find(name);
+    if (item == object.end()) return;
+    read_keys(
+        *item, where, name, [&](KeyVisitor& visitor) { section.visit(visitor); }, config.given,
+        elsewhere);
+  });
+}
+
+/// One `key=value` as a JSON object with that key alone.
+json override_object(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw input_error("config", "command line: {}: expected key=value, such as train.epochs=3",
+                      text);
+  }
+  const auto key = text.substr(0, equals);
+  const auto value_text = text.substr(equals + 1);
+  auto value = json::parse(value_text, nullptr, false);
+  if (value.is_discarded()) {
+    const auto first = value_text.find_first_not_of(" \t");
+    if (first != std::string::npos && (value_text[first] == '[' || value_text[first] == '{')) {
+      (void)parse_json(value_text, "config", fmt::format("command line: {}", key));
+    }
+    value = value_text;
+  }
+  json object;
+  const auto dot = key.find('.');
+  if (dot == std::string::npos) {
+    object[key] = value;
+  } else {
+    object[key.substr(0, dot)][key.substr(dot + 1)] = value;
+  }
+  return object;
+}
+
+}  // namespace
+
+RunConfig load_config(const std::optional<std::filesystem::path>& file,
+                      const std::vector<std::string>& overrides) {
+  RunConfig config;
+  if (file) read_config(read_json(*file, "config"), file->string(), config);
+  for (const auto& text : overrides) read_config(override_object(text), "command line", config);
+  return config;
+}
+
+nlohmann::ordered_json to_json(RunConfig config) {
+  nlohmann::ordered_json object;
+  for_each_section(config, [&](const std::string& name, auto& section) {
+    object[name] = write_keys([&](KeyVisitor& visitor) { section.visit(visitor); });
+  });
+  object["seed"] = config.seed;
+  return object;
+}
+
+std::vector<KeyDescription> config_schema() {
+  RunConfig config;
+  std::vector<KeyDescription> keys;
+  const auto append = [&](const std::string& name, const auto& visit) {
+    for (auto& key : list_keys(name, visit)) keys.push_back(std::move(key));
+  };
+  for_each_section(config, [&](const std::string& name, auto& section) {
+    append(name, [&](KeyVisitor& visitor) { section.visit(visitor); });
+  });
+  append("", [&](KeyVisitor& visitor) { visit_seed(visitor, config); });
+  return keys;
+}
+
+}  // namespace xception
