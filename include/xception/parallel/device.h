@@ -1,0 +1,40 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace xception {
+
+/// A device as `doctor` and the start-up table show it.
+struct DeviceInfo {
+  torch::Device device = torch::kCPU;
+  std::string name;               ///< `NVIDIA H100 80GB HBM3`, `AMD EPYC 9004, 2 threads`
+  std::int64_t memory_bytes = 0;  ///< all of it
+  std::int64_t free_bytes = 0;
+};
+
+/// Whether this build can use CUDA and a driver and GPU are there.
+[[nodiscard]] bool cuda_available();
+/// GPUs that this process sees; 0 without CUDA.
+[[nodiscard]] std::int64_t cuda_device_count();
+
+/// `auto` (the first GPU where there is one, else the CPU), `cpu`, `cuda`, `cuda:N`. Errors
+/// (input): another word; CUDA asked for and absent, with the reason; no such GPU.
+[[nodiscard]] torch::Device parse_device(const std::string& name);
+
+[[nodiscard]] DeviceInfo describe_device(const torch::Device& device);
+
+/// Waits until the device has done all that was asked of it.
+void synchronize(const torch::Device& device);
+
+/// Most device memory that tensors held since the start, in bytes; on the CPU the largest resident
+/// size of the process.
+[[nodiscard]] std::int64_t peak_memory_bytes(const torch::Device& device);
+
+/// Name of the processor and the vector extensions that LibTorch uses there.
+[[nodiscard]] std::string processor_name();
+
+}  // namespace xception

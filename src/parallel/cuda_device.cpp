@@ -1,0 +1,32 @@
+#include "cuda_device.h"
+
+#include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+
+namespace xception {
+
+DeviceInfo describe_cuda_device(const torch::Device& device) {
+  const c10::cuda::CUDAGuard guard(device);
+  const auto* properties = at::cuda::getDeviceProperties(device.index());
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+  return {.device = device,
+          .name = properties->name,
+          .memory_bytes = static_cast<std::int64_t>(total_bytes),
+          .free_bytes = static_cast<std::int64_t>(free_bytes)};
+}
+
+void synchronize_cuda_device(const torch::Device& device) {
+  const c10::cuda::CUDAGuard guard(device);
+  c10::cuda::device_synchronize();
+}
+
+std::int64_t cuda_peak_memory_bytes(const torch::Device& device) {
+  const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
+  return statistics.allocated_bytes[0].peak;
+}
+
+}  // namespace xception

@@ -1,0 +1,96 @@
+#include "xception/parallel/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <sys/resource.h>
+
+#include <fstream>
+
+#include "cuda_device.h"
+#include "xception/core/error.h"
+#include "xception/core/version.h"
+
+namespace xception {
+namespace {
+
+std::int64_t meminfo_bytes(const std::string& key) {
+  std::ifstream file("/proc/meminfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with(key + ":")) return std::stoll(line.substr(key.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+/// Why CUDA can't be used here, and what would mend it.
+std::string cuda_absence() {
+  if (version().cuda.empty()) {
+    return "this build is for the CPU; install the CUDA toolkit and run scripts/setup.sh again";
+  }
+  return "no GPU or driver is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES";
+}
+
+}  // namespace
+
+bool cuda_available() {
+  return cuda_device_count() > 0;
+}
+
+std::int64_t cuda_device_count() {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
+torch::Device parse_device(const std::string& name) {
+  if (name == "auto") {
+    return cuda_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  }
+  if (name == "cpu") return torch::kCPU;
+  const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                        name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (name != "cuda" && !numbered) {
+    throw input_error("device", "--device {}: expected auto, cpu, cuda or cuda:N", name);
+  }
+  if (!cuda_available()) {
+    throw input_error("device", "--device {}: CUDA is not available: {}; or use --device cpu", name,
+                      cuda_absence());
+  }
+  const int index = numbered ? std::stoi(name.substr(5)) : 0;
+  if (index >= cuda_device_count()) {
+    throw input_error("device", "--device {}: found {} GPUs, expected an index below that", name,
+                      cuda_device_count());
+  }
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+DeviceInfo describe_device(const torch::Device& device) {
+  if (device.is_cuda()) return describe_cuda_device(device);
+  return {.device = device,
+          .name = fmt::format("{}, {} threads", processor_name(), at::get_num_threads()),
+          .memory_bytes = meminfo_bytes("MemTotal"),
+          .free_bytes = meminfo_bytes("MemAvailable")};
+}
+
+void synchronize(const torch::Device& device) {
+  if (device.is_cuda()) synchronize_cuda_device(device);
+}
+
+std::int64_t peak_memory_bytes(const torch::Device& device) {
+  if (device.is_cuda()) return cuda_peak_memory_bytes(device);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("model name")) {
+      return fmt::format("{}, {}", line.substr(line.find(':') + 2), at::get_cpu_capability());
+    }
+  }
+  return at::get_cpu_capability();
+}
+
+}  // namespace xception

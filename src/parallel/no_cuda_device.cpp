@@ -1,0 +1,23 @@
+#include "cuda_device.h"
+#include "xception/core/error.h"
+
+namespace xception {
+namespace {
+
+[[noreturn]] void fail() {
+  throw run_error("device", "this build has no CUDA");
+}
+
+}  // namespace
+
+DeviceInfo describe_cuda_device(const torch::Device&) {
+  fail();
+}
+void synchronize_cuda_device(const torch::Device&) {
+  fail();
+}
+std::int64_t cuda_peak_memory_bytes(const torch::Device&) {
+  fail();
+}
+
+}  // namespace xception
