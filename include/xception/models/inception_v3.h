@@ -1,0 +1,46 @@
+#pragma once
+
+#include <torch/nn/modules/linear.h>
+
+#include "xception/config/config.h"
+#include "xception/models/classifier.h"
+#include "xception/models/inception_blocks.h"
+#include "xception/models/layers.h"
+#include "xception/models/registry.h"
+
+namespace xception {
+
+/// Inception V3 (Szegedy et al., arXiv 1512.00567): names, structure and initial values (from the
+/// same CPU generator state) of torchvision's `inception_v3(transform_input=False,
+/// init_weights=True)`, so that its published weights load by name. Any image of 75 px or more;
+/// the auxiliary head needs 299 px.
+///
+/// Reads of the config: num_classes, dropout (default 0.5, as torchvision's), aux_logits (whether
+/// the auxiliary head is built), aux_weight (the head runs if it is above 0; unset: it doesn't).
+class InceptionV3 : public Classifier {
+ public:
+  /// Errors (input): unknown variant; an auxiliary loss without the head.
+  explicit InceptionV3(const ModelConfig& config);
+
+  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux: the same in training mode if
+  /// aux_weight is above 0, else undefined
+  Logits forward(const torch::Tensor& images) override;
+
+ private:
+  double dropout_;
+  bool run_aux_;
+  ConvBnRelu conv_1a_{nullptr}, conv_2a_{nullptr}, conv_2b_{nullptr}, conv_3b_{nullptr},
+      conv_4a_{nullptr};
+  InceptionA mixed_5b_{nullptr}, mixed_5c_{nullptr}, mixed_5d_{nullptr};
+  InceptionB mixed_6a_{nullptr};
+  InceptionC mixed_6b_{nullptr}, mixed_6c_{nullptr}, mixed_6d_{nullptr}, mixed_6e_{nullptr};
+  InceptionAux aux_{nullptr};
+  InceptionD mixed_7a_{nullptr};
+  InceptionE mixed_7b_{nullptr}, mixed_7c_{nullptr};
+  torch::nn::Linear fc_{nullptr};
+};
+
+/// The registry's entry.
+[[nodiscard]] ModelEntry inception_v3_entry();
+
+}  // namespace xception

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "xception/config/config.h"
+#include "xception/models/classifier.h"
+
+namespace xception {
+
+/// A model as the program knows it. A new model is one source file, which defines its entry, and
+/// one line in the table (`src/models/registry.cpp`).
+struct ModelEntry {
+  std::string name;
+  std::string description;            ///< one line, with its source
+  std::vector<std::string> variants;  ///< the first is the default
+  /// The keys of `model.*` that it reads, besides `name` and `variant`, which every model has.
+  std::vector<std::string> options;
+  std::int64_t default_image_size;  ///< px
+  std::int64_t min_image_size;      ///< px
+  double default_dropout;           ///< where `model.dropout` is unset
+  /// px from which its auxiliary head can run; 0: it has none.
+  std::int64_t aux_min_image_size;
+  std::function<std::shared_ptr<Classifier>(const ModelConfig&)> build;
+};
+
+/// Every model, in the order in which `xception models` lists them.
+[[nodiscard]] const std::vector<ModelEntry>& model_registry();
+
+/// The entry of a name. Error (input): unknown name; proposes the nearest.
+[[nodiscard]] const ModelEntry& find_model(const std::string& name);
+
+/// Fills in what the config leaves to the model and checks the rest against the model's limits.
+///
+/// Filled in: an empty variant (the model's first), an unset dropout (the model's own), an unset
+/// aux_weight (0.4 if the model has an auxiliary head, `aux_logits` has it built and the image is
+/// large enough for it; else 0).
+///
+/// Errors (input): unknown name or variant; a key of `model.*` in `config.given` that the model
+/// doesn't read, with another value than the default (a resolved config that is read back gives
+/// every key); an image below the minimum; an aux_weight above 0 without `aux_logits` or with an
+/// image too small for the head (299 px for Inception V3).
+///
+/// Resolving a resolved config changes nothing.
+void resolve_model(RunConfig& config);
+
+/// Builds a model with freshly initialised parameters, drawn from the CPU generator, on the CPU,
+/// float32, contiguous, in training mode. What the config leaves open has the model's default,
+/// except aux_weight, which is 0 until resolved.
+/// Errors (input): unknown name, variant or spelling of an option.
+[[nodiscard]] std::shared_ptr<Classifier> build_model(const ModelConfig& config);
+
+}  // namespace xception

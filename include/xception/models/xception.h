@@ -1,0 +1,94 @@
+#pragma once
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "xception/config/config.h"
+#include "xception/models/classifier.h"
+#include "xception/models/layers.h"
+#include "xception/models/registry.h"
+
+namespace xception {
+
+/// What distinguishes one Xception from another, apart from the number of channels.
+struct XceptionStyle {
+  bool notebook = false;  ///< shortcuts: 1x1 with bias, no BatchNorm; stem: with bias and padding
+  bool residual = true;   ///< whether there are shortcuts at all
+  SeparableOrder order = SeparableOrder::depthwise_first;
+  Activation between = Activation::none;  ///< inside the separable convolutions
+};
+
+/// One module of the entry, middle or exit flow: separable convolutions with BatchNorm and ReLU,
+/// max pooling where it halves the image, and a linear shortcut around them all.
+///
+/// Children: `skip`, `skipbn` (where the shape changes; the notebook's has no `skipbn`), `rep`,
+/// whose children have the indices that timm's Sequential gives them, activations and pooling
+/// counted.
+class XceptionBlockImpl : public torch::nn::Module {
+ public:
+  struct Shape {
+    std::int64_t in_channels;
+    std::vector<std::int64_t> channels;  ///< after each separable convolution
+    bool halve = false;                  ///< max pooling and a shortcut of stride 2
+    bool leading_relu = true;
+  };
+
+  XceptionBlockImpl(const Shape& shape, const XceptionStyle& style);
+
+  /// x: (N, in_channels, H, W) -> (N, channels.back(), H, W), or half of H and W, rounded up
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  /// The shortcut's value, undefined without residual connections.
+  torch::Tensor shortcut(const torch::Tensor& x);
+
+  bool residual_;
+  bool halve_;
+  bool leading_relu_;
+  torch::nn::Conv2d skip_{nullptr};
+  torch::nn::BatchNorm2d skipbn_{nullptr};
+  std::vector<SeparableConv> separables_;
+  std::vector<torch::nn::BatchNorm2d> norms_;  ///< one behind each separable convolution
+};
+TORCH_MODULE(XceptionBlock);
+
+/// Xception: a stack of depthwise separable convolutions with linear residual connections.
+/// Chollet, arXiv 1610.02357. Any image of 71 px or more.
+///
+/// Variants:
+/// - `paper`: names, structure and initial values (from the same CPU generator state) of timm's
+///   `legacy_xception`, so that its published weights load by name.
+/// - `notebook`: the network of "Implementation of Xception from scratch". Stem convolutions with
+///   bias and padding 1; shortcut convolutions with bias, without BatchNorm; PyTorch's default
+///   initialisation. Parameters have the names that they have in `paper`.
+///
+/// Reads of the config: variant, num_classes, dropout (default 0, as timm's drop_rate; the paper
+/// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
+/// intermediate_activation. `width` multiplies the channel counts, rounded to multiples of 8. With
+/// other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of `block12`.
+class Xception : public Classifier {
+ public:
+  /// Errors (input): unknown variant, activation or order.
+  explicit Xception(const ModelConfig& config);
+
+  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
+  Logits forward(const torch::Tensor& images) override;
+
+ private:
+  double dropout_;
+  torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
+  torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr}, bn4_{nullptr};
+  std::vector<XceptionBlock> blocks_;
+  SeparableConv conv3_{nullptr}, conv4_{nullptr};
+  torch::nn::Linear fc_{nullptr};
+};
+
+/// The registry's entry.
+[[nodiscard]] ModelEntry xception_entry();
+
+}  // namespace xception

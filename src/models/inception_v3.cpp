@@ -1,0 +1,111 @@
+#include "xception/models/inception_v3.h"
+
+#include <memory>
+
+#include "xception/core/error.h"
+
+namespace xception {
+namespace {
+
+constexpr std::int64_t kMinImageSize = 75;
+/// The auxiliary head's 5x5 convolution has nothing to work on below 17 x 17 features.
+constexpr std::int64_t kAuxMinImageSize = 299;
+constexpr double kDefaultDropout = 0.5;
+
+/// The truncated normal distribution of torchvision's initialisation for every convolution and
+/// linear layer; linear biases keep PyTorch's default.
+///
+/// torchvision's source asks for a standard deviation of 0.01 for the auxiliary head's second
+/// convolution too, but says so to the module around it, where nobody looks: it gets 0.1.
+void init_weights(InceptionV3& network, InceptionAux& aux) {
+  for (const auto& module : network.modules(/*include_self=*/false)) {
+    if (auto* conv = module->as<torch::nn::Conv2dImpl>()) {
+      init_truncated_normal(conv->weight, 0.1);
+    } else if (auto* linear = module->as<torch::nn::LinearImpl>()) {
+      const bool auxiliary = aux && linear == aux->classifier().get();
+      init_truncated_normal(linear->weight, auxiliary ? 0.001 : 0.1);
+    }
+  }
+}
+
+}  // namespace
+
+InceptionV3::InceptionV3(const ModelConfig& config)
+    : dropout_(config.dropout.value_or(kDefaultDropout)),
+      run_aux_(config.aux_weight.value_or(0.0) > 0.0) {
+  if (!config.variant.empty() && config.variant != "torchvision") {
+    throw input_error("models", "inception_v3: variant \"{}\": expected torchvision",
+                      config.variant);
+  }
+  if (run_aux_ && !config.aux_logits) {
+    throw input_error("models", "inception_v3: aux_weight {} needs aux_logits=true",
+                      *config.aux_weight);
+  }
+  using torch::nn::Conv2dOptions;
+  conv_1a_ = register_module("Conv2d_1a_3x3", ConvBnRelu(Conv2dOptions(3, 32, 3).stride(2)));
+  conv_2a_ = register_module("Conv2d_2a_3x3", ConvBnRelu(Conv2dOptions(32, 32, 3)));
+  conv_2b_ = register_module("Conv2d_2b_3x3", ConvBnRelu(Conv2dOptions(32, 64, 3).padding(1)));
+  conv_3b_ = register_module("Conv2d_3b_1x1", ConvBnRelu(Conv2dOptions(64, 80, 1)));
+  conv_4a_ = register_module("Conv2d_4a_3x3", ConvBnRelu(Conv2dOptions(80, 192, 3)));
+  mixed_5b_ = register_module("Mixed_5b", InceptionA(192, 32));
+  mixed_5c_ = register_module("Mixed_5c", InceptionA(256, 64));
+  mixed_5d_ = register_module("Mixed_5d", InceptionA(288, 64));
+  mixed_6a_ = register_module("Mixed_6a", InceptionB(288));
+  mixed_6b_ = register_module("Mixed_6b", InceptionC(768, 128));
+  mixed_6c_ = register_module("Mixed_6c", InceptionC(768, 160));
+  mixed_6d_ = register_module("Mixed_6d", InceptionC(768, 160));
+  mixed_6e_ = register_module("Mixed_6e", InceptionC(768, 192));
+  if (config.aux_logits) {
+    aux_ = register_module("AuxLogits", InceptionAux(768, config.num_classes));
+  }
+  mixed_7a_ = register_module("Mixed_7a", InceptionD(768));
+  mixed_7b_ = register_module("Mixed_7b", InceptionE(1280));
+  mixed_7c_ = register_module("Mixed_7c", InceptionE(2048));
+  fc_ = register_module("fc", torch::nn::Linear(2048, config.num_classes));
+  init_weights(*this, aux_);
+}
+
+Logits InceptionV3::forward(const torch::Tensor& images) {
+  // Sizes are those of 299 px images.
+  torch::Tensor x = conv_1a_->forward(images);             // (N, 32, 149, 149)
+  x = conv_2a_->forward(x);                                // (N, 32, 147, 147)
+  x = conv_2b_->forward(x);                                // (N, 64, 147, 147)
+  x = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2);  // (N, 64, 73, 73)
+  x = conv_3b_->forward(x);                                // (N, 80, 73, 73)
+  x = conv_4a_->forward(x);                                // (N, 192, 71, 71)
+  x = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2);  // (N, 192, 35, 35)
+  x = mixed_5b_->forward(x);                               // (N, 256, 35, 35)
+  x = mixed_5c_->forward(x);                               // (N, 288, 35, 35)
+  x = mixed_5d_->forward(x);                               // (N, 288, 35, 35)
+  x = mixed_6a_->forward(x);                               // (N, 768, 17, 17)
+  x = mixed_6b_->forward(x);                               // (N, 768, 17, 17)
+  x = mixed_6c_->forward(x);                               // (N, 768, 17, 17)
+  x = mixed_6d_->forward(x);                               // (N, 768, 17, 17)
+  x = mixed_6e_->forward(x);                               // (N, 768, 17, 17)
+  torch::Tensor aux;
+  if (run_aux_ && is_training()) aux = aux_->forward(x);  // (N, num_classes)
+  x = mixed_7a_->forward(x);                              // (N, 1280, 8, 8)
+  x = mixed_7b_->forward(x);                              // (N, 2048, 8, 8)
+  x = mixed_7c_->forward(x);                              // (N, 2048, 8, 8)
+  x = global_average_pool(x);                             // (N, 2048)
+  x = at::dropout(x, dropout_, is_training());            // (N, 2048)
+  return {.logits = fc_->forward(x), .aux = aux};         // (N, num_classes)
+}
+
+ModelEntry inception_v3_entry() {
+  return {
+      .name = "inception_v3",
+      .description =
+          "parallel factorised convolutions (Szegedy et al., arXiv 1512.00567), as "
+          "torchvision has it",
+      .variants = {"torchvision"},
+      .options = {"num_classes", "dropout", "aux_weight", "aux_logits"},
+      .default_image_size = 299,
+      .min_image_size = kMinImageSize,
+      .default_dropout = kDefaultDropout,
+      .aux_min_image_size = kAuxMinImageSize,
+      .build = [](const ModelConfig& config) { return std::make_shared<InceptionV3>(config); },
+  };
+}
+
+}  // namespace xception
