@@ -1,0 +1,49 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "xception/config/config.h"
+#include "xception/data/transform.h"
+
+namespace xception {
+
+/// A chain of transforms and the normalisation, applied to whole batches on their device.
+///
+/// The random numbers of an image are a pure function of (seed, epoch, image index); they are drawn
+/// on the host for a whole epoch and lie on the device as a table, so that a step only gathers.
+class Pipeline {
+ public:
+  /// `key`: `augment.train` or `augment.test`, for messages. Errors (input): unknown transform or
+  /// option; a chain that doesn't end at image_size x image_size.
+  Pipeline(const nlohmann::json& transforms, const std::string& key, const AugmentConfig& config,
+           std::int64_t image_size, Size input, const torch::Device& device);
+
+  /// Draws the numbers of one epoch. indices: int64 (n) on the CPU, the images' indices in the
+  /// order of the epoch. Returns float32 (n, p) on the device; p may be 0.
+  [[nodiscard]] torch::Tensor draw(std::uint64_t seed, std::int64_t epoch,
+                                   const torch::Tensor& indices) const;
+
+  /// images: uint8 (N, 3, H, W); drawn: the images' rows of the table, float32 (N, p). Returns
+  /// (N, 3, image_size, image_size) of `dtype`, channels_last, normalised. Pixels are rounded to
+  /// whole values of 0 .. 255 after the geometry, as torchvision's uint8 pipeline does.
+  [[nodiscard]] torch::Tensor apply(const torch::Tensor& images, const torch::Tensor& drawn,
+                                    torch::ScalarType dtype = torch::kFloat32) const;
+
+  /// The same before normalisation: float32 (N, image_size, image_size, 3), 0 .. 255.
+  [[nodiscard]] torch::Tensor transformed(const torch::Tensor& images,
+                                          const torch::Tensor& drawn) const;
+
+ private:
+  std::vector<std::unique_ptr<Transform>> transforms_;
+  std::vector<Size> inputs_;  ///< the size that enters each transform
+  torch::Device device_;
+  torch::Tensor scale_;   ///< float32 (3): 1 / (255 std)
+  torch::Tensor offset_;  ///< float32 (3): -mean / std
+  std::int64_t draws_ = 0;
+};
+
+}  // namespace xception
