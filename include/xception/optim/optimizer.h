@@ -1,0 +1,40 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "xception/config/config.h"
+#include "xception/core/state.h"
+
+namespace xception {
+
+/// Parameters with their names, in the order of registration.
+using NamedParameters = std::vector<std::pair<std::string, torch::Tensor>>;
+
+/// An update rule over a flat list of parameters, in one fused kernel where LibTorch has one. All
+/// that changes from step to step lies on the device, so that a step can be captured in a graph.
+class Optimizer : public Stateful {
+ public:
+  [[nodiscard]] std::string state_name() const override { return "optimizer"; }
+
+  /// Applies the gradients that the parameters hold; a parameter without one is left alone.
+  /// lr: float32 scalar tensor on the device. found_inf: float32, one element; where it is 1
+  /// nothing changes, the step count included; undefined: always apply.
+  virtual void step(const torch::Tensor& lr, const torch::Tensor& found_inf) = 0;
+};
+
+/// Builds `config.name` over the parameters.
+[[nodiscard]] std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
+                                                         const NamedParameters& parameters);
+
+/// The gradients of the parameters that have one.
+[[nodiscard]] std::vector<torch::Tensor> gradients(const NamedParameters& parameters);
+
+/// Scales gradients in place so that the norm of all of them together is at most `max_norm`
+/// (torch.nn.utils.clip_grad_norm_), without waiting for the device. Returns the norm before.
+torch::Tensor clip_gradients(const std::vector<torch::Tensor>& gradients, double max_norm);
+
+}  // namespace xception

@@ -1,0 +1,89 @@
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <torch/types.h>
+
+#include "builders.h"
+
+namespace xception {
+namespace {
+
+/// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as torch.optim's with fused=True.
+class Adam : public Optimizer {
+ public:
+  Adam(const OptimizerConfig& config, const NamedParameters& parameters)
+      : config_(config), parameters_(parameters) {
+    for (const auto& [name, parameter] : parameters_) {
+      // zeros_like keeps the memory format: the fused CPU kernel walks all lists in storage order.
+      first_.push_back(torch::zeros_like(parameter));
+      second_.push_back(torch::zeros_like(parameter));
+    }
+    step_ = torch::zeros({}, torch::TensorOptions().dtype(torch::kFloat32).device(device()));
+  }
+
+  void step(const torch::Tensor& lr, const torch::Tensor& found_inf) override {
+    const torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> parameters, gradients, first, second;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const auto& parameter = parameters_[i].second;
+      if (!parameter.grad().defined()) continue;
+      parameters.push_back(parameter);
+      gradients.push_back(in_layout_of(parameter, parameter.grad()));
+      first.push_back(first_[i]);
+      second.push_back(second_[i]);
+    }
+    // One count serves all parameters: the kernel only reads it. It must be 1 at the first update.
+    step_.add_(1);
+    if (found_inf.defined()) step_.sub_(found_inf.squeeze());
+    const std::vector<torch::Tensor> steps(parameters.size(), step_);
+    const std::optional<torch::Tensor> skip =
+        found_inf.defined() ? std::optional(found_inf) : std::nullopt;
+    if (config_.name == "adamw") {
+      torch::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, config_.beta1,
+                           config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
+                           /*maximize=*/false, /*grad_scale=*/{}, skip);
+    } else {
+      torch::_fused_adam_(parameters, gradients, first, second, {}, steps, lr, config_.beta1,
+                          config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
+                          /*maximize=*/false, /*grad_scale=*/{}, skip);
+    }
+  }
+
+  State state() const override {
+    State state;
+    state.tensors["step"] = step_;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      state.tensors["exp_avg." + parameters_[i].first] = first_[i];
+      state.tensors["exp_avg_sq." + parameters_[i].first] = second_[i];
+    }
+    return state;
+  }
+
+  void load_state(const State& state) override {
+    restore_tensor(state, "step", step_);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      restore_tensor(state, "exp_avg." + parameters_[i].first, first_[i]);
+      restore_tensor(state, "exp_avg_sq." + parameters_[i].first, second_[i]);
+    }
+  }
+
+ private:
+  [[nodiscard]] torch::Device device() const {
+    return parameters_.empty() ? torch::Device(torch::kCPU) : parameters_.front().second.device();
+  }
+
+  OptimizerConfig config_;
+  NamedParameters parameters_;
+  std::vector<torch::Tensor> first_;
+  std::vector<torch::Tensor> second_;
+  torch::Tensor step_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_adam(const OptimizerConfig& config,
+                                     const NamedParameters& parameters) {
+  return std::make_unique<Adam>(config, parameters);
+}
+
+}  // namespace xception

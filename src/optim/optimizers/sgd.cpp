@@ -1,0 +1,66 @@
+#include <ATen/ops/_fused_sgd.h>
+#include <torch/types.h>
+
+#include "builders.h"
+
+namespace xception {
+namespace {
+
+/// Stochastic gradient descent with momentum, as torch.optim.SGD's with fused=True.
+class Sgd : public Optimizer {
+ public:
+  Sgd(const OptimizerConfig& config, const NamedParameters& parameters)
+      : config_(config), parameters_(parameters) {
+    // The kernel takes momentum buffers only where there is momentum.
+    if (config_.momentum == 0.0) return;
+    for (const auto& [name, parameter] : parameters_) {
+      momentum_.push_back(torch::zeros_like(parameter));
+    }
+  }
+
+  void step(const torch::Tensor& lr, const torch::Tensor& found_inf) override {
+    const torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> parameters, gradients, momentum;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const auto& parameter = parameters_[i].second;
+      if (!parameter.grad().defined()) continue;
+      parameters.push_back(parameter);
+      gradients.push_back(in_layout_of(parameter, parameter.grad()));
+      if (!momentum_.empty()) momentum.push_back(momentum_[i]);
+    }
+    const std::optional<torch::Tensor> skip =
+        found_inf.defined() ? std::optional(found_inf) : std::nullopt;
+    // Without dampening, a momentum of zero makes the first step like every other.
+    torch::_fused_sgd_(parameters, gradients, momentum, config_.weight_decay, config_.momentum, lr,
+                       /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
+                       /*is_first_step=*/false, /*grad_scale=*/{}, skip);
+  }
+
+  State state() const override {
+    State state;
+    for (std::size_t i = 0; i < momentum_.size(); ++i) {
+      state.tensors["momentum." + parameters_[i].first] = momentum_[i];
+    }
+    return state;
+  }
+
+  void load_state(const State& state) override {
+    for (std::size_t i = 0; i < momentum_.size(); ++i) {
+      restore_tensor(state, "momentum." + parameters_[i].first, momentum_[i]);
+    }
+  }
+
+ private:
+  OptimizerConfig config_;
+  NamedParameters parameters_;
+  std::vector<torch::Tensor> momentum_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config,
+                                    const NamedParameters& parameters) {
+  return std::make_unique<Sgd>(config, parameters);
+}
+
+}  // namespace xception
