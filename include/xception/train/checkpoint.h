@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "xception/core/state.h"
+#include "xception/models/classifier.h"
+#include "xception/train/run_directory.h"
+
+namespace xception {
+
+/// Where a checkpoint stands in its run.
+struct CheckpointPlace {
+  std::int64_t epoch = 0;          ///< complete epochs
+  std::int64_t step_in_epoch = 0;  ///< steps done of the next one
+  std::int64_t step = 0;           ///< optimiser steps done in all
+};
+
+/// What to save: the model, and everything that has state.
+struct CheckpointContent {
+  Classifier& model;
+  std::vector<Stateful*> states;
+};
+
+/// Writes `checkpoints/step-N`: built under a temporary name, synced, renamed; then `last` (and
+/// with `best` also `best`) is pointed at it, and checkpoints that neither points at are removed. A
+/// failure leaves what was there as it was. Errors (run): names the file and the reason.
+void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place,
+                     const CheckpointContent& content, bool best);
+
+/// Whether there is a checkpoint `last` or `best`.
+[[nodiscard]] bool has_checkpoint(const RunDirectory& directory, const std::string& name);
+
+/// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
+/// Errors (input): no such checkpoint, damaged or altered, from another model.
+CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,
+                                      Classifier& model);
+
+/// Loads the model and every state. From `last`, also points `best` at it if saving was cut short
+/// just before that.
+CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string& name,
+                                const CheckpointContent& content);
+
+/// Parameters and buffers by their registered names.
+[[nodiscard]] TensorMap model_tensors(const Classifier& model);
+
+/// Copies tensors into the model's. Errors (input): missing, unexpected or of another shape;
+/// `where` starts the message.
+void load_model_tensors(Classifier& model, const TensorMap& tensors, const std::string& where);
+
+}  // namespace xception

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+
+#include "xception/config/config.h"
+#include "xception/data/batch_source.h"
+#include "xception/models/classifier.h"
+#include "xception/models/complexity.h"
+#include "xception/train/precision.h"
+
+namespace xception {
+
+/// Sets what LibTorch keeps globally: threads, deterministic algorithms, cuDNN's benchmark, the
+/// generators' seed. Called once, before a model is built.
+void apply_runtime_settings(const RunConfig& config);
+
+/// Images, transforms and model of a run, on their device: what training, evaluation and prediction
+/// have in common.
+class Experiment {
+ public:
+  /// `config` must be resolved (resolve_model). Reads the data set, and checks the number of
+  /// classes and both lists of transforms. Errors (input).
+  Experiment(RunConfig config, const torch::Device& device);
+
+  /// The model on the device, in the memory format of the config. `precision` decides the dtype of
+  /// its weights.
+  [[nodiscard]] std::shared_ptr<Classifier> build_model(const Precision& precision) const;
+
+  /// A split as a source in the order of an epoch (train) or ascending. Errors (input): it is
+  /// empty.
+  [[nodiscard]] std::unique_ptr<BatchSource> source(Split split, Order order,
+                                                    const Pipeline& pipeline) const;
+
+  [[nodiscard]] const RunConfig& config() const { return config_; }
+  [[nodiscard]] const torch::Device& device() const { return device_; }
+  [[nodiscard]] const Dataset& dataset() const { return dataset_; }
+  [[nodiscard]] const SplitIndices& splits() const { return splits_; }
+  [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }
+  [[nodiscard]] const Pipeline& test_pipeline() const { return test_pipeline_; }
+  [[nodiscard]] std::int64_t eval_batch_size() const;
+
+ private:
+  RunConfig config_;
+  torch::Device device_;
+  Dataset dataset_;
+  SplitIndices splits_;
+  Pipeline train_pipeline_;
+  Pipeline test_pipeline_;
+};
+
+/// Moves a model to its device, dtype and memory format.
+void place_model(Classifier& model, const torch::Device& device, torch::ScalarType dtype,
+                 bool channels_last);
+
+}  // namespace xception

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "xception/config/config.h"
+#include "xception/models/classifier.h"
+#include "xception/parallel/device.h"
+
+namespace xception {
+
+/// A trained model, ready to use.
+struct LoadedRun {
+  RunConfig config;
+  std::shared_ptr<Classifier> model;  ///< in evaluation mode, on the device
+};
+
+/// Builds the model of a run and loads its checkpoint `best` or `last`. Errors (input): no run, no
+/// checkpoint, damaged.
+[[nodiscard]] LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoint,
+                                 const torch::Device& device);
+
+}  // namespace xception

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "xception/core/state.h"
+
+namespace xception {
+
+/// Means over the images seen since the last reset.
+struct MetricValues {
+  double loss = 0.0;
+  double accuracy = 0.0;  ///< a fraction
+  std::int64_t count = 0;
+  std::int64_t bad_step = -1;  ///< first step whose loss was not finite, or -1
+};
+
+/// Loss, accuracy and count, added up on the device and read only when asked.
+class ClassificationMetrics : public Stateful {
+ public:
+  explicit ClassificationMetrics(const torch::Device& device);
+
+  [[nodiscard]] std::string state_name() const override { return "metrics"; }
+
+  /// loss_sum: scalar, summed over the batch. logits: (N, classes). labels: int64 (N). step: int64
+  /// scalar on the device, or undefined.
+  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& labels,
+           const torch::Tensor& step = {});
+
+  /// Waits for the device.
+  [[nodiscard]] MetricValues value() const;
+
+  void reset();
+
+  [[nodiscard]] State state() const override;
+  void load_state(const State& state) override;
+
+ private:
+  torch::Tensor sums_;      ///< float64 (3): loss, correct, count
+  torch::Tensor bad_step_;  ///< int64 scalar
+};
+
+}  // namespace xception

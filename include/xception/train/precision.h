@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/autocast_mode.h>
+#include <torch/types.h>
+
+#include <string>
+
+namespace xception {
+
+/// A precision by its config name.
+struct Precision {
+  torch::ScalarType parameters = torch::kFloat32;  ///< of weights and images
+  bool autocast = false;
+  torch::ScalarType autocast_dtype = torch::kFloat32;
+  bool scaled = false;  ///< needs a gradient scaler
+};
+
+/// `fp32`, `fp16`, `bf16`, `fp64`. Errors (input): another word.
+[[nodiscard]] Precision parse_precision(const std::string& name);
+
+/// torch.autocast for the lifetime of the object, in this thread: casts by operation, and a cache
+/// of cast weights that is emptied at the end of the outermost region, so that it never outlives an
+/// optimiser step.
+class Autocast {
+ public:
+  Autocast(const Precision& precision, torch::DeviceType device);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  torch::DeviceType device_;
+  bool was_enabled_;
+  torch::ScalarType previous_dtype_;
+};
+
+}  // namespace xception

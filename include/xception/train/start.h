@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace xception {
+
+/// What the user asked `xception train` for.
+struct TrainRequest {
+  std::optional<std::filesystem::path> config_file;
+  std::vector<std::string> overrides;  ///< `key=value`
+  std::string data;                    ///< folder; empty: the config's
+  std::string out;                     ///< run directory; empty: runs/<name of the config>
+  std::string device = "auto";
+  bool resume = false;
+  bool deterministic = false;
+  bool dry_run = false;
+  std::vector<std::string> command_line;  ///< for environment.json
+};
+
+/// Checks everything, shows the start-up table, trains. Returns the exit code: 0, or 128 + n when
+/// signal n stopped the run after saving. Errors: input before the first step, run afterwards.
+int start_training(const TrainRequest& request);
+
+}  // namespace xception

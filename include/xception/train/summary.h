@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "xception/core/state.h"
+#include "xception/train/experiment.h"
+
+namespace xception {
+
+/// The outcome of a run so far: best epoch, times and tests. Part of the checkpoints, so that a run
+/// that was stopped and goes on ends with the same best epoch and the sum of its times.
+class Summary : public Stateful {
+ public:
+  explicit Summary(const Experiment& experiment);
+
+  /// Notes a validated epoch (counted from 1). Returns whether it is the best so far; without
+  /// validation images every epoch is.
+  bool record_epoch(std::int64_t epoch, std::optional<double> validation_accuracy);
+
+  void add_train_seconds(double seconds, std::int64_t images);
+  /// Seconds and images a second of the epoch that ends here, its parts before a stop included.
+  [[nodiscard]] std::pair<double, double> finish_epoch_time();
+
+  void set_parameters(std::int64_t parameters) { parameters_ = parameters; }
+  void set_epochs(std::int64_t epochs) { epochs_ = epochs; }
+  void set_best_test(double accuracy, double loss);
+  void set_last_test(double accuracy) { last_test_accuracy_ = accuracy; }
+
+  /// summary.json. status: running, complete, interrupted, failed.
+  [[nodiscard]] nlohmann::ordered_json to_json(const std::string& status) const;
+
+  [[nodiscard]] std::string state_name() const override { return "summary"; }
+  [[nodiscard]] State state() const override;
+  void load_state(const State& state) override;
+
+ private:
+  [[nodiscard]] double wall_seconds() const;
+
+  const Experiment& experiment_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double earlier_wall_seconds_ = 0.0;
+  double train_seconds_ = 0.0;
+  std::int64_t images_ = 0;
+  double epoch_seconds_ = 0.0;
+  std::int64_t epoch_images_ = 0;
+  std::int64_t parameters_ = 0;
+  std::int64_t epochs_ = 0;  ///< complete
+  std::int64_t best_epoch_ = 0;
+  std::optional<double> best_accuracy_;
+  std::optional<double> test_accuracy_;
+  std::optional<double> test_loss_;
+  std::optional<double> last_test_accuracy_;
+};
+
+}  // namespace xception

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "xception/data/batch_source.h"
+#include "xception/models/classifier.h"
+#include "xception/optim/gradient_scaler.h"
+#include "xception/optim/optimizer.h"
+#include "xception/train/metrics.h"
+#include "xception/train/precision.h"
+
+namespace xception {
+
+/// What the step works on; all of it outlives the step.
+struct StepParts {
+  Classifier& model;
+  const BatchSource& source;
+  const Pipeline& pipeline;
+  Optimizer& optimizer;
+  GradientScaler& scaler;
+  ClassificationMetrics& metrics;
+};
+
+/// How the step works.
+struct StepOptions {
+  Precision precision = {};
+  std::int64_t accumulate = 1;
+  double aux_weight = 0.0;
+  double label_smoothing = 0.0;
+  double clip_norm = 0.0;
+};
+
+/// One optimiser step: gather, transform, forward, loss, backward, update, metrics.
+///
+/// What changes from step to step (place in the epoch's order, learning rate, counters) lies in
+/// device tensors that the step itself moves on, and it decides nothing on the host: the same code
+/// can be run again and again, or recorded once as a graph. The host gives only the batch size.
+class TrainStep {
+ public:
+  TrainStep(StepParts parts, StepOptions options, const torch::Device& device);
+
+  /// Points the step at a place of an epoch. rates: the learning rate of each of its steps.
+  void start_epoch(const std::vector<double>& rates, std::int64_t first_global_step,
+                   std::int64_t step_in_epoch, std::int64_t batch_size);
+
+  /// Trains on the next `batch_size` images.
+  void run(std::int64_t batch_size);
+
+ private:
+  /// Forward and backward of one part of the batch; the loss is a mean over `whole` images.
+  void run_part(const torch::Tensor& positions, std::int64_t whole);
+
+  StepParts parts_;
+  StepOptions options_;
+  torch::Device device_;
+  NamedParameters parameters_;
+  torch::Tensor position_;       ///< int64 scalar: images of the epoch already used
+  torch::Tensor step_in_epoch_;  ///< int64 (1)
+  torch::Tensor global_step_;    ///< int64 scalar
+  torch::Tensor rates_;          ///< (steps), float64 on the CPU, float32 on CUDA
+};
+
+/// Cross entropy summed over the batch, in at least float32.
+/// logits: (N, classes); labels: int64 (N).
+[[nodiscard]] torch::Tensor summed_cross_entropy(const torch::Tensor& logits,
+                                                 const torch::Tensor& labels,
+                                                 double label_smoothing = 0.0);
+
+/// The trainable parameters of a model by name.
+[[nodiscard]] NamedParameters named_parameters(const Classifier& model);
+
+}  // namespace xception

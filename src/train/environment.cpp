@@ -1,0 +1,71 @@
+#include "xception/train/environment.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+
+#include "xception/core/version.h"
+
+namespace xception {
+namespace {
+
+/// cuDNN's number 91900 as 9.19.0; empty without cuDNN.
+std::string cudnn_version() {
+  if (!at::globalContext().hasCUDA() || !at::detail::getCUDAHooks().hasCuDNN()) return "";
+  const auto number = at::detail::getCUDAHooks().versionRuntimeCuDNN();
+  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
+}
+
+std::string time_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  std::array<char, 64> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S%z", &local);
+  return text.data();
+}
+
+}  // namespace
+
+nlohmann::ordered_json describe_environment() {
+  const auto build = version();
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  const auto cpu = describe_device(torch::kCPU);
+  nlohmann::ordered_json json;
+  json["xception"] = build.version;
+  json["git_commit"] = build.git_commit;
+  json["libtorch"] = TORCH_VERSION;
+  json["cuda"] = build.cuda;
+  json["cudnn"] = cudnn_version();
+  json["compiler"] = build.compiler;
+  json["build_type"] = build.build_type;
+  json["host"] = host.data();
+  json["processor"] = processor_name();
+  json["threads"] = at::get_num_threads();
+  json["memory_bytes"] = cpu.memory_bytes;
+  json["devices"] = nlohmann::ordered_json::array();
+  for (std::int64_t i = 0; i < cuda_device_count(); ++i) {
+    const auto info = describe_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)});
+    json["devices"].push_back(
+        {{"device", info.device.str()}, {"name", info.name}, {"memory_bytes", info.memory_bytes}});
+  }
+  json["time"] = time_now();
+  return json;
+}
+
+std::string library_line() {
+  const auto build = version();
+  std::string line = fmt::format("LibTorch {}", TORCH_VERSION);
+  line += build.cuda.empty() ? ", built for the CPU" : fmt::format(", CUDA {}", build.cuda);
+  if (const auto cudnn = cudnn_version(); !cudnn.empty()) line += ", cuDNN " + cudnn;
+  return line;
+}
+
+}  // namespace xception

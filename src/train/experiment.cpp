@@ -1,0 +1,101 @@
+#include "xception/train/experiment.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "xception/core/error.h"
+#include "xception/models/registry.h"
+#include "xception/train/generators.h"
+
+namespace xception {
+namespace {
+
+Size image_size_of(const Dataset& dataset) {
+  return {dataset.train.images.size(2), dataset.train.images.size(3)};
+}
+
+const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
+  if (config.model.num_classes != dataset.num_classes()) {
+    throw input_error("config",
+                      "model.num_classes: found {}, but {} has {} classes; expected the "
+                      "same",
+                      config.model.num_classes, dataset.folder.string(), dataset.num_classes());
+  }
+  return config;
+}
+
+}  // namespace
+
+void apply_runtime_settings(const RunConfig& config) {
+  if (config.parallel.threads > 0) at::set_num_threads(static_cast<int>(config.parallel.threads));
+  auto& context = at::globalContext();
+  const bool deterministic = config.train.deterministic;
+  if (deterministic) {
+    // cuBLAS reads it when it starts.
+    ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  }
+  context.setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
+  // Tensors that an operation leaves empty are its own affair; filling them costs a pass each.
+  context.setDeterministicFillUninitializedMemory(false);
+  context.setDeterministicCuDNN(deterministic);
+  context.setBenchmarkCuDNN(config.train.cudnn_benchmark && !deterministic);
+  seed_generators(static_cast<std::uint64_t>(config.seed));
+}
+
+Experiment::Experiment(RunConfig config, const torch::Device& device)
+    : config_(std::move(config)),
+      device_(device),
+      dataset_(load_dataset(config_.data)),
+      splits_(split_dataset(dataset_, checked(config_, dataset_).data,
+                            static_cast<std::uint64_t>(config_.seed))),
+      train_pipeline_(config_.augment.train, "augment.train", config_.augment,
+                      config_.data.image_size, image_size_of(dataset_), device),
+      test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
+                     image_size_of(dataset_), device) {}
+
+std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
+  auto model = xception::build_model(config_.model);
+  place_model(*model, device_, precision.parameters, config_.train.channels_last);
+  return model;
+}
+
+std::unique_ptr<BatchSource> Experiment::source(Split split, Order order,
+                                                const Pipeline& pipeline) const {
+  const auto& indices = splits_.of(split);
+  if (indices.empty()) {
+    throw input_error("data", "the {} split of {} is empty; expected at least one image",
+                      split_name(split), dataset_.folder.string());
+  }
+  return std::make_unique<ResidentSource>(split == Split::test ? dataset_.test : dataset_.train,
+                                          indices, order, static_cast<std::uint64_t>(config_.seed),
+                                          pipeline, device_);
+}
+
+std::int64_t Experiment::eval_batch_size() const {
+  return config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size
+                                           : config_.train.batch_size;
+}
+
+void place_model(Classifier& model, const torch::Device& device, torch::ScalarType dtype,
+                 bool channels_last) {
+  const torch::NoGradGuard no_grad;
+  model.to(device);
+  // Not Module::to(dtype), which would also convert BatchNorm's int64 batch counts.
+  const auto convert = [&](torch::Tensor& tensor) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
+  };
+  for (auto& parameter : model.parameters()) convert(parameter);
+  for (auto& buffer : model.buffers()) convert(buffer);
+  if (!channels_last) return;
+  // Module::to knows no memory format; a parameter keeps this one through copies and updates.
+  for (auto& parameter : model.parameters()) {
+    if (parameter.dim() == 4) {
+      parameter.set_data(parameter.contiguous(torch::MemoryFormat::ChannelsLast));
+    }
+  }
+}
+
+}  // namespace xception

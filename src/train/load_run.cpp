@@ -1,0 +1,24 @@
+#include "xception/train/load_run.h"
+
+#include "xception/models/registry.h"
+#include "xception/train/checkpoint.h"
+#include "xception/train/experiment.h"
+
+namespace xception {
+
+LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoint,
+                   const torch::Device& device) {
+  const RunDirectory directory(run);
+  LoadedRun loaded;
+  loaded.config = directory.read_config();
+  resolve_model(loaded.config);
+  apply_runtime_settings(loaded.config);
+  loaded.model = build_model(loaded.config.model);
+  const auto precision = parse_precision(loaded.config.train.precision);
+  place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
+  (void)load_checkpoint_model(directory, checkpoint, *loaded.model);
+  loaded.model->eval();
+  return loaded;
+}
+
+}  // namespace xception

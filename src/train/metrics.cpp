@@ -1,0 +1,49 @@
+#include "xception/train/metrics.h"
+
+namespace xception {
+
+ClassificationMetrics::ClassificationMetrics(const torch::Device& device)
+    : sums_(torch::zeros({3}, torch::TensorOptions().dtype(torch::kFloat64).device(device))),
+      bad_step_(torch::full({}, -1, torch::TensorOptions().dtype(torch::kInt64).device(device))) {}
+
+void ClassificationMetrics::add(const torch::Tensor& loss_sum, const torch::Tensor& logits,
+                                const torch::Tensor& labels, const torch::Tensor& step) {
+  const torch::NoGradGuard no_grad;
+  const auto correct = logits.argmax(1).eq(labels).sum();
+  const auto count = torch::full({}, labels.size(0), sums_.options());
+  sums_.add_(
+      torch::stack({loss_sum.detach().to(torch::kFloat64), correct.to(torch::kFloat64), count}));
+  if (step.defined()) {
+    const auto first_bad = loss_sum.detach().isfinite().logical_not().logical_and(bad_step_ < 0);
+    bad_step_.copy_(torch::where(first_bad, step, bad_step_));
+  }
+}
+
+MetricValues ClassificationMetrics::value() const {
+  const auto sums = sums_.cpu();
+  const auto* values = sums.const_data_ptr<double>();
+  MetricValues result;
+  result.count = static_cast<std::int64_t>(values[2]);
+  if (result.count > 0) {
+    result.loss = values[0] / values[2];
+    result.accuracy = values[1] / values[2];
+  }
+  result.bad_step = bad_step_.item<std::int64_t>();
+  return result;
+}
+
+void ClassificationMetrics::reset() {
+  sums_.zero_();
+}
+
+State ClassificationMetrics::state() const {
+  State state;
+  state.tensors["sums"] = sums_;
+  return state;
+}
+
+void ClassificationMetrics::load_state(const State& state) {
+  restore_tensor(state, "sums", sums_);
+}
+
+}  // namespace xception

@@ -1,0 +1,93 @@
+#include "xception/train/train_step.h"
+
+#include <torch/nn/functional/loss.h>
+
+#include <algorithm>
+
+namespace xception {
+
+TrainStep::TrainStep(StepParts parts, StepOptions options, const torch::Device& device)
+    : parts_(parts),
+      options_(options),
+      device_(device),
+      parameters_(named_parameters(parts.model)) {
+  const auto counter = torch::TensorOptions().dtype(torch::kInt64).device(device);
+  position_ = torch::zeros({}, counter);
+  step_in_epoch_ = torch::zeros({1}, counter);
+  global_step_ = torch::zeros({}, counter);
+}
+
+void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first_global_step,
+                            std::int64_t step_in_epoch, std::int64_t batch_size) {
+  // The fused CUDA kernels read a float32 learning rate; on the CPU double is what Python passes.
+  const auto dtype = device_.is_cuda() ? torch::kFloat32 : torch::kFloat64;
+  rates_ = torch::tensor(rates, torch::kFloat64).to(torch::TensorOptions(device_).dtype(dtype));
+  position_.fill_(step_in_epoch * batch_size);
+  step_in_epoch_.fill_(step_in_epoch);
+  global_step_.fill_(first_global_step + step_in_epoch);
+}
+
+void TrainStep::run(std::int64_t batch_size) {
+  for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
+  const auto positions = position_ + torch::arange(batch_size, position_.options());
+  // A part of one image would leave BatchNorm nothing to average over.
+  const auto parts =
+      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, batch_size / 2));
+  for (const auto& part : positions.tensor_split(parts)) run_part(part, batch_size);
+
+  const auto grads = gradients(parameters_);
+  parts_.scaler.unscale(grads);
+  if (options_.clip_norm > 0) {
+    const torch::NoGradGuard no_grad;
+    clip_gradients(grads, options_.clip_norm);
+  }
+  const auto rate = rates_.index_select(0, step_in_epoch_).squeeze(0);
+  parts_.optimizer.step(rate, parts_.scaler.found_inf());
+  parts_.scaler.update();
+
+  position_.add_(batch_size);
+  step_in_epoch_.add_(1);
+  global_step_.add_(1);
+}
+
+void TrainStep::run_part(const torch::Tensor& positions, std::int64_t whole) {
+  const auto batch = parts_.source.at(positions);
+  const auto images =
+      parts_.pipeline.apply(batch.images, batch.drawn, options_.precision.parameters);
+  torch::Tensor loss;      // scalar, what is differentiated
+  torch::Tensor loss_sum;  // scalar, of the main head, what is reported
+  torch::Tensor logits;    // (N, classes)
+  {
+    const Autocast autocast(options_.precision, device_.type());
+    const auto output = parts_.model.forward(images);
+    logits = output.logits;
+    loss_sum = summed_cross_entropy(logits, batch.labels, options_.label_smoothing);
+    loss = loss_sum;
+    if (output.aux.defined()) {
+      loss = loss + options_.aux_weight *
+                        summed_cross_entropy(output.aux, batch.labels, options_.label_smoothing);
+    }
+  }
+  parts_.scaler.scale(loss / static_cast<double>(whole)).backward();
+  parts_.metrics.add(loss_sum, logits, batch.labels, global_step_);
+}
+
+torch::Tensor summed_cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels,
+                                   double label_smoothing) {
+  const bool narrow =
+      logits.scalar_type() == torch::kHalf || logits.scalar_type() == torch::kBFloat16;
+  return torch::nn::functional::cross_entropy(narrow ? logits.to(torch::kFloat32) : logits, labels,
+                                              torch::nn::functional::CrossEntropyFuncOptions()
+                                                  .reduction(torch::kSum)
+                                                  .label_smoothing(label_smoothing));
+}
+
+NamedParameters named_parameters(const Classifier& model) {
+  NamedParameters parameters;
+  for (const auto& item : model.named_parameters()) {
+    if (item.value().requires_grad()) parameters.emplace_back(item.key(), item.value());
+  }
+  return parameters;
+}
+
+}  // namespace xception

@@ -1,0 +1,272 @@
+#include "xception/train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "xception/core/error.h"
+#include "xception/core/json.h"
+#include "xception/core/log.h"
+#include "xception/core/signals.h"
+#include "xception/optim/schedule.h"
+#include "xception/parallel/device.h"
+#include "xception/train/epoch_clock.h"
+#include "xception/train/evaluator.h"
+#include "xception/train/generators.h"
+#include "xception/train/predictions.h"
+
+namespace xception {
+namespace {
+
+bool stop_requested() {
+  return StopSignals::received() != 0;
+}
+
+StepOptions step_options(const RunConfig& config, const Precision& precision) {
+  return {.precision = precision,
+          .accumulate = config.train.accumulate,
+          .aux_weight = config.model.aux_weight.value_or(0.0),
+          .label_smoothing = config.train.label_smoothing,
+          .clip_norm = config.optimizer.clip_norm};
+}
+
+}  // namespace
+
+Trainer::Trainer(const Experiment& experiment, RunDirectory directory)
+    : experiment_(experiment),
+      directory_(std::move(directory)),
+      precision_(parse_precision(experiment.config().train.precision)),
+      model_(experiment.build_model(precision_)),
+      source_(experiment.source(Split::train, Order::shuffled, experiment.train_pipeline())),
+      optimizer_(build_optimizer(experiment.config().optimizer, named_parameters(*model_))),
+      scaler_(precision_.scaled, experiment.device()),
+      metrics_(experiment.device()),
+      summary_(experiment) {
+  const auto& config = experiment_.config();
+  step_ = std::make_unique<TrainStep>(StepParts{.model = *model_,
+                                                .source = *source_,
+                                                .pipeline = experiment_.train_pipeline(),
+                                                .optimizer = *optimizer_,
+                                                .scaler = scaler_,
+                                                .metrics = metrics_},
+                                      step_options(config, precision_), experiment_.device());
+
+  const auto batch = config.train.batch_size;
+  const auto images = source_->size();
+  const auto rest = images % batch;
+  images_per_epoch_ = images;
+  if (rest != 0 && config.data.drop_last) {
+    images_per_epoch_ -= rest;
+    dropped_notice_ = fmt::format("{} images left over (data.drop_last)", rest);
+  } else if (rest == 1) {
+    images_per_epoch_ -= rest;
+    dropped_notice_ = "1 image left over (BatchNorm needs more than one in a batch)";
+  }
+  if (images_per_epoch_ == 0) {
+    throw input_error("config",
+                      "train.batch_size: found {} for {} training images, which leaves no "
+                      "step; lower it or set data.drop_last=false",
+                      batch, images);
+  }
+  steps_per_epoch_ = (images_per_epoch_ + batch - 1) / batch;
+
+  std::int64_t parameters = 0;
+  for (const auto& [name, parameter] : named_parameters(*model_)) parameters += parameter.numel();
+  summary_.set_parameters(parameters);
+  own_states_.push_back(std::make_unique<Generators>(experiment_.device()));
+  states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, own_states_.front().get()};
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::add_observer(std::shared_ptr<RunObserver> observer) {
+  if (auto* stateful = dynamic_cast<Stateful*>(observer.get())) states_.push_back(stateful);
+  observers_.push_back(std::move(observer));
+}
+
+CheckpointContent Trainer::content() {
+  return {.model = *model_, .states = states_};
+}
+
+CheckpointPlace Trainer::resume() {
+  place_ = load_checkpoint(directory_, "last", content());
+  return place_;
+}
+
+int Trainer::run() {
+  const auto finish = [&](const std::string& status) {
+    const auto json = summary_.to_json(status);
+    write_json(directory_.summary(), json);
+    for (const auto& observer : observers_) observer->on_end(json);
+  };
+  try {
+    write_json(directory_.summary(), summary_.to_json("running"));
+    int stopped = train();
+    if (stopped == 0) stopped = test();
+    finish(stopped == 0 ? "complete" : "interrupted");
+    return stopped;
+  } catch (...) {
+    try {
+      finish("failed");
+    } catch (const std::exception& error) {
+      spdlog::error("{}", error.what());
+    }
+    throw;
+  }
+}
+
+int Trainer::train() {
+  const auto& config = experiment_.config();
+  while (place_.epoch < config.train.epochs) {
+    int stopped = train_epoch();
+    if (stopped == 0) stopped = finish_epoch();
+    if (stopped != 0) return stopped;
+  }
+  return 0;
+}
+
+std::int64_t Trainer::batch_size_of(std::int64_t step) const {
+  const auto batch = experiment_.config().train.batch_size;
+  return std::min(batch, images_per_epoch_ - step * batch);
+}
+
+int Trainer::train_epoch() {
+  const auto& config = experiment_.config();
+  const auto batch = config.train.batch_size;
+  source_->start_epoch(place_.epoch);
+  rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_per_epoch_,
+                          config.train.epochs);
+  step_->start_epoch(rates_, place_.epoch * steps_per_epoch_, place_.step_in_epoch, batch);
+  if (place_.step_in_epoch == 0) metrics_.reset();
+  model_->train();
+
+  EpochClock clock(config.train.log_interval, StatusLine::available());
+  const auto account = [&] {
+    synchronize(experiment_.device());
+    const auto [seconds, images] = clock.take();
+    summary_.add_train_seconds(seconds, images);
+  };
+  while (place_.step_in_epoch < steps_per_epoch_) {
+    const auto size = batch_size_of(place_.step_in_epoch);
+    step_->run(size);
+    ++place_.step_in_epoch;
+    ++place_.step;
+    clock.add_step(size);
+
+    const bool last = place_.step_in_epoch == steps_per_epoch_;
+    if (clock.report_due() && !last) report_progress(clock.rate());
+    const bool stop = stop_requested();
+    const auto interval = config.train.checkpoint_interval;
+    if (stop || (interval > 0 && place_.step % interval == 0 && !last)) {
+      account();
+      check_finite(metrics_.value());
+      save(/*best=*/false);
+      if (stop) return StopSignals::received();
+    }
+  }
+  account();
+  check_finite(metrics_.value());
+  return 0;
+}
+
+int Trainer::finish_epoch() {
+  const auto& config = experiment_.config();
+  EpochRecord record;
+  if (!experiment_.splits().validation.empty()) {
+    EpochClock clock(1, false);
+    const auto validation =
+        experiment_.source(Split::validation, Order::ascending, experiment_.test_pipeline());
+    const auto evaluation = evaluate(*model_, *validation, experiment_.test_pipeline(),
+                                     {.precision = parse_precision(config.train.eval_precision),
+                                      .batch_size = experiment_.eval_batch_size(),
+                                      .interrupted = stop_requested});
+    if (!evaluation) {
+      save(/*best=*/false);
+      return StopSignals::received();
+    }
+    record.validation_loss = evaluation->metrics.loss;
+    record.validation_accuracy = evaluation->metrics.accuracy;
+    record.validation_seconds = clock.take().first;
+  }
+  const auto values = metrics_.value();
+  record.epoch = place_.epoch + 1;
+  record.global_step = place_.step;
+  record.train_loss = values.loss;
+  record.train_accuracy = values.accuracy;
+  std::tie(record.train_seconds, record.images_per_second) = summary_.finish_epoch_time();
+  record.learning_rate = rates_.back();
+  record.memory_bytes = peak_memory_bytes(experiment_.device());
+  for (const auto& observer : observers_) observer->on_epoch(record);
+
+  ++place_.epoch;
+  place_.step_in_epoch = 0;
+  save(summary_.record_epoch(place_.epoch, record.validation_accuracy));
+  write_json(directory_.summary(), summary_.to_json("running"));
+  return StopSignals::received();
+}
+
+int Trainer::test() {
+  if (experiment_.splits().test.empty()) return 0;
+  int stopped = test_checkpoint("last");
+  if (stopped == 0) stopped = test_checkpoint("best");
+  return stopped;
+}
+
+int Trainer::test_checkpoint(const std::string& checkpoint) {
+  load_checkpoint_model(directory_, checkpoint, *model_);
+  const auto source =
+      experiment_.source(Split::test, Order::ascending, experiment_.test_pipeline());
+  const auto evaluation =
+      evaluate(*model_, *source, experiment_.test_pipeline(),
+               {.precision = parse_precision(experiment_.config().train.eval_precision),
+                .batch_size = experiment_.eval_batch_size(),
+                .interrupted = stop_requested});
+  if (!evaluation) return StopSignals::received();
+  const auto& metrics = evaluation->metrics;
+  if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
+  if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
+  save_predictions(directory_.predictions(checkpoint, "test"), *evaluation);
+  spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
+               metrics.loss, 100.0 * metrics.accuracy, metrics.count);
+  return 0;
+}
+
+void Trainer::report_progress(double rate) {
+  const auto values = metrics_.value();
+  check_finite(values);
+  const auto& config = experiment_.config();
+  const auto steps_left =
+      (config.train.epochs - place_.epoch) * steps_per_epoch_ - place_.step_in_epoch;
+  Progress progress;
+  progress.epoch = place_.epoch + 1;
+  progress.epochs = config.train.epochs;
+  progress.step = place_.step_in_epoch;
+  progress.steps = steps_per_epoch_;
+  progress.global_step = place_.step;
+  progress.loss = values.loss;
+  progress.accuracy = values.accuracy;
+  progress.learning_rate = rates_[static_cast<std::size_t>(place_.step_in_epoch - 1)];
+  progress.images_per_second = rate;
+  progress.seconds_left = static_cast<double>(steps_left * config.train.batch_size) / rate;
+  progress.memory_bytes = peak_memory_bytes(experiment_.device());
+  for (const auto& observer : observers_) observer->on_progress(progress);
+}
+
+void Trainer::check_finite(const MetricValues& values) const {
+  if (values.bad_step < 0) return;
+  const auto in_epoch = values.bad_step - place_.epoch * steps_per_epoch_;
+  const auto rate = rates_.at(
+      static_cast<std::size_t>(std::clamp<std::int64_t>(in_epoch, 0, steps_per_epoch_ - 1)));
+  throw run_error("train",
+                  "loss is not finite at step {} (epoch {}), learning rate {:g}; try a lower "
+                  "optimizer.lr, optimizer.clip_norm=1 or schedule.warmup_epochs=1, or another "
+                  "train.precision (found {}); the last checkpoint is intact",
+                  values.bad_step + 1, place_.epoch + 1, rate,
+                  experiment_.config().train.precision);
+}
+
+void Trainer::save(bool best) {
+  save_checkpoint(directory_, place_, content(), best);
+}
+
+}  // namespace xception
