@@ -1,0 +1,46 @@
+#include "xception/config/config.h"
+#include "subcommands.h"
+#include "xception/core/log.h"
+#include "xception/models/registry.h"
+
+namespace xception {
+namespace {
+
+struct ConfigArguments {
+  std::optional<std::filesystem::path> file;
+  std::vector<std::string> overrides;
+  bool schema = false;
+};
+
+void show_schema() {
+  for (const auto& key : config_schema()) {
+    spdlog::info("{:<32} {:<16} default {:<18} {}", key.key, key.type, key.default_value.dump(),
+                 key.range);
+    spdlog::info("{:<32} {}", "", key.meaning);
+  }
+}
+
+void show_config(const ConfigArguments& arguments) {
+  if (arguments.schema) {
+    show_schema();
+    return;
+  }
+  auto config = load_config(arguments.file, arguments.overrides);
+  resolve_model(config);
+  print_json(to_json(config));
+}
+
+}  // namespace
+
+void add_config_command(CLI::App& program, Invocation& /*invocation*/) {
+  auto arguments = std::make_shared<ConfigArguments>();
+  auto* command = program.add_subcommand("config", "Show the resolved config, or every key");
+  command->add_option("--config", arguments->file, "JSON config");
+  command->add_option("overrides", arguments->overrides, "key=value ...");
+  command->add_flag("--schema", arguments->schema,
+                    "List every key with type, default, range and meaning");
+  command->footer("Example: xception config --config configs/xception.json train.epochs=3");
+  command->callback([arguments] { show_config(*arguments); });
+}
+
+}  // namespace xception

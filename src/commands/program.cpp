@@ -1,0 +1,162 @@
+#include "xception/commands/program.h"
+
+#include <c10/util/Exception.h>
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "subcommands.h"
+#include "xception/config/keys.h"
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+#include "xception/core/version.h"
+#include "xception/train/environment.h"
+
+namespace xception {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+/// Lets the allocator keep large blocks between steps. glibc maps blocks above 32 MB afresh for
+/// each operation otherwise, and the page faults cost more than the arithmetic of an elementwise
+/// operation on the CPU.
+void keep_large_blocks() {
+  constexpr int kThreshold = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kThreshold);
+  mallopt(M_TRIM_THRESHOLD, kThreshold);
+}
+
+/// Opens what is closed of standard input, output and error: a file of the run would take its
+/// number and get the lines that are meant for it.
+void open_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
+  }
+}
+
+int fail(const std::string& message, int code) {
+  StatusLine::clear();
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  std::fflush(stderr);
+  return code;
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+/// Whether an error's text is LibTorch's, CUDA's or the system's for want of memory.
+bool is_out_of_memory(const std::string& text) {
+  for (const auto* words : {"not enough memory", "out of memory", "allocate memory"}) {
+    if (text.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
+int fail_out_of_memory(const std::string& detail) {
+  return fail(
+      fmt::format("[train] out of memory: {}; lower train.batch_size or data.image_size, or "
+                  "raise train.accumulate (the same batch in parts)",
+                  detail),
+      kFailed);
+}
+
+/// What is wrong with the word that stands where a subcommand is expected; empty if nothing is.
+std::string unknown_subcommand(const CLI::App& program, int argc, const char* const* argv) {
+  const CLI::App* command = &program;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const auto commands = command->get_subcommands([](const CLI::App*) { return true; });
+    if (word.starts_with('-') || commands.empty()) return "";
+    std::vector<std::string> names;
+    for (const auto* candidate : commands) names.push_back(candidate->get_name());
+    const auto found = std::find(names.begin(), names.end(), word);
+    if (found == names.end()) {
+      const auto near = nearest_name(word, names);
+      return fmt::format("{}: unknown subcommand; expected one of {}{}", word,
+                         fmt::join(names, ", "),
+                         near.empty() ? "" : fmt::format("; did you mean {}?", near));
+    }
+    command = commands[static_cast<std::size_t>(found - names.begin())];
+  }
+  return "";
+}
+
+void add_subcommands(CLI::App& program, Invocation& invocation) {
+  add_train_command(program, invocation);
+  add_eval_command(program, invocation);
+  add_predict_command(program, invocation);
+  add_models_command(program, invocation);
+  add_data_command(program, invocation);
+  add_doctor_command(program, invocation);
+  add_config_command(program, invocation);
+}
+
+std::string version_text() {
+  const auto build = version();
+  return fmt::format("xception {} ({})\n{}\n{}, {}", build.version, build.git_commit,
+                     library_line(), build.compiler, build.build_type);
+}
+
+int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const char* const* argv) {
+  try {
+    program.parse(argc, argv);
+    return invocation.exit_code;
+  } catch (const CLI::Success& success) {
+    return program.exit(success);
+  } catch (const CLI::ParseError& error) {
+    const auto problem = unknown_subcommand(program, argc, argv);
+    if (!problem.empty()) return fail(problem, kUsage);
+    return fail(fmt::format("{}; see xception --help", first_line(error.what())), kUsage);
+  }
+}
+
+}  // namespace
+
+void print_json(const nlohmann::ordered_json& json) {
+  std::printf("%s\n", json.dump(2).c_str());
+  if (std::fflush(stdout) == 0) return;
+  throw run_error("commands", "standard output: cannot be written: {}",
+                  std::generic_category().message(errno));
+}
+
+int run_program(int argc, const char* const* argv) {
+  open_standard_descriptors();
+  keep_large_blocks();
+  start_log();
+  CLI::App program("Trains and compares image classifiers: Xception and Inception V3.", "xception");
+  program.require_subcommand(1);
+  program.set_version_flag("--version", version_text);
+  program.footer("Example: xception train --config configs/quickstart.json --data data");
+  Invocation invocation;
+  invocation.command_line.assign(argv, argv + argc);
+  add_subcommands(program, invocation);
+  try {
+    return parse_and_run(program, invocation, argc, argv);
+  } catch (const Error& error) {
+    const bool failed_run = error.kind() == Error::Kind::run;
+    if (failed_run && is_out_of_memory(error.what())) return fail_out_of_memory(error.what());
+    return fail(first_line(error.what()), error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return fail_out_of_memory("the system gave no more");
+  } catch (const c10::Error& error) {
+    const std::string text = first_line(error.what_without_backtrace());
+    if (is_out_of_memory(text)) return fail_out_of_memory(text);
+    return fail("[libtorch] " + text, kFailed);
+  } catch (const std::exception& error) {
+    const std::string text = first_line(error.what());
+    if (is_out_of_memory(text)) return fail_out_of_memory(text);
+    return fail(text, kFailed);
+  }
+}
+
+}  // namespace xception

@@ -1,0 +1,31 @@
+#include "subcommands.h"
+#include "xception/train/start.h"
+
+namespace xception {
+
+void add_train_command(CLI::App& program, Invocation& invocation) {
+  auto request = std::make_shared<TrainRequest>();
+  auto* command = program.add_subcommand("train", "Train a model into a run directory");
+  command->add_option("--config", request->config_file,
+                      "JSON config; keys: xception config --schema");
+  command->add_option("overrides", request->overrides, "key=value ..., after the config");
+  command->add_option("--data", request->data, "Folder of the data set (data.dir)");
+  command->add_option("--out", request->out, "Run directory (default: runs/<name of the config>)");
+  command->add_option("--device", request->device, "auto, cpu, cuda or cuda:N")
+      ->capture_default_str();
+  command->add_flag("--resume", request->resume,
+                    "Go on from the last checkpoint, or start if there is none");
+  command->add_flag("--deterministic", request->deterministic,
+                    "Only algorithms that repeat bit for bit");
+  command->add_flag("--dry-run", request->dry_run,
+                    "Check everything, show the table, train nothing");
+  command->footer(
+      "Example: xception train --config configs/xception.json --data data --out runs/a "
+      "train.epochs=3 seed=1");
+  command->callback([request, &invocation] {
+    request->command_line = invocation.command_line;
+    invocation.exit_code = start_training(*request);
+  });
+}
+
+}  // namespace xception

@@ -1,0 +1,5 @@
+#include "xception/commands/program.h"
+
+int main(int argc, char** argv) {
+  return xception::run_program(argc, argv);
+}
