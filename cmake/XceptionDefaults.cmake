@@ -1,0 +1,22 @@
+# Build type, standard, compiler cache.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug, RelWithDebInfo" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# LibTorch's headers take 10 to 20 s a file, so a compiler cache is worth more than anything else.
+find_program(XCEPTION_CCACHE ccache)
+mark_as_advanced(XCEPTION_CCACHE)
+if(XCEPTION_CCACHE)
+  foreach(language CXX CUDA)
+    if(NOT CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER "${XCEPTION_CCACHE}")
+    endif()
+  endforeach()
+endif()
