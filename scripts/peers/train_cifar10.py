@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The peer: the same recipe in PyTorch, as a careful practitioner would write it.
+
+Trains timm's legacy_xception or torchvision's inception_v3 on CIFAR-10's binary files: pad and
+crop, flip, resize, normalise on whole batches; fused Adam; autocast; validation each epoch. Prints
+a line an epoch and, at the end, one JSON object with the curve and the images a second.
+
+Needs torch, torchvision, timm, numpy (the test environment that scripts/test.sh makes has them).
+"""
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as T
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def read_batches(folder, names):
+    records = np.concatenate([np.fromfile(folder / name, np.uint8).reshape(-1, 3073) for name in names])
+    return torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()), torch.from_numpy(records[:, 0].astype(np.int64))
+
+
+def build_model(name):
+    if name == "xception":
+        import timm
+
+        return timm.create_model("legacy_xception", num_classes=10)
+    from torchvision.models import inception_v3
+
+    return inception_v3(num_classes=10, init_weights=True, aux_logits=True)
+
+
+def forward(name, model, images):
+    """Logits. Below 299 px Inception's auxiliary head can't run: its branch is bypassed."""
+    if name == "xception":
+        return model(images)
+    aux, model.AuxLogits = model.AuxLogits, None
+    try:
+        return model._forward(model._transform_input(images))[0]
+    finally:
+        model.AuxLogits = aux
+
+
+def augment(images, padding):
+    """Pad and crop, flip: uint8 (N, 3, H, W) -> the same shape."""
+    n, _, height, width = images.shape
+    padded = F.pad(images, (padding,) * 4)
+    top, left = torch.randint(0, 2 * padding + 1, (2, n))
+    rows = (top[:, None] + torch.arange(height))[:, None, :, None]
+    columns = (left[:, None] + torch.arange(width))
+    columns = torch.where(torch.rand(n, 1) < 0.5, columns.flip(1), columns)[:, None, None, :]
+    channels = torch.arange(3)[None, :, None, None]
+    return padded[torch.arange(n)[:, None, None, None], channels, rows, columns]
+
+
+def prepare(images, size, memory_format, device):
+    images = T.resize(images.to(device), [size, size], antialias=True)
+    images = T.normalize(T.to_dtype(images, torch.float32, scale=True), MEAN, STD)
+    return images.contiguous(memory_format=memory_format)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with cifar-10-batches-bin")
+    parser.add_argument("--model", choices=["xception", "inception_v3"], default="xception")
+    parser.add_argument("--image-size", type=int, default=None, help="default: 71 and 75, the smallest")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--padding", type=int, default=4)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
+    parser.add_argument("--memory-format", choices=["channels_last", "contiguous"], default="channels_last")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--train-limit", type=int, default=0)
+    parser.add_argument("--validation-limit", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    size = args.image_size or {"xception": 71, "inception_v3": 75}[args.model]
+    memory_format = getattr(torch, "channels_last" if args.memory_format == "channels_last" else "contiguous_format")
+    device = torch.device(args.device)
+
+    folder = args.data / "cifar-10-batches-bin"
+    images, labels = read_batches(folder, sorted(p.name for p in folder.glob("data_batch_*.bin")))
+    order = torch.randperm(len(images))
+    validation, train = order[:5000], order[5000:]
+    train = train[: args.train_limit or None]
+    validation = validation[: args.validation_limit or None]
+
+    model = build_model(args.model).to(device, memory_format=memory_format)
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bf16")
+    history, train_seconds, trained = [], 0.0, 0
+    for epoch in range(args.epochs):
+        model.train()
+        loss_sum = correct = 0.0
+        start = time.perf_counter()
+        shuffled = train[torch.randperm(len(train))]
+        for step, first in enumerate(range(0, len(shuffled), args.batch_size)):
+            index = shuffled[first : first + args.batch_size]
+            batch = prepare(augment(images[index], args.padding), size, memory_format, device)
+            target = labels[index].to(device)
+            optimizer.zero_grad(set_to_none=True)
+            with autocast:
+                logits = forward(args.model, model, batch)
+                loss = F.cross_entropy(logits, target)
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item() * len(index)
+            correct += (logits.argmax(1) == target).sum().item()
+            if step % 50 == 49:
+                rate = (first + len(index)) / (time.perf_counter() - start)
+                print(f"step {step + 1}: loss {loss_sum / (first + len(index)):.4f}, {rate:.1f} images/s", flush=True)
+        seconds = time.perf_counter() - start
+        train_seconds += seconds
+        trained += len(shuffled)
+        model.eval()
+        validation_loss = validation_correct = 0.0
+        with torch.inference_mode():
+            for first in range(0, len(validation), args.batch_size):
+                index = validation[first : first + args.batch_size]
+                logits = forward(args.model, model, prepare(images[index], size, memory_format, device))
+                target = labels[index].to(device)
+                validation_loss += F.cross_entropy(logits, target, reduction="sum").item()
+                validation_correct += (logits.argmax(1) == target).sum().item()
+        row = {
+            "train_loss": loss_sum / len(shuffled),
+            "train_acc": correct / len(shuffled),
+            "val_loss": validation_loss / max(1, len(validation)),
+            "val_acc": validation_correct / max(1, len(validation)),
+            "time_per_epochs": seconds,
+        }
+        history.append(row)
+        print(f"epoch {epoch + 1}: {row}", flush=True)
+    print(json.dumps({"model": args.model, "image_size": size, "precision": args.precision,
+                      "memory_format": args.memory_format, "torch": torch.__version__,
+                      "images_per_second": trained / train_seconds, "history": history}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# From nothing to a trained network; scripts/README.md describes the options.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  cat <<'USAGE'
+scripts/quickstart.sh [--data DIR | --synthetic] [-- TRAIN_OPTIONS...]
+Builds xception, gets CIFAR-10, trains a small network (configs/quickstart.json), evaluates it and
+classifies one image. Without a connection it draws a synthetic set of ten classes instead.
+
+  --data DIR    a folder that holds CIFAR-10's binary files or cifar-10-batches-bin
+  --synthetic   the synthetic set without asking the network
+  --help        this text
+
+TRAIN_OPTIONS go to `xception train`: scripts/quickstart.sh -- train.epochs=1
+USAGE
+}
+
+say() { printf '[quickstart] %s\n' "$*"; }
+fail() {
+  printf '[quickstart] %s\n' "${@:2}" >&2
+  exit "$1"
+}
+
+data=
+synthetic=no
+train_options=()
+while (($#)); do
+  case $1 in
+    --data) data=${2:?--data needs a folder}; shift ;;
+    --synthetic) synthetic=yes ;;
+    --help | -h) usage; exit 0 ;;
+    --) shift; train_options=("$@"); break ;;
+    *) usage >&2; fail 2 "unknown option: $1" ;;
+  esac
+  shift
+done
+
+bash scripts/setup.sh --no-tests
+xception=build/${XCEPTION_PRESET:-release}/xception
+
+# ---- Data ------------------------------------------------------------------------------------------
+if [[ -z $data && $synthetic == no ]]; then
+  if bash scripts/download_cifar10.sh --connect-timeout 5 data; then
+    data=data
+  else
+    say "no CIFAR-10, so synthetic images: its accuracy says nothing about CIFAR-10"
+  fi
+fi
+if [[ -z $data ]]; then
+  data=data/synthetic
+  [[ -e $data/cifar-10-batches-bin ]] || "$xception" data synthesize --out "$data"
+fi
+
+# ---- Train, evaluate, predict ----------------------------------------------------------------------
+run=runs/quickstart
+number=2
+while [[ -e $run ]]; do
+  run=runs/quickstart-$number
+  number=$((number + 1))
+done
+"$xception" train --config configs/quickstart.json --data "$data" --out "$run" "${train_options[@]}"
+evaluation=$("$xception" eval --run "$run")
+echo "$evaluation"
+
+# The first test image as a PNG, to have a file to classify.
+"${Python3_EXECUTABLE:-python3}" - "$data" "$run/example.png" <<'PYTHON'
+import os, struct, sys, zlib
+
+folder, png = sys.argv[1], sys.argv[2]
+nested = os.path.join(folder, "cifar-10-batches-bin")
+with open(os.path.join(nested if os.path.isdir(nested) else folder, "test_batch.bin"), "rb") as file:
+    planes = file.read(3073)[1:]  # red, green, blue; 32 x 32 each
+rows = b"".join(
+    b"\0" + b"".join(bytes(planes[c * 1024 + y * 32 + x] for c in range(3)) for x in range(32))
+    for y in range(32))
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+with open(png, "wb") as file:
+    file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 32, 32, 8, 2, 0, 0, 0))
+               + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+PYTHON
+"$xception" predict --run "$run" "$run/example.png" --top-k 3
+
+say "done"
+say "data:     $data"
+say "result:   $evaluation"
+say "files:    $run (history.csv, log.txt, checkpoints/best/model.safetensors, example.png)"
+say "next:     ls configs; $xception train --help; $xception predict --run $run YOUR_IMAGE.jpg"
