@@ -1,0 +1,68 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands/process.h"
+
+namespace xception {
+
+using Arguments = std::vector<std::string>;
+
+/// The program's path and the arguments.
+[[nodiscard]] Arguments xception_command(const Arguments& arguments);
+
+/// Runs the program to its end.
+ProcessResult run_xception(const Arguments& arguments, const ProcessOptions& options = {});
+
+/// A data set of 300 training and 60 test images, made once a process.
+[[nodiscard]] const std::filesystem::path& small_data();
+
+/// A complete run of two epochs on it, made once a process; tests copy what they alter.
+[[nodiscard]] const std::filesystem::path& complete_run();
+
+/// `train` with a network so small that an epoch takes half a second, into `out`.
+[[nodiscard]] Arguments train_arguments(const std::filesystem::path& out,
+                                        const Arguments& more = {});
+
+/// A folder of its own for each test, removed at the test's end.
+class CommandTest : public testing::Test {
+ protected:
+  CommandTest();
+  ~CommandTest() override;
+
+  /// Writes a file below the folder and returns its path.
+  std::filesystem::path write(const std::string& name, std::string_view content) const;
+  /// A copy of the data set, of the complete run.
+  [[nodiscard]] std::filesystem::path copied_data() const;
+  [[nodiscard]] std::filesystem::path copied_run() const;
+
+  std::filesystem::path folder;
+};
+
+/// Whether a process ended with `code` and exactly one line on standard error, an error that has
+/// all `words` in it.
+[[nodiscard]] testing::AssertionResult fails(const ProcessResult& result, int code,
+                                             const std::vector<std::string>& words);
+/// Whether it ended with 0 and wrote nothing on standard error.
+[[nodiscard]] testing::AssertionResult succeeds(const ProcessResult& result);
+
+[[nodiscard]] nlohmann::json json_of(const std::filesystem::path& file);
+/// Rows of a CSV file by column name, as text.
+[[nodiscard]] std::vector<nlohmann::json> csv_rows(const std::filesystem::path& file);
+/// Scalars of a run's event file as TensorBoard reads them: {tag: [[step, value], ...]}.
+[[nodiscard]] nlohmann::json read_events(const std::filesystem::path& run);
+/// Names of an object's members, sorted.
+[[nodiscard]] std::vector<std::string> keys_of(const nlohmann::json& object);
+/// Every file below a folder with its content.
+[[nodiscard]] std::map<std::string, std::string> snapshot(const std::filesystem::path& folder);
+/// Changes one bit in the middle of a file.
+void flip_bit(const std::filesystem::path& file);
+
+}  // namespace xception

@@ -1,0 +1,231 @@
+// Stopped, killed and resumed runs end as if nothing had been.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "commands/command_testing.h"
+
+namespace xception {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AnyOf;
+using testing::HasSubstr;
+
+/// Three epochs of nine steps, the last of 4 images, with augmentation and dropout.
+class ResumeTest : public CommandTest {
+ protected:
+  static constexpr int kLinesAnEpoch = 8;  // of progress: one a step but the last
+
+  static Arguments arguments(const fs::path& out, const Arguments& more = {}) {
+    auto result = train_arguments(out, {"train.epochs=3", "model.dropout=0.3"});
+    result.insert(result.end(), more.begin(), more.end());
+    return result;
+  }
+
+  /// The undisturbed run, made once a process and removed with the run that all tests share.
+  static const fs::path& reference() {
+    static const fs::path out = [] {
+      auto folder = complete_run().parent_path() / "reference";
+      EXPECT_TRUE(succeeds(run_xception(arguments(folder))));
+      return folder;
+    }();
+    return out;
+  }
+
+  /// Starts or goes on, and sends `signal` after so many lines of progress.
+  ProcessResult stop(int signal, int lines) const {
+    Process process(xception_command(arguments(run, {"--resume"})));
+    while (!process.ended() && progress_lines(process.output()) < lines) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    process.send(signal);
+    return process.wait();
+  }
+
+  static int progress_lines(const std::string& text) {
+    int count = 0;
+    for (auto at = text.find(" left  "); at != std::string::npos;
+         at = text.find(" left  ", at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+
+  int random(int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(generator_);
+  }
+
+  /// Stops the run three times somewhere in its epochs, then lets it end.
+  void stop_thrice(int signal) {
+    for (int i = 0; i < 3; ++i) {
+      const int lines = random(1, kLinesAnEpoch);
+      SCOPED_TRACE("after lines: " + std::to_string(lines));
+      const auto result = stop(signal, lines);
+      EXPECT_EQ(result.exit_code, 128 + signal) << result.err;
+      EXPECT_EQ(result.signal, 0);  // it saved and left by itself
+      EXPECT_EQ(result.err, "");
+      EXPECT_THAT(result.out, HasSubstr("--resume"));
+      EXPECT_EQ(json_of(run / "summary.json")["status"], "interrupted");
+    }
+    EXPECT_TRUE(succeeds(run_xception(arguments(run, {"--resume"}))));
+    expect_same_as_reference();
+  }
+
+  void expect_same_as_reference() const {
+    for (const auto* name :
+         {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
+          "checkpoints/best/model.safetensors", "checkpoints/best/optimizer.safetensors",
+          "predictions-best-test.safetensors", "predictions-last-test.safetensors"}) {
+      const auto content = content_of(run / name);
+      EXPECT_FALSE(content.empty()) << name;
+      EXPECT_TRUE(content == content_of(reference() / name)) << name << " differs";
+    }
+    const auto rows = csv_rows(run / "history.csv");
+    const auto expected = csv_rows(reference() / "history.csv");
+    ASSERT_EQ(rows.size(), expected.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (const auto* name :
+           {"epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate"}) {
+        EXPECT_EQ(rows[i].at(name), expected[i].at(name)) << name << " of epoch " << i + 1;
+      }
+    }
+    auto summary = json_of(run / "summary.json");
+    auto whole = json_of(reference() / "summary.json");
+    for (const auto* name : {"train_seconds", "wall_seconds", "images_per_second"}) {
+      summary.erase(name);
+      whole.erase(name);
+    }
+    EXPECT_EQ(summary, whole);
+  }
+
+  fs::path run = folder / "run";
+
+ private:
+  std::mt19937 generator_{std::random_device{}()};
+};
+
+TEST_F(ResumeTest, StoppedBySigterm) {
+  stop_thrice(SIGTERM);
+}
+
+TEST_F(ResumeTest, StoppedBySigint) {
+  stop_thrice(SIGINT);
+}
+
+TEST_F(ResumeTest, StoppedBetweenLastStepAndEnd) {
+  // Around validation, the end of an epoch, and the test after the last one.
+  for (const int lines : {kLinesAnEpoch, kLinesAnEpoch, 2 * kLinesAnEpoch}) {
+    const auto result = stop(SIGTERM, lines);
+    EXPECT_THAT(result.exit_code, AnyOf(0, 128 + SIGTERM)) << result.err;
+    const auto status = json_of(run / "summary.json")["status"];
+    EXPECT_EQ(status, result.exit_code == 0 ? "complete" : "interrupted");
+  }
+  EXPECT_TRUE(succeeds(run_xception(arguments(run, {"--resume"}))));
+  expect_same_as_reference();
+}
+
+TEST_F(ResumeTest, KilledAtRandomMoments) {
+  // A checkpoint a step, so that many kills meet one that is being written.
+  const auto going_on = arguments(run, {"--resume", "train.checkpoint_interval=1"});
+  for (int i = 0; i < 6; ++i) {
+    Process process(xception_command(going_on));
+    process.wait_for("  seed ");
+    const int delay = random(0, 600);
+    SCOPED_TRACE("after ms: " + std::to_string(delay));
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+    process.send(SIGKILL);
+    process.wait();
+    if (!fs::exists(fs::symlink_status(run / "checkpoints/last"))) continue;
+    EXPECT_TRUE(succeeds(
+        run_xception({"eval", "--run", run.string(), "--device", "cpu", "--checkpoint", "last"})));
+  }
+  EXPECT_TRUE(succeeds(run_xception(going_on)));
+  expect_same_as_reference();
+  // No checkpoint of a killed process is left.
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {
+    if (entry.is_symlink()) continue;
+    const auto name = entry.path().filename();
+    EXPECT_TRUE(name == fs::read_symlink(run / "checkpoints/last") ||
+                name == fs::read_symlink(run / "checkpoints/best"))
+        << name;
+  }
+}
+
+TEST_F(ResumeTest, NothingToResume) {
+  const auto result = run_xception(train_arguments(run, {"--resume", "train.epochs=1"}));
+  EXPECT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("starting from the beginning"));
+  EXPECT_EQ(json_of(run / "summary.json")["status"], "complete");
+}
+
+TEST_F(ResumeTest, CompleteRunIsLeftAlone) {
+  run = copied_run();
+  const auto before = snapshot(run);
+  const auto result = run_xception(train_arguments(run, {"--resume", "train.epochs=2"}));
+  EXPECT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("complete (2 epochs)"));
+  EXPECT_EQ(snapshot(run), before);
+}
+
+TEST_F(ResumeTest, AnotherLearningRateIsRefused) {
+  run = copied_run();
+  const auto before = snapshot(run);
+  EXPECT_TRUE(fails(
+      run_xception(train_arguments(run, {"--resume", "train.epochs=3", "optimizer.lr=0.002"})), 2,
+      {"--resume", "optimizer.lr", "0.002", "0.001", "another --out"}));
+  EXPECT_EQ(snapshot(run), before);
+}
+
+TEST_F(ResumeTest, OtherDataAreRefused) {
+  run = copied_run();
+  const auto before = snapshot(run / "checkpoints");
+  const auto other = folder / "other";
+  ASSERT_TRUE(succeeds(run_xception({"data", "synthesize", "--out", other.string(), "--train",
+                                     "300", "--test", "60", "--seed", "1"})));
+  auto more = train_arguments(run, {"--resume", "train.epochs=3"});
+  more[2] = other.string();
+  EXPECT_TRUE(fails(run_xception(more), 2, {"--resume", other.string(), "checksum", "--data"}));
+  EXPECT_EQ(snapshot(run / "checkpoints"), before);
+  EXPECT_EQ(json_of(run / "config.json"), json_of(complete_run() / "config.json"));
+}
+
+TEST_F(ResumeTest, MoreEpochsAreTrained) {
+  ASSERT_TRUE(succeeds(run_xception(arguments(run, {"train.epochs=2"}))));
+  const auto result = run_xception(arguments(run, {"--resume", "train.epochs=3"}));
+  EXPECT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("resume: from epoch 3 of 3, step 0 of 9"));
+  EXPECT_EQ(json_of(run / "config.json")["train"]["epochs"], 3);
+  expect_same_as_reference();
+}
+
+TEST_F(ResumeTest, TheSavedConfigIsTheDefault) {
+  ASSERT_TRUE(succeeds(run_xception(arguments(run, {"train.epochs=2"}))));
+  // Only what changes needs to be said.
+  EXPECT_TRUE(succeeds(run_xception(
+      {"train", "--out", run.string(), "--resume", "--device", "cpu", "train.epochs=3"})));
+  expect_same_as_reference();
+}
+
+TEST_F(ResumeTest, SecondSigintEndsAtOnce) {
+  // One step takes minutes: 130 parts of 2 large images.
+  Process process(xception_command(
+      train_arguments(run, {"model.width=1", "model.middle_blocks=8", "data.image_size=299",
+                            "train.batch_size=260", "train.accumulate=130"})));
+  while (!process.ended() && !fs::exists(run / "summary.json")) {  // written as training starts
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  process.send(SIGINT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(process.ended());  // it waits for the step's end
+  process.send(SIGINT);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(process.wait().signal, SIGINT);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+}  // namespace
+}  // namespace xception

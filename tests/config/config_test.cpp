@@ -1,0 +1,108 @@
+#include "xception/config/config.h"
+
+#include <gtest/gtest.h>
+
+#include "data/file_testing.h"
+
+namespace xception {
+namespace {
+
+class ConfigTest : public FolderTest {
+ protected:
+  std::string error_in(const std::string& json) {
+    const auto file = write("a.json", json);
+    return error_of([&] { (void)load_config(file, {}); });
+  }
+};
+
+void expect_in(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << message << "\n  lacks: " << part;
+}
+
+std::string override_error(const std::string& text) {
+  return error_of([&] { (void)load_config({}, {text}); });
+}
+
+TEST_F(ConfigTest, FileThenOverridesInOrder) {
+  const auto file = write("a.json", R"({"train": {"epochs": 3, "batch_size": 7}, "seed": 5})");
+  const auto config = load_config(file, {"train.epochs=4", "train.epochs=6", "model.name=other"});
+  EXPECT_EQ(config.train.epochs, 6);
+  EXPECT_EQ(config.train.batch_size, 7);
+  EXPECT_EQ(config.seed, 5);
+  EXPECT_EQ(config.model.name, "other");
+  EXPECT_TRUE(config.given.contains("train.epochs"));
+  EXPECT_TRUE(config.given.contains("seed"));
+  EXPECT_FALSE(config.given.contains("train.precision"));
+}
+
+TEST_F(ConfigTest, WrittenAndReadBackIsTheSame) {
+  const auto config =
+      load_config({}, {"optimizer.lr=0.1", "model.aux_weight=0.25", "augment.std=[0.1,0.2,0.3]",
+                       R"(augment.train=[{"name":"resize","size":80}])", "model.residual=false"});
+  const auto json = to_json(config);
+  EXPECT_EQ(to_json(load_config(write("b.json", json.dump()), {})), json);
+}
+
+TEST_F(ConfigTest, NullIsLeftToTheProgram) {
+  const auto config = load_config({}, {"model.aux_weight=null"});
+  EXPECT_FALSE(config.model.aux_weight.has_value());
+  EXPECT_FALSE(config.given.contains("model.aux_weight"));
+}
+
+TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
+  expect_in(error_in(R"({"train": {"epoch": 3}})"),
+            "a.json: train.epoch: unknown key; did you "
+            "mean train.epochs?");
+  expect_in(error_in(R"({"trian": {"epochs": 3}})"), "did you mean train?");
+  expect_in(override_error("optimizer.learning_rate=1"), "command line: optimizer.learning_rate");
+  expect_in(override_error("epochs=1"), "unknown key");
+}
+
+TEST_F(ConfigTest, WrongTypesSayWhatWasFoundAndExpected) {
+  expect_in(error_in(R"({"train": {"epochs": "three"}})"),
+            "train.epochs: found \"three\", expected an integer, >= 1");
+  expect_in(error_in(R"({"train": {"epochs": 1.5}})"), "expected an integer");
+  expect_in(error_in(R"({"train": {"channels_last": 1}})"), "expected true or false");
+  expect_in(error_in(R"({"model": {"name": 3}})"), "expected a string");
+  expect_in(error_in(R"({"augment": {"mean": [0.1]}})"), "a list of 3 numbers");
+  expect_in(error_in(R"({"augment": {"train": [{"size": 3}]}})"), "each with a \"name\"");
+  expect_in(error_in(R"({"train": 3})"), "train: found 3, expected an object");
+  expect_in(error_in("[1]"), "expected an object");
+}
+
+TEST_F(ConfigTest, RangesAndChoicesAreChecked) {
+  expect_in(override_error("optimizer.lr=0"), "out of range; expected > 0");
+  expect_in(override_error("optimizer.lr=-1e-3"), "out of range");
+  expect_in(override_error("optimizer.beta1=1"), "0 <= x < 1");
+  expect_in(override_error("train.precision=fp8"), "expected one of fp32, fp16, bf16, fp64");
+  expect_in(override_error("train.precision=bf61"), "did you mean bf16?");
+  expect_in(override_error("optimizer.lr=1e999"), "optimizer.lr");
+  expect_in(override_error("train.epochs"), "expected key=value");
+  expect_in(override_error("augment.std=[0.1,"), "malformed JSON");
+}
+
+TEST_F(ConfigTest, SchemaListsEveryKeyWithItsDefault) {
+  const auto schema = config_schema();
+  const auto json = to_json(RunConfig());
+  std::size_t keys = 1;  // seed
+  for (const auto& [name, section] : json.items()) {
+    if (section.is_object()) keys += section.size();
+  }
+  EXPECT_EQ(schema.size(), keys);
+  for (const auto& key : schema) {
+    EXPECT_FALSE(key.meaning.empty()) << key.key;
+    const auto dot = key.key.find('.');
+    if (dot == std::string::npos) continue;
+    EXPECT_EQ(json.at(key.key.substr(0, dot)).at(key.key.substr(dot + 1)), key.default_value)
+        << key.key;
+  }
+}
+
+TEST(NearestName, FindsSlipsAndNothingElse) {
+  EXPECT_EQ(nearest_name("epoch", {"epochs", "batch_size"}), "epochs");
+  EXPECT_EQ(nearest_name("bach_size", {"epochs", "batch_size"}), "batch_size");
+  EXPECT_EQ(nearest_name("zzzzzz", {"epochs", "batch_size"}), "");
+}
+
+}  // namespace
+}  // namespace xception

@@ -1,0 +1,155 @@
+#include "xception/data/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/python.h"
+#include "xception/core/error.h"
+
+namespace xception {
+namespace {
+
+using nlohmann::json;
+
+/// What torchvision v2 computed, once for all tests.
+const TensorMap& torchvision() {
+  static const TensorMap tensors = run_python("export_transforms.py");
+  return tensors;
+}
+
+Pipeline make_pipeline(const json& transforms, const torch::Tensor& images,
+                       std::int64_t image_size) {
+  return Pipeline(transforms, "augment.train", AugmentConfig(), image_size,
+                  {images.size(2), images.size(3)}, torch::kCPU);
+}
+
+struct Difference {
+  double largest;  ///< in steps of 1/255
+  double share;    ///< of the pixels that differ at all
+};
+
+/// Our pipeline against torchvision's `result` (or `native`), both as uint8 values.
+Difference compare(const std::string& name, const json& transforms, torch::Tensor drawn = {},
+                   const std::string& result = "result") {
+  const auto& images = torchvision().at(name + "/images");
+  const auto& expected = torchvision().at(name + "/" + result);
+  if (!drawn.defined()) drawn = torch::zeros({images.size(0), 0});
+  const auto pipeline = make_pipeline(transforms, images, expected.size(2));
+  const auto actual = pipeline.transformed(images, drawn).permute({0, 3, 1, 2});
+  EXPECT_EQ(actual.sizes(), expected.sizes()) << name;
+  const auto difference = (actual - expected.to(torch::kFloat32)).abs();
+  return {difference.max().item<double>(),
+          difference.gt(0).to(torch::kFloat64).mean().item<double>()};
+}
+
+/// Values that fall on either side of a half by rounding errors alone.
+constexpr double kTies = 0.005;
+
+TEST(PipelineAgainstTorchvision, Resize) {
+  const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
+  // 96: the shorter of 240 x 180; the crop cuts the longer one.
+  for (const auto* name : {"upsample", "downsample"}) {
+    const auto difference = compare(name, transforms);
+    EXPECT_LE(difference.largest, 1.0) << name;
+    EXPECT_LE(difference.share, kTies) << name;
+    EXPECT_LE(compare(name, transforms, {}, "native").largest, 1.0) << name;
+  }
+}
+
+TEST(PipelineAgainstTorchvision, CenterCropPadsWhatIsSmaller) {
+  EXPECT_EQ(compare("odd_crop", {{{"name", "center_crop"}}}).largest, 0.0);
+}
+
+TEST(PipelineAgainstTorchvision, RandomResizedCropWithTheSameBoxes) {
+  const json transforms = {{{"name", "random_resized_crop"}}};
+  for (const auto* name : {"crop", "crop_down"}) {
+    const auto& boxes = torchvision().at(std::string(name) + "/boxes");
+    const auto difference = compare(name, transforms, boxes);
+    EXPECT_LE(difference.largest, 1.0) << name;
+    EXPECT_LE(difference.share, kTies) << name;
+    EXPECT_LE(compare(name, transforms, boxes, "native").largest, 1.0) << name;
+  }
+}
+
+TEST(PipelineAgainstTorchvision, ResizeThenCropIsOneMap) {
+  // torchvision rounds to uint8 in between; the composed map does not.
+  const auto difference = compare(
+      "resize_crop", {{{"name", "resize"}, {"size", 320}}, {{"name", "random_resized_crop"}}},
+      torchvision().at("resize_crop/boxes"));
+  EXPECT_LE(difference.largest, 1.0);
+}
+
+TEST(PipelineAgainstTorchvision, FlipAndShift) {
+  const auto flip = compare("flip", {{{"name", "horizontal_flip"}}, {{"name", "resize"}}},
+                            torchvision().at("flip/flips").unsqueeze(1));
+  EXPECT_LE(flip.largest, 1.0);
+  EXPECT_LE(flip.share, kTies);
+  const auto shift =
+      compare("shift", {{{"name", "pad_and_crop"}}}, torchvision().at("shift/shifts"));
+  EXPECT_EQ(shift.largest, 0.0);
+}
+
+TEST(PipelineAgainstTorchvision, Normalization) {
+  const auto& images = torchvision().at("normalized/images");
+  const auto& expected = torchvision().at("normalized/result");
+  const auto pipeline =
+      make_pipeline({{{"name", "resize"}}, {{"name", "center_crop"}}}, images, 71);
+  const auto actual = pipeline.apply(images, torch::zeros({images.size(0), 0}));
+  EXPECT_TRUE(actual.is_contiguous(torch::MemoryFormat::ChannelsLast));
+  // One step of 1/255 over the smallest standard deviation.
+  EXPECT_LE((actual - expected).abs().max().item<double>(), 1.0 / 255.0 / 0.224 + 1e-5);
+  EXPECT_LE((actual - expected).abs().mean().item<double>(), 1e-3);
+}
+
+TEST(Pipeline, DrawsAreFunctionsOfSeedEpochAndIndex) {
+  const auto image = torch::zeros({1, 3, 32, 32}, torch::kUInt8);
+  const auto pipeline =
+      make_pipeline({{{"name", "random_resized_crop"}}, {{"name", "horizontal_flip"}}}, image, 71);
+  const auto all = pipeline.draw(3, 5, torch::arange(100));
+  EXPECT_EQ(all.size(1), 5);
+  // Asked in another order and alone, the numbers are the same.
+  EXPECT_TRUE(pipeline.draw(3, 5, torch::tensor({42})).equal(all.slice(0, 42, 43)));
+  EXPECT_TRUE(pipeline.draw(3, 5, torch::arange(99, -1, -1)).equal(all.flip(0)));
+  EXPECT_FALSE(pipeline.draw(3, 6, torch::arange(100)).equal(all));
+  EXPECT_FALSE(pipeline.draw(4, 5, torch::arange(100)).equal(all));
+  // Flips come out even, boxes vary and stay inside.
+  const auto many = pipeline.draw(0, 0, torch::arange(4000));
+  EXPECT_NEAR(many.select(1, 4).mean().item<double>(), 0.5, 0.04);
+  EXPECT_LE((many.select(1, 0) + many.select(1, 2)).max().item<double>(), 32.0);
+  EXPECT_LE((many.select(1, 1) + many.select(1, 3)).max().item<double>(), 32.0);
+}
+
+TEST(PipelineAgainstTorchvision, BoxesHaveTheSameDistribution) {
+  const auto image = torch::zeros({1, 3, 32, 32}, torch::kUInt8);
+  const auto pipeline = make_pipeline({{{"name", "random_resized_crop"}}}, image, 71);
+  const auto boxes = pipeline.draw(0, 0, torch::arange(20000));
+  const auto& expected = torchvision().at("statistics");
+  // Five standard errors of a mean over 20,000 draws, twice.
+  const auto tolerance = 10.0 * expected[1].max().item<double>() / std::sqrt(20000.0);
+  EXPECT_LE((boxes.mean(0) - expected[0]).abs().max().item<double>(), tolerance);
+  EXPECT_LE((boxes.std(0) - expected[1]).abs().max().item<double>(), tolerance);
+}
+
+std::string error_of_config(const json& transforms, std::int64_t size) {
+  try {
+    make_pipeline(transforms, torch::zeros({1, 3, 32, 32}, torch::kUInt8), size);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Pipeline, BadTransformsAreNamed) {
+  EXPECT_NE(error_of_config({{{"name", "resiz"}}}, 71).find("did you mean resize?"),
+            std::string::npos);
+  EXPECT_NE(error_of_config({{{"name", "resize"}, {"siez", 3}}}, 71).find("siez"),
+            std::string::npos);
+  EXPECT_NE(error_of_config({{{"name", "horizontal_flip"}, {"p", 1.5}}}, 32).find("out of range"),
+            std::string::npos);
+  EXPECT_NE(error_of_config({{{"name", "horizontal_flip"}}}, 71).find("32 x 32"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace xception

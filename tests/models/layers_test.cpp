@@ -1,0 +1,133 @@
+#include "xception/models/layers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/utils.h>
+
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "xception/core/error.h"
+#include "xception/models/xception.h"
+
+namespace xception {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Activation, HasItsFormula) {
+  const auto x = torch::linspace(-4.0, 4.0, 33, torch::kDouble);
+  const auto zero = torch::zeros_like(x);
+  const auto sigmoid = 1.0 / (1.0 + (-x).exp());
+  const auto softplus = (1.0 + x.exp()).log();
+  const std::array<std::pair<const char*, torch::Tensor>, 8> expected = {
+      {{"none", x},
+       {"relu", torch::maximum(x, zero)},
+       {"elu", torch::where(x > 0, x, x.exp() - 1.0)},
+       {"gelu", 0.5 * x * (1.0 + torch::erf(x / std::sqrt(2.0)))},
+       {"silu", x * sigmoid},
+       {"leaky_relu", torch::where(x > 0, x, 0.01 * x)},
+       {"mish", x * softplus.tanh()},
+       {"hardswish", x * (x + 3.0).clamp(0.0, 6.0) / 6.0}}};
+  for (const auto& [name, y] : expected) {
+    const auto before = x.clone();
+    EXPECT_TRUE(torch::allclose(activate(x, parse_activation(name)), y, 1e-12, 1e-12)) << name;
+    EXPECT_TRUE(torch::equal(x, before)) << name << " changed its input";
+  }
+}
+
+TEST(Activation, UnknownNamesAreInputErrors) {
+  try {
+    static_cast<void>(parse_activation("Relu"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::input);
+    EXPECT_THAT(error.what(), HasSubstr("[models] activation \"Relu\""));
+    EXPECT_THAT(error.what(), HasSubstr("leaky_relu"));
+  }
+  EXPECT_THROW(static_cast<void>(parse_separable_order("pointwise")), Error);
+}
+
+TEST(SeparableConv, OrdersAndActivation) {
+  for (const auto order : {SeparableOrder::depthwise_first, SeparableOrder::pointwise_first}) {
+    SeparableConv layer(8, 16, order, Activation::elu);
+    const auto weights = layer->named_parameters();
+    ASSERT_EQ(weights.size(), 2U);
+    const auto& depthwise = weights["conv1.weight"];
+    const auto& pointwise = weights["pointwise.weight"];
+    const bool depthwise_first = order == SeparableOrder::depthwise_first;
+    EXPECT_EQ(depthwise.sizes(), (std::vector<std::int64_t>{depthwise_first ? 8 : 16, 1, 3, 3}));
+    EXPECT_EQ(pointwise.sizes(), (std::vector<std::int64_t>{16, 8, 1, 1}));
+
+    const auto x = torch::randn({2, 8, 5, 7});
+    const auto expected =
+        depthwise_first ? at::conv2d(at::elu(at::conv2d(x, depthwise, {}, 1, 1, 1, 8)), pointwise)
+                        : at::conv2d(at::elu(at::conv2d(x, pointwise)), depthwise, {}, 1, 1, 1, 16);
+    EXPECT_TRUE(torch::equal(layer->forward(x), expected));
+  }
+}
+
+TEST(BnAct, NormalisesThenActivates) {
+  torch::nn::BatchNorm2d bn(torch::nn::BatchNorm2dOptions(3));
+  const auto x = torch::randn({4, 3, 5, 5}) * 3.0 + 1.0;
+  const auto before = x.clone();
+  const auto mean = x.mean({0, 2, 3}, true);
+  const auto variance = x.var(torch::IntArrayRef{0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
+  const auto normalised = (x - mean) / (variance + 1e-5).sqrt();
+  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::none), normalised, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::relu), normalised.relu(), 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::silu), at::silu(normalised), 1e-4, 1e-5));
+  EXPECT_TRUE(torch::equal(x, before));
+}
+
+TEST(PoolAdd, HalvesRoundingUpAndAdds) {
+  for (const std::int64_t size : {8, 9}) {
+    const auto x = torch::randn({2, 3, size, size});
+    const auto pooled = at::max_pool2d(x, 3, 2, 1);
+    const std::int64_t half = (size + 1) / 2;
+    ASSERT_EQ(pooled.size(2), half);
+    const auto shortcut = torch::randn({2, 3, half, half});
+    EXPECT_TRUE(torch::equal(pool_add(x, shortcut), pooled + shortcut));
+    EXPECT_TRUE(torch::equal(pool_add(x, {}), pooled));
+  }
+}
+
+TEST(XceptionBlock, LeavesItsInputAsItIs) {
+  XceptionBlock block(XceptionBlockImpl::Shape{.in_channels = 8, .channels = {8, 8, 8}},
+                      XceptionStyle{});
+  const auto x = torch::randn({2, 8, 6, 6});
+  const auto before = x.clone();
+  block->eval();
+  const auto y = block->forward(x);
+  EXPECT_TRUE(torch::equal(x, before)) << "the leading ReLU must not be in place";
+  EXPECT_EQ(y.sizes(), x.sizes());
+}
+
+TEST(InitTruncatedNormal, HasTheStatistics) {
+  torch::manual_seed(3);
+  auto narrow = torch::empty({200, 1000});
+  init_truncated_normal(narrow, 0.1);
+  EXPECT_NEAR(narrow.mean().item<double>(), 0.0, 1e-3);
+  EXPECT_NEAR(narrow.std().item<double>(), 0.1, 1e-3);
+  // Cut off at -2 and 2 a standard normal distribution has a standard deviation of 0.8796.
+  auto wide = torch::empty({200, 1000});
+  init_truncated_normal(wide, 1.0);
+  EXPECT_NEAR(wide.std().item<double>(), 0.8796, 5e-3);
+  EXPECT_LE(wide.abs().max().item<double>(), 2.0);
+  EXPECT_LT((wide.abs() >= 2.0).sum().item<std::int64_t>(), 10) << "clamped, not truncated";
+}
+
+TEST(InitKaimingFanOut, HasTheStatistics) {
+  torch::manual_seed(3);
+  SeparableConv layer(512, 1024, SeparableOrder::depthwise_first, Activation::none);
+  init_kaiming_fan_out(*layer);
+  const auto weights = layer->named_parameters();
+  const double depthwise = std::sqrt(2.0 / (512.0 * 9.0));
+  const double pointwise = std::sqrt(2.0 / 1024.0);
+  EXPECT_NEAR(weights["conv1.weight"].std().item<double>() / depthwise, 1.0, 0.05);
+  EXPECT_NEAR(weights["pointwise.weight"].std().item<double>() / pointwise, 1.0, 0.01);
+}
+
+}  // namespace
+}  // namespace xception

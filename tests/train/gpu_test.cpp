@@ -1,0 +1,120 @@
+#include <c10/cuda/CUDAFunctions.h>
+#include <gtest/gtest.h>
+
+#include "xception/kernels/selftest.h"
+#include "xception/models/registry.h"
+#include "xception/parallel/device.h"
+#include "xception/train/experiment.h"
+#include "xception/train/generators.h"
+#include "xception/train/train_step.h"
+
+namespace xception {
+namespace {
+
+/// Skips where there is no GPU; these run wherever there is one.
+class GpuTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  }
+};
+
+/// A narrow Xception on random images, ready to step, on either device.
+struct Fixture {
+  Fixture(const torch::Device& device, const std::string& precision_name) : place(device) {
+    precision = parse_precision(precision_name);
+    seed_generators(0);
+    RunConfig config;
+    config.model.width = 0.25;
+    config.model.middle_blocks = 1;
+    config.data.image_size = 71;
+    resolve_model(config);
+    const auto generator_images = torch::randint(0, 256, {40, 3, 32, 32});
+    set.images = generator_images.to(torch::kUInt8);
+    set.labels = torch::randint(0, 10, {40}, torch::kInt64);
+    model = build_model(config.model);
+    place_model(*model, device, precision.parameters, true);
+    pipeline = std::make_unique<Pipeline>(transforms, "augment.train", config.augment, 71,
+                                          Size{32, 32}, device);
+    std::vector<std::int64_t> indices(40);
+    for (std::size_t i = 0; i < 40; ++i) indices[i] = static_cast<std::int64_t>(i);
+    source = std::make_unique<ResidentSource>(set, indices, Order::shuffled, 1, *pipeline, device);
+    optimizer = build_optimizer(config.optimizer, named_parameters(*model));
+    scaler = std::make_unique<GradientScaler>(precision.scaled, device);
+    metrics = std::make_unique<ClassificationMetrics>(device);
+    step = std::make_unique<TrainStep>(
+        StepParts{*model, *source, *pipeline, *optimizer, *scaler, *metrics},
+        StepOptions{.precision = precision, .clip_norm = 1.0}, device);
+    source->start_epoch(0);
+    step->start_epoch({1e-3, 1e-3, 1e-3, 1e-3, 1e-3}, 0, 0, 8);
+    model->train();
+  }
+
+  torch::Device place;
+  Precision precision;
+  nlohmann::json transforms = {{{"name", "resize"}, {"size", 80}},
+                               {{"name", "random_resized_crop"}},
+                               {{"name", "horizontal_flip"}}};
+  ImageSet set;
+  std::shared_ptr<Classifier> model;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<ResidentSource> source;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<GradientScaler> scaler;
+  std::unique_ptr<ClassificationMetrics> metrics;
+  std::unique_ptr<TrainStep> step;
+};
+
+const torch::Device kGpu(torch::kCUDA, 0);
+
+TEST_F(GpuTest, PipelineEqualsTheCpus) {
+  Fixture cpu(torch::kCPU, "fp32");
+  Fixture gpu(kGpu, "fp32");
+  const auto on_cpu = cpu.source->at(torch::arange(40));
+  const auto on_gpu = gpu.source->at(torch::arange(40, torch::TensorOptions(kGpu)));
+  EXPECT_TRUE(on_cpu.indices.equal(on_gpu.indices.cpu()));
+  EXPECT_TRUE(on_cpu.drawn.equal(on_gpu.drawn.cpu()));
+  const auto difference = (cpu.pipeline->transformed(on_cpu.images, on_cpu.drawn) -
+                           gpu.pipeline->transformed(on_gpu.images, on_gpu.drawn).cpu())
+                              .abs();
+  EXPECT_LE(difference.max().item<double>(), 1.0);
+  EXPECT_LE(difference.gt(0).to(torch::kFloat64).mean().item<double>(), 0.005);
+}
+
+TEST_F(GpuTest, StepsEqualTheCpusInDouble) {
+  Fixture cpu(torch::kCPU, "fp64");
+  Fixture gpu(kGpu, "fp64");
+  for (int i = 0; i < 5; ++i) {
+    cpu.step->run(8);
+    gpu.step->run(8);
+  }
+  // A pixel that rounds the other way is the largest difference that two devices may have.
+  EXPECT_NEAR(cpu.metrics->value().loss, gpu.metrics->value().loss, 1e-3);
+}
+
+TEST_F(GpuTest, HalfPrecisionTrains) {
+  for (const auto* name : {"fp16", "bf16"}) {
+    Fixture gpu(kGpu, name);
+    for (int i = 0; i < 5; ++i) gpu.step->run(8);
+    const auto values = gpu.metrics->value();
+    EXPECT_EQ(values.count, 40) << name;
+    EXPECT_TRUE(std::isfinite(values.loss)) << name;
+  }
+}
+
+TEST_F(GpuTest, AStepNeverWaitsForTheDevice) {
+  Fixture gpu(kGpu, "fp16");
+  gpu.step->run(8);  // the first one sets libraries up
+  auto& state = c10::cuda::warning_state();
+  const auto before = state.get_sync_debug_mode();
+  state.set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+  EXPECT_NO_THROW(gpu.step->run(8));
+  state.set_sync_debug_mode(before);
+}
+
+TEST_F(GpuTest, OurKernelsRun) {
+  EXPECT_EQ(kernel_selftest(0), "");
+}
+
+}  // namespace
+}  // namespace xception

@@ -1,0 +1,205 @@
+#include "xception/train/train_step.h"
+
+#include <gtest/gtest.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/optim/adam.h>
+
+#include <cmath>
+
+#include "xception/train/evaluator.h"
+
+namespace xception {
+namespace {
+
+constexpr std::int64_t kImages = 22;
+constexpr std::int64_t kClasses = 3;
+
+/// A linear classifier, with an auxiliary head of half its logits while training.
+class LinearClassifier : public Classifier {
+ public:
+  LinearClassifier() {
+    linear_ = register_module("linear", torch::nn::Linear(3 * 4 * 4, kClasses));
+  }
+
+  Logits forward(const torch::Tensor& images) override {
+    const auto logits = linear_->forward(images.flatten(1));
+    return {logits, is_training() ? logits * 0.5 : torch::Tensor()};
+  }
+
+ private:
+  torch::nn::Linear linear_{nullptr};
+};
+
+/// Everything that a step needs, over random images.
+struct Fixture {
+  explicit Fixture(const Precision& precision, StepOptions options = {}) {
+    at::manual_seed(0);
+    set.images = torch::randint(0, 256, {kImages, 3, 4, 4}).to(torch::kUInt8);
+    set.labels = torch::randint(0, kClasses, {kImages}, torch::kInt64);
+    model = std::make_shared<LinearClassifier>();
+    model->to(precision.parameters);
+    std::vector<std::int64_t> indices(kImages);
+    for (std::int64_t i = 0; i < kImages; ++i) indices[static_cast<std::size_t>(i)] = i;
+    source =
+        std::make_unique<ResidentSource>(set, indices, Order::shuffled, 1, pipeline, torch::kCPU);
+    OptimizerConfig config;
+    config.lr = 1e-2;
+    optimizer = build_optimizer(config, named_parameters(*model));
+    scaler = std::make_unique<GradientScaler>(precision.scaled, torch::kCPU);
+    options.precision = precision;
+    step = std::make_unique<TrainStep>(
+        StepParts{*model, *source, pipeline, *optimizer, *scaler, metrics}, options, torch::kCPU);
+  }
+
+  /// Whole epochs of batches of 5, the last of 2.
+  void train(std::int64_t epochs) {
+    const std::vector<double> rates = {1e-2, 9e-3, 8e-3, 7e-3, 6e-3};
+    for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+      source->start_epoch(epoch);
+      step->start_epoch(rates, epoch * 5, 0, 5);
+      for (const std::int64_t size : {5, 5, 5, 5, 2}) step->run(size);
+    }
+  }
+
+  ImageSet set;
+  nlohmann::json transforms = {{{"name", "horizontal_flip"}}};
+  Pipeline pipeline{transforms, "augment.train", AugmentConfig(), 4, {4, 4}, torch::kCPU};
+  std::shared_ptr<LinearClassifier> model;
+  std::unique_ptr<ResidentSource> source;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<GradientScaler> scaler;
+  ClassificationMetrics metrics{torch::kCPU};
+  std::unique_ptr<TrainStep> step;
+};
+
+/// The same epochs written out with LibTorch's own optimiser and mean loss.
+std::vector<torch::Tensor> train_by_hand(Fixture& fixture, std::int64_t epochs, double aux_weight) {
+  torch::optim::Adam adam(fixture.model->parameters(), torch::optim::AdamOptions(1e-2));
+  const std::vector<double> rates = {1e-2, 9e-3, 8e-3, 7e-3, 6e-3};
+  for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+    fixture.source->start_epoch(epoch);
+    for (std::int64_t step = 0; step < 5; ++step) {
+      const auto batch = fixture.source->at(
+          torch::arange(step * 5, std::min<std::int64_t>(kImages, step * 5 + 5)));
+      static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
+          .lr(rates[static_cast<std::size_t>(step)]);
+      adam.zero_grad();
+      const auto output = fixture.model->forward(
+          fixture.pipeline.apply(batch.images, batch.drawn, torch::kFloat64));
+      auto loss = torch::nn::functional::cross_entropy(output.logits, batch.labels);
+      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, batch.labels);
+      loss.backward();
+      adam.step();
+    }
+  }
+  return fixture.model->parameters();
+}
+
+double largest_difference(const std::vector<torch::Tensor>& a,
+                          const std::vector<torch::Tensor>& b) {
+  double largest = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, (a[i] - b[i]).abs().max().item<double>());
+  }
+  return largest;
+}
+
+TEST(TrainStep, EqualsTheLoopWrittenOut) {
+  const StepOptions options{.aux_weight = 0.4};
+  Fixture ours(parse_precision("fp64"), options);
+  Fixture theirs(parse_precision("fp64"), options);
+  ours.train(3);
+  const auto expected = train_by_hand(theirs, 3, 0.4);
+  EXPECT_LE(largest_difference(ours.model->parameters(), expected), 1e-12);
+}
+
+TEST(TrainStep, PartsOfABatchGiveTheSameUpdate) {
+  Fixture whole(parse_precision("fp64"));
+  Fixture parts(parse_precision("fp64"), {.accumulate = 2});
+  whole.train(2);
+  parts.train(2);
+  EXPECT_LE(largest_difference(whole.model->parameters(), parts.model->parameters()), 1e-12);
+  EXPECT_NEAR(whole.metrics.value().loss, parts.metrics.value().loss, 1e-12);
+}
+
+TEST(TrainStep, MetricsAreMeansOverImages) {
+  Fixture fixture(parse_precision("fp64"));
+  fixture.train(1);
+  const auto values = fixture.metrics.value();
+  EXPECT_EQ(values.count, kImages);
+  EXPECT_GT(values.loss, 0.0);
+  EXPECT_EQ(values.bad_step, -1);
+}
+
+TEST(TrainStep, PrecisionsFollowFloat32) {
+  Fixture fp32(parse_precision("fp32"));
+  fp32.train(2);
+  for (const auto* name : {"bf16", "fp16"}) {
+    Fixture narrow(parse_precision(name));
+    narrow.train(2);
+    EXPECT_EQ(narrow.model->parameters()[0].scalar_type(), torch::kFloat32) << name;
+    EXPECT_NEAR(narrow.metrics.value().loss, fp32.metrics.value().loss, 0.02) << name;
+    // Something was computed in the narrow type.
+    EXPECT_NE(narrow.metrics.value().loss, fp32.metrics.value().loss) << name;
+  }
+}
+
+TEST(TrainStep, NotesTheFirstStepWhoseLossIsNotFinite) {
+  Fixture fixture(parse_precision("fp32"));
+  {
+    const torch::NoGradGuard no_grad;
+    fixture.model->parameters()[0].fill_(std::nanf(""));
+  }
+  fixture.source->start_epoch(2);
+  fixture.step->start_epoch({1e-2, 1e-2}, 10, 0, 5);
+  fixture.step->run(5);
+  fixture.step->run(5);
+  EXPECT_EQ(fixture.metrics.value().bad_step, 10);
+}
+
+TEST(Autocast, NeitherLeaksNorKeepsStaleWeights) {
+  const auto weight = torch::ones({4, 4}).requires_grad_();
+  const auto input = torch::ones({1, 4});
+  const auto run = [&] {
+    const Autocast autocast(parse_precision("bf16"), torch::kCPU);
+    return input.matmul(weight).sum();
+  };
+  EXPECT_EQ(run().item<float>(), 16.0F);
+  {
+    const torch::NoGradGuard no_grad;
+    weight.mul_(2);
+  }
+  // A cached cast of the old weight would give 16 again.
+  EXPECT_EQ(run().item<float>(), 32.0F);
+  EXPECT_FALSE(at::autocast::is_autocast_enabled(torch::kCPU));
+}
+
+TEST(Evaluate, CountsEachImageOnceWhateverTheBatch) {
+  Fixture fixture(parse_precision("fp64"));
+  ResidentSource source(fixture.set, {0, 3, 5, 7, 9, 11, 20}, Order::ascending, 1, fixture.pipeline,
+                        torch::kCPU);
+  fixture.model->train();
+  const auto whole = evaluate(*fixture.model, source, fixture.pipeline, {.batch_size = 100});
+  const auto parts = evaluate(*fixture.model, source, fixture.pipeline, {.batch_size = 3});
+  ASSERT_TRUE(whole && parts);
+  EXPECT_EQ(whole->metrics.count, 7);
+  EXPECT_NEAR(whole->metrics.loss, parts->metrics.loss, 1e-12);
+  EXPECT_EQ(whole->metrics.accuracy, parts->metrics.accuracy);
+  EXPECT_TRUE(parts->indices.equal(torch::tensor({0, 3, 5, 7, 9, 11, 20})));
+  EXPECT_TRUE(parts->labels.equal(fixture.set.labels.index_select(0, parts->indices)));
+  EXPECT_TRUE(parts->probabilities.allclose(whole->probabilities));
+  const auto correct = parts->probabilities.argmax(1).eq(parts->labels).to(torch::kFloat64).mean();
+  EXPECT_EQ(correct.item<double>(), parts->metrics.accuracy);
+  EXPECT_TRUE(fixture.model->is_training());
+}
+
+TEST(Evaluate, StopsWhenInterrupted) {
+  Fixture fixture(parse_precision("fp32"));
+  const auto evaluation = evaluate(*fixture.model, *fixture.source, fixture.pipeline,
+                                   {.batch_size = 5, .interrupted = [] { return true; }});
+  EXPECT_FALSE(evaluation);
+}
+
+}  // namespace
+}  // namespace xception
