@@ -120,13 +120,17 @@ bool Process::late() const {
   return std::chrono::steady_clock::now() - start_ > options_.timeout;
 }
 
-bool Process::wait_for(std::string_view text) {
+bool Process::wait_until(const std::function<bool()>& condition) {
   while (true) {
     const bool last = ended() || late();
-    if (output().find(text) != std::string::npos) return true;
+    if (condition()) return true;
     if (last) return false;
     std::this_thread::sleep_for(kPoll);
   }
+}
+
+bool Process::wait_for(std::string_view text) {
+  return wait_until([&] { return output().find(text) != std::string::npos; });
 }
 
 ProcessResult Process::wait() {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,7 +42,9 @@ class Process {
 
   void send(int signal) const;
 
-  /// Waits until the process ends or its standard output contains `text`; returns whether it does.
+  /// Waits until `condition` holds, the process ends or its time is over; returns whether it holds.
+  bool wait_until(const std::function<bool()>& condition);
+  /// Likewise, until its standard output contains `text`.
   bool wait_for(std::string_view text);
 
   /// Its standard output so far.

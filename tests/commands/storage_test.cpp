@@ -145,6 +145,26 @@ TEST_F(FullDiskTest, NoSpaceAtAll) {
   EXPECT_TRUE(succeeds(run_xception(train_arguments(run, {"--resume", "train.epochs=2"}))));
 }
 
+TEST_F(FullDiskTest, FillsUpWhileTraining) {
+  const SmallDisk disk(run, "8m");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount";
+  Process process(xception_command(train_arguments(run, {"train.epochs=1000"})));
+  ASSERT_TRUE(process.wait_for("epoch 2:"));
+  std::ofstream filler(run / "filler", std::ios::binary);
+  while (!process.ended()) {  // also what a removed checkpoint frees
+    filler.clear();
+    filler << std::string(4096, 'x') << std::flush;
+  }
+  filler.close();
+  EXPECT_TRUE(fails(process.wait(), 1, {run.string(), "No space left"}));
+  fs::remove(run / "filler");
+  const auto resumed = run_xception(train_arguments(run, {"--resume", "train.epochs=3"}));
+  EXPECT_TRUE(succeeds(resumed));
+  EXPECT_THAT(resumed.out, HasSubstr("resume: from epoch "));
+  const auto rows = csv_rows(run / "history.csv");
+  EXPECT_EQ(read_events(run)["loss/train"].size(), rows.size());
+}
+
 TEST_F(StorageTest, FirstCheckpointIsNotSaved) {
   const auto failed =
       run_xception(train_arguments(run, {"train.epochs=1"}), {.file_bytes = 100'000});
@@ -162,9 +182,9 @@ TEST_F(StorageTest, MemoryRunsOut) {
   const auto failed = run_xception(
       train_arguments(run, {"train.batch_size=260", "data.image_size=600", "model.width=1"}),
       {.address_bytes = rlim_t{8} << 30});
-  EXPECT_TRUE(
-      fails(failed, 1,
-            {"out of memory", "lower train.batch_size", "data.image_size", "train.accumulate"}));
+  EXPECT_TRUE(fails(failed, 1,
+                    {"out of memory at batch size 260", "600 px", "lower train.batch_size",
+                     "data.image_size", "train.accumulate"}));
   EXPECT_EQ(json_of(run / "summary.json")["status"], "failed");
 }
 

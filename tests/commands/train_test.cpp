@@ -225,6 +225,16 @@ TEST_F(TrainCommandTest, LossThatIsNotFiniteLeavesTheLastCheckpoint) {
   EXPECT_TRUE(succeeds(run_xception({"eval", "--run", run.string(), "--device", "cpu"})));
 }
 
+TEST_F(TrainCommandTest, WeightsThatAreNotFiniteAreNotSaved) {
+  // The epoch's only loss is finite; the update after it is not.
+  const auto result =
+      run_xception(train_arguments(run, {"optimizer.lr=1e38", "optimizer.weight_decay=10",
+                                         "train.epochs=1", "data.train_limit=32"}));
+  EXPECT_TRUE(fails(result, 1, {"weights are not finite after step 1", "nothing was saved yet"}));
+  EXPECT_FALSE(fs::exists(run / "checkpoints/last"));
+  EXPECT_EQ(json_of(run / "summary.json")["status"], "failed");
+}
+
 TEST_F(TrainCommandTest, WithoutValidationImages) {
   ASSERT_TRUE(succeeds(run_xception(
       train_arguments(run, {"data.validation_size=0", "data.train_limit=64", "train.epochs=2"}))));

@@ -60,7 +60,7 @@ TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
 
 TEST_F(ConfigTest, WrongTypesSayWhatWasFoundAndExpected) {
   expect_in(error_in(R"({"train": {"epochs": "three"}})"),
-            "train.epochs: found \"three\", expected an integer, >= 1");
+            "train.epochs: found \"three\", expected an integer, 1 <= x <= 1000000");
   expect_in(error_in(R"({"train": {"epochs": 1.5}})"), "expected an integer");
   expect_in(error_in(R"({"train": {"channels_last": 1}})"), "expected true or false");
   expect_in(error_in(R"({"model": {"name": 3}})"), "expected a string");
@@ -77,8 +77,14 @@ TEST_F(ConfigTest, RangesAndChoicesAreChecked) {
   expect_in(override_error("train.precision=fp8"), "expected one of fp32, fp16, bf16, fp64");
   expect_in(override_error("train.precision=bf61"), "did you mean bf16?");
   expect_in(override_error("optimizer.lr=1e999"), "optimizer.lr");
+  expect_in(override_error("train.epochs=18446744073709551615"), "out of range");
+  expect_in(override_error("model.name=\xff"), "not UTF-8");
   expect_in(override_error("train.epochs"), "expected key=value");
   expect_in(override_error("augment.std=[0.1,"), "malformed JSON");
+}
+
+TEST_F(ConfigTest, NumbersThatOverflowAreErrorsOfTheFile) {
+  expect_in(error_in(R"({"optimizer": {"lr": 1e999}})"), "a.json");
 }
 
 TEST_F(ConfigTest, SchemaListsEveryKeyWithItsDefault) {

@@ -97,6 +97,10 @@ TEST(PipelineAgainstTorchvision, Normalization) {
       make_pipeline({{{"name", "resize"}}, {{"name", "center_crop"}}}, images, 71);
   const auto actual = pipeline.apply(images, torch::zeros({images.size(0), 0}));
   EXPECT_TRUE(actual.is_contiguous(torch::MemoryFormat::ChannelsLast));
+  const auto planes =
+      pipeline.apply(images, torch::zeros({images.size(0), 0}), torch::kFloat32, false);
+  EXPECT_TRUE(planes.is_contiguous());
+  EXPECT_TRUE(planes.equal(actual));
   // One step of 1/255 over the smallest standard deviation.
   EXPECT_LE((actual - expected).abs().max().item<double>(), 1.0 / 255.0 / 0.224 + 1e-5);
   EXPECT_LE((actual - expected).abs().mean().item<double>(), 1e-3);
