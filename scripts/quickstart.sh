@@ -50,7 +50,11 @@ if [[ -z $data && $synthetic == no ]]; then
 fi
 if [[ -z $data ]]; then
   data=data/synthetic
-  [[ -e $data/cifar-10-batches-bin ]] || "$xception" data synthesize --out "$data"
+  # The names are written last: without them an earlier attempt was cut short.
+  if [[ ! -e $data/cifar-10-batches-bin/batches.meta.txt ]]; then
+    rm -rf "$data"
+    "$xception" data synthesize --out "$data"
+  fi
 fi
 
 # ---- Train, evaluate, predict ----------------------------------------------------------------------

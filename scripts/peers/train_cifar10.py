@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The peer: the same recipe in PyTorch, as a careful practitioner would write it.
 
-Trains timm's legacy_xception or torchvision's inception_v3 on CIFAR-10's binary files: pad and
-crop, flip, resize, normalise on whole batches; fused Adam; autocast; validation each epoch. Prints
-a line an epoch and, at the end, one JSON object with the curve and the images a second.
+Trains timm's legacy_xception or torchvision's inception_v3 on CIFAR-10's binary files: images as
+uint8 on the device; pad and crop, flip, resize, normalise on whole batches; fused Adam; autocast,
+with a gradient scaler for fp16; cuDNN's benchmark; sums on the device, read once an epoch; validation
+each epoch. Prints a line an epoch and, at the end, one JSON object with the curve and the images a
+second.
 
 Needs torch, torchvision, timm, numpy (the test environment that scripts/test.sh makes has them).
 """
@@ -47,19 +49,22 @@ def forward(name, model, images):
 
 
 def augment(images, padding):
-    """Pad and crop, flip: uint8 (N, 3, H, W) -> the same shape."""
+    """Pad and crop, flip: uint8 (N, 3, H, W) -> the same shape. Padding 0: neither."""
+    if padding == 0:
+        return images
     n, _, height, width = images.shape
+    place = {"device": images.device}
     padded = F.pad(images, (padding,) * 4)
-    top, left = torch.randint(0, 2 * padding + 1, (2, n))
-    rows = (top[:, None] + torch.arange(height))[:, None, :, None]
-    columns = (left[:, None] + torch.arange(width))
-    columns = torch.where(torch.rand(n, 1) < 0.5, columns.flip(1), columns)[:, None, None, :]
-    channels = torch.arange(3)[None, :, None, None]
-    return padded[torch.arange(n)[:, None, None, None], channels, rows, columns]
+    top, left = torch.randint(0, 2 * padding + 1, (2, n), **place)
+    rows = (top[:, None] + torch.arange(height, **place))[:, None, :, None]
+    columns = left[:, None] + torch.arange(width, **place)
+    columns = torch.where(torch.rand(n, 1, **place) < 0.5, columns.flip(1), columns)[:, None, None, :]
+    channels = torch.arange(3, **place)[None, :, None, None]
+    return padded[torch.arange(n, **place)[:, None, None, None], channels, rows, columns]
 
 
-def prepare(images, size, memory_format, device):
-    images = T.resize(images.to(device), [size, size], antialias=True)
+def prepare(images, size, memory_format):
+    images = T.resize(images, [size, size], antialias=True)
     images = T.normalize(T.to_dtype(images, torch.float32, scale=True), MEAN, STD)
     return images.contiguous(memory_format=memory_format)
 
@@ -72,8 +77,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--padding", type=int, default=4)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
+    parser.add_argument("--padding", type=int, default=4, help="0: no augmentation, as the notebook ran")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="bf16")
     parser.add_argument("--memory-format", choices=["channels_last", "contiguous"], default="channels_last")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--train-limit", type=int, default=0)
@@ -84,53 +89,61 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    torch.backends.cudnn.benchmark = True
     size = args.image_size or {"xception": 71, "inception_v3": 75}[args.model]
     memory_format = getattr(torch, "channels_last" if args.memory_format == "channels_last" else "contiguous_format")
     device = torch.device(args.device)
 
     folder = args.data / "cifar-10-batches-bin"
     images, labels = read_batches(folder, sorted(p.name for p in folder.glob("data_batch_*.bin")))
-    order = torch.randperm(len(images))
+    images, labels = images.to(device), labels.to(device)
+    order = torch.randperm(len(images), device=device)
     validation, train = order[:5000], order[5000:]
     train = train[: args.train_limit or None]
     validation = validation[: args.validation_limit or None]
 
     model = build_model(args.model).to(device, memory_format=memory_format)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bf16")
+    narrow = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.precision)
+    autocast = torch.autocast(device.type, narrow, enabled=narrow is not None)
+    scaler = torch.amp.GradScaler(device.type, enabled=args.precision == "fp16")
     history, train_seconds, trained = [], 0.0, 0
     for epoch in range(args.epochs):
         model.train()
-        loss_sum = correct = 0.0
+        sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, correct
         start = time.perf_counter()
-        shuffled = train[torch.randperm(len(train))]
+        shuffled = train[torch.randperm(len(train), device=device)]
         for step, first in enumerate(range(0, len(shuffled), args.batch_size)):
             index = shuffled[first : first + args.batch_size]
-            batch = prepare(augment(images[index], args.padding), size, memory_format, device)
-            target = labels[index].to(device)
+            batch = prepare(augment(images[index], args.padding), size, memory_format)
+            target = labels[index]
             optimizer.zero_grad(set_to_none=True)
             with autocast:
                 logits = forward(args.model, model, batch)
                 loss = F.cross_entropy(logits, target)
-            loss.backward()
-            optimizer.step()
-            loss_sum += loss.item() * len(index)
-            correct += (logits.argmax(1) == target).sum().item()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            correct = (logits.detach().argmax(1) == target).sum()
+            sums += torch.stack([loss.detach().double() * len(index), correct.double()])
             if step % 50 == 49:
-                rate = (first + len(index)) / (time.perf_counter() - start)
-                print(f"step {step + 1}: loss {loss_sum / (first + len(index)):.4f}, {rate:.1f} images/s", flush=True)
+                seen = first + len(index)
+                rate = seen / (time.perf_counter() - start)
+                print(f"step {step + 1}: loss {sums[0].item() / seen:.4f}, {rate:.1f} images/s", flush=True)
+        loss_sum, correct = sums.tolist()  # waits for the device
         seconds = time.perf_counter() - start
         train_seconds += seconds
         trained += len(shuffled)
         model.eval()
-        validation_loss = validation_correct = 0.0
+        sums.zero_()
         with torch.inference_mode():
             for first in range(0, len(validation), args.batch_size):
                 index = validation[first : first + args.batch_size]
-                logits = forward(args.model, model, prepare(images[index], size, memory_format, device))
-                target = labels[index].to(device)
-                validation_loss += F.cross_entropy(logits, target, reduction="sum").item()
-                validation_correct += (logits.argmax(1) == target).sum().item()
+                logits = forward(args.model, model, prepare(images[index], size, memory_format))
+                target = labels[index]
+                sums[0] += F.cross_entropy(logits, target, reduction="sum")
+                sums[1] += (logits.argmax(1) == target).sum()
+        validation_loss, validation_correct = sums.tolist()
         row = {
             "train_loss": loss_sum / len(shuffled),
             "train_acc": correct / len(shuffled),
