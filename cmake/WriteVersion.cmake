@@ -20,6 +20,7 @@ set(text "// Written by cmake/WriteVersion.cmake.
 #define XCEPTION_GIT_COMMIT \"${commit}\"
 #define XCEPTION_LIBTORCH_VERSION \"${LIBTORCH}\"
 #define XCEPTION_CUDA_VERSION \"${CUDA}\"
+#define XCEPTION_NCCL_VERSION \"${NCCL}\"
 #define XCEPTION_COMPILER \"${COMPILER}\"
 #define XCEPTION_BUILD_TYPE \"${BUILD_TYPE}\"
 ")

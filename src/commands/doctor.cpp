@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <cmath>
 
 #include "subcommands.h"
@@ -47,7 +49,12 @@ std::string small_step(const torch::Device& device, const std::string& precision
 }
 
 nlohmann::ordered_json check_device(const torch::Device& device) {
-  const auto info = describe_device(device);
+  DeviceInfo info;
+  try {
+    info = describe_device(device);
+  } catch (const std::exception& error) {  // the steps below say what is wrong with it
+    info.name = "unknown";
+  }
   nlohmann::ordered_json json = {{"device", device.str()},
                                  {"name", info.name},
                                  {"memory_bytes", info.memory_bytes},
@@ -100,6 +107,7 @@ void examine(bool as_json, Invocation& invocation) {
   report["advice"] = lines;
   bool works = true;
   for (const auto& device : report["checks"]) {
+    works = works && device.value("kernels", "").empty();
     for (const auto& [precision, failure] : device["step"].items()) {
       works = works && failure.get<std::string>().empty();
     }
@@ -113,6 +121,9 @@ void examine(bool as_json, Invocation& invocation) {
     if (value.is_string() || value.is_number()) {
       const auto text = value.is_string() ? value.get<std::string>() : value.dump();
       spdlog::info("{:<14} {}", key, text.empty() ? "-" : text);
+    }
+    if (key == "processor_features") {
+      spdlog::info("{:<14} {}", "features", fmt::join(value.get<std::vector<std::string>>(), " "));
     }
   }
   for (const auto& device : report["checks"]) {

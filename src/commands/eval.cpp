@@ -26,8 +26,7 @@ void evaluate_run(const EvalArguments& arguments) {
   if (!arguments.data.empty()) run.config.data.dir = arguments.data;
   const Experiment experiment(run.config, device);
   const auto source = experiment.source(split, Order::ascending, experiment.test_pipeline());
-  EvaluationOptions options{.precision = parse_precision(run.config.train.eval_precision),
-                            .batch_size = experiment.eval_batch_size()};
+  auto options = experiment.evaluation_options();
   options.progress = [&](std::int64_t images) {
     StatusLine::show(fmt::format("{} of {} images", images, source->size()));
   };

@@ -3,7 +3,6 @@
 #include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <fmt/ranges.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +16,7 @@
 #include "xception/config/keys.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
+#include "xception/core/memory.h"
 #include "xception/core/version.h"
 #include "xception/train/environment.h"
 
@@ -25,15 +25,6 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
-
-/// Lets the allocator keep large blocks between steps. glibc maps blocks above 32 MB afresh for
-/// each operation otherwise, and the page faults cost more than the arithmetic of an elementwise
-/// operation on the CPU.
-void keep_large_blocks() {
-  constexpr int kThreshold = 1 << 30;
-  mallopt(M_MMAP_THRESHOLD, kThreshold);
-  mallopt(M_TRIM_THRESHOLD, kThreshold);
-}
 
 /// Opens what is closed of standard input, output and error: a file of the run would take its
 /// number and get the lines that are meant for it.
@@ -52,22 +43,6 @@ int fail(const std::string& message, int code) {
 
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
-}
-
-/// Whether an error's text is LibTorch's, CUDA's or the system's for want of memory.
-bool is_out_of_memory(const std::string& text) {
-  for (const auto* words : {"not enough memory", "out of memory", "allocate memory"}) {
-    if (text.find(words) != std::string::npos) return true;
-  }
-  return false;
-}
-
-int fail_out_of_memory(const std::string& detail) {
-  return fail(
-      fmt::format("[train] out of memory: {}; lower train.batch_size or data.image_size, or "
-                  "raise train.accumulate (the same batch in parts)",
-                  detail),
-      kFailed);
 }
 
 /// What is wrong with the word that stands where a subcommand is expected; empty if nothing is.
@@ -143,19 +118,13 @@ int run_program(int argc, const char* const* argv) {
   try {
     return parse_and_run(program, invocation, argc, argv);
   } catch (const Error& error) {
-    const bool failed_run = error.kind() == Error::Kind::run;
-    if (failed_run && is_out_of_memory(error.what())) return fail_out_of_memory(error.what());
     return fail(first_line(error.what()), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return fail_out_of_memory("the system gave no more");
+    return fail("[commands] out of memory: the system gave no more", kFailed);
   } catch (const c10::Error& error) {
-    const std::string text = first_line(error.what_without_backtrace());
-    if (is_out_of_memory(text)) return fail_out_of_memory(text);
-    return fail("[libtorch] " + text, kFailed);
+    return fail("[libtorch] " + first_line(error.what_without_backtrace()), kFailed);
   } catch (const std::exception& error) {
-    const std::string text = first_line(error.what());
-    if (is_out_of_memory(text)) return fail_out_of_memory(text);
-    return fail(text, kFailed);
+    return fail(first_line(error.what()), kFailed);
   }
 }
 

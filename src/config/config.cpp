@@ -71,6 +71,11 @@ json override_object(const std::string& text) {
       (void)parse_json(value_text, "config", fmt::format("command line: {}", key));
     }
     value = value_text;
+    try {
+      (void)value.dump();
+    } catch (const json::exception&) {
+      throw input_error("config", "command line: {}: the value is not UTF-8", key);
+    }
   }
   json object;
   const auto dot = key.find('.');

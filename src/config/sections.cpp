@@ -5,7 +5,7 @@ namespace xception {
 void ModelConfig::visit(KeyVisitor& visitor) {
   visitor.key("name", name, {}, "network, as `xception models` lists it");
   visitor.key("variant", variant, {}, "variant of the network; empty: its first");
-  visitor.key("num_classes", num_classes, at_least(2), "number of classes");
+  visitor.key("num_classes", num_classes, between(2, 1e6), "number of classes");
   visitor.key("dropout", dropout, below(0, 1),
               "dropout before the classifier; null: the network's own (xception 0, inception_v3 "
               "0.5)");
@@ -28,13 +28,14 @@ void DataConfig::visit(KeyVisitor& visitor) {
   visitor.key("format", format, {"cifar10"}, "layout of the files");
   visitor.key("dir", dir, {}, "folder of the data set; --data sets it");
   visitor.key("image_size", image_size, between(32, 2048), "side of the network's input, px");
-  visitor.key("validation_size", validation_size, at_least(0),
+  visitor.key("validation_size", validation_size, between(0, 1e9),
               "images taken from the training files for validation");
   visitor.key("stratified", stratified, "draw the validation images class by class");
-  visitor.key("train_limit", train_limit, at_least(0), "use the first n training images; 0: all");
-  visitor.key("validation_limit", validation_limit, at_least(0),
+  visitor.key("train_limit", train_limit, between(0, 1e9),
+              "use the first n training images; 0: all");
+  visitor.key("validation_limit", validation_limit, between(0, 1e9),
               "use the first n validation images; 0: all");
-  visitor.key("test_limit", test_limit, at_least(0), "use the first n test images; 0: all");
+  visitor.key("test_limit", test_limit, between(0, 1e9), "use the first n test images; 0: all");
   visitor.key("drop_last", drop_last, "leave out the last batch of an epoch if it is not full");
 }
 
@@ -66,23 +67,23 @@ void ScheduleConfig::visit(KeyVisitor& visitor) {
 }
 
 void TrainConfig::visit(KeyVisitor& visitor) {
-  visitor.key("epochs", epochs, at_least(1), "passes over the training images");
-  visitor.key("batch_size", batch_size, at_least(1), "images an optimiser step");
-  visitor.key("eval_batch_size", eval_batch_size, at_least(0),
+  visitor.key("epochs", epochs, between(1, 1e6), "passes over the training images");
+  visitor.key("batch_size", batch_size, between(1, 1e6), "images an optimiser step");
+  visitor.key("eval_batch_size", eval_batch_size, between(0, 1e6),
               "images a batch in evaluation; 0: as batch_size");
-  visitor.key("accumulate", accumulate, at_least(1),
+  visitor.key("accumulate", accumulate, between(1, 1e6),
               "parts that a batch is computed in, one after the other, to save memory");
   visitor.key("precision", precision, {"fp32", "fp16", "bf16", "fp64"},
               "fp16 and bf16: autocast, fp16 with a gradient scaler");
-  visitor.key("eval_precision", eval_precision, {"fp32", "fp16", "bf16", "fp64"},
-              "precision of validation and test");
+  visitor.key("eval_precision", eval_precision, {"fp32", "fp16", "bf16"},
+              "precision of validation and test; a run in fp64 is evaluated in fp64");
   visitor.key("label_smoothing", label_smoothing, below(0, 1), "of the cross entropy");
   visitor.key("channels_last", channels_last, "memory format NHWC");
   visitor.key("deterministic", deterministic, "only algorithms that repeat bit for bit");
   visitor.key("cudnn_benchmark", cudnn_benchmark, "let cuDNN time its algorithms");
-  visitor.key("log_interval", log_interval, at_least(1),
+  visitor.key("log_interval", log_interval, between(1, 1e9),
               "steps between two log lines where there is no terminal");
-  visitor.key("checkpoint_interval", checkpoint_interval, at_least(0),
+  visitor.key("checkpoint_interval", checkpoint_interval, between(0, 1e9),
               "steps between two checkpoints inside an epoch; 0: at its end only");
 }
 

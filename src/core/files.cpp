@@ -90,6 +90,7 @@ void write_file_atomic(const std::filesystem::path& file, std::string_view conte
   if (::fsync(descriptor.get()) != 0) throw fail(errno);
   if (const int error = descriptor.close()) throw fail(error);
   if (::rename(temporary.c_str(), file.c_str()) != 0) throw fail(errno);
+  sync_directory(file.has_parent_path() ? file.parent_path() : ".");
 }
 
 void replace_link(const std::filesystem::path& link, const std::filesystem::path& target) {

@@ -20,7 +20,7 @@ std::string place(std::string_view text, std::size_t byte) {
 }
 
 /// nlohmann's own text after `column N: `, in one line.
-std::string cause(const nlohmann::json::parse_error& error) {
+std::string cause(const nlohmann::json::exception& error) {
   const std::string text = error.what();
   const auto start = text.find(": ");
   return start == std::string::npos ? text : text.substr(start + 2);
@@ -51,6 +51,8 @@ nlohmann::json parse_json(std::string_view text, std::string_view room, const st
   } catch (const nlohmann::json::parse_error& error) {
     throw input_error(room, "{}: malformed JSON at {}: {}", where, place(text, error.byte),
                       cause(error));
+  } catch (const nlohmann::json::exception& error) {
+    throw input_error(room, "{}: {}", where, cause(error));
   }
 }
 

@@ -81,11 +81,12 @@ torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Te
 }
 
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
-                              torch::ScalarType dtype) const {
+                              torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
   auto batch = transformed(images, drawn);
   batch = batch.mul_(scale_).add_(offset_);
-  return batch.to(dtype).permute({0, 3, 1, 2});
+  batch = batch.to(dtype).permute({0, 3, 1, 2});
+  return channels_last ? batch : batch.contiguous();
 }
 
 }  // namespace xception

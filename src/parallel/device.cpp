@@ -6,6 +6,9 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
 
 #include "cuda_device.h"
 #include "xception/core/error.h"
@@ -91,6 +94,21 @@ std::string processor_name() {
     }
   }
   return at::get_cpu_capability();
+}
+
+std::vector<std::string> processor_features() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line) && !line.starts_with("flags")) {
+  }
+  std::istringstream words(line);
+  const std::set<std::string> flags{std::istream_iterator<std::string>(words), {}};
+  std::vector<std::string> found;
+  for (const auto* name : {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni",
+                           "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_fp16"}) {
+    if (flags.contains(name)) found.emplace_back(name);
+  }
+  return found;
 }
 
 }  // namespace xception

@@ -41,7 +41,11 @@ void write_files(const std::filesystem::path& folder, const CheckpointPlace& pla
     values[name] = state.values;
     for (const auto& [key, tensor] : state.tensors) state_tensors[name + "/" + key] = tensor;
   }
-  const auto model = model_tensors(content.model);
+  auto model = model_tensors(content.model);
+  // Once to the CPU, for the file and for the sums.
+  for (auto* tensors : {&model, &state_tensors}) {
+    for (auto& [key, tensor] : *tensors) tensor = tensor.detach().to(torch::kCPU).contiguous();
+  }
   nlohmann::ordered_json state;
   state["format"] = 1;
   state["epoch"] = place.epoch;
@@ -71,8 +75,9 @@ void remove_unused(const RunDirectory& directory) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory.checkpoints(), error)) {
     const auto name = entry.path().filename().string();
-    if (entry.is_symlink() || name == last || name == best) continue;
-    if (name.starts_with("step-") || name.starts_with(".tmp-")) {
+    if (name == "last" || name == "best" || name == last || name == best) continue;
+    // Also what a killed process left: half-built folders, links that were not renamed yet.
+    if (name.starts_with("step-") || name.find(".tmp") != std::string::npos) {
       std::filesystem::remove_all(entry.path(), error);
     }
   }
@@ -96,8 +101,10 @@ nlohmann::json read_state(const std::filesystem::path& folder) {
 
 std::filesystem::path find_checkpoint(const RunDirectory& directory, const std::string& name) {
   if (!has_checkpoint(directory, name)) {
-    throw input_error("train", "{}: has no checkpoint {}; nothing was saved there yet",
-                      directory.root().string(), name);
+    const std::string other = name == "best" ? "last" : "best";
+    throw input_error(
+        "train", "{}: has no checkpoint {} yet; {}", directory.root().string(), name,
+        has_checkpoint(directory, other) ? "use --checkpoint " + other : "nothing was saved there");
   }
   std::error_code error;
   const auto link = directory.checkpoints() / name;
@@ -164,6 +171,12 @@ bool has_checkpoint(const RunDirectory& directory, const std::string& name) {
   std::error_code error;
   return std::filesystem::exists(
       std::filesystem::symlink_status(directory.checkpoints() / name, error));
+}
+
+bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
+                        const std::string& other) {
+  const auto target = link_target(directory.checkpoints() / one);
+  return !target.empty() && target == link_target(directory.checkpoints() / other);
 }
 
 CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,

@@ -44,17 +44,27 @@ nlohmann::ordered_json describe_environment() {
   json["libtorch"] = TORCH_VERSION;
   json["cuda"] = build.cuda;
   json["cudnn"] = cudnn_version();
+  json["nccl"] = build.nccl;
   json["compiler"] = build.compiler;
   json["build_type"] = build.build_type;
   json["host"] = host.data();
   json["processor"] = processor_name();
+  json["processor_features"] = processor_features();
   json["threads"] = at::get_num_threads();
   json["memory_bytes"] = cpu.memory_bytes;
   json["devices"] = nlohmann::ordered_json::array();
   for (std::int64_t i = 0; i < cuda_device_count(); ++i) {
-    const auto info = describe_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)});
-    json["devices"].push_back(
-        {{"device", info.device.str()}, {"name", info.name}, {"memory_bytes", info.memory_bytes}});
+    const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(i));
+    try {
+      const auto info = describe_device(device);
+      json["devices"].push_back({{"device", info.device.str()},
+                                 {"name", info.name},
+                                 {"memory_bytes", info.memory_bytes}});
+    } catch (const std::exception& error) {  // a GPU in a bad state is reported, not fatal
+      const std::string text = error.what();
+      json["devices"].push_back(
+          {{"device", device.str()}, {"error", text.substr(0, text.find('\n'))}});
+    }
   }
   json["time"] = time_now();
   return json;

@@ -34,4 +34,12 @@ std::pair<double, std::int64_t> EpochClock::take() {
   return result;
 }
 
+void EpochClock::restart() {
+  start_ = Clock::now();
+  report_start_ = start_;
+  images_ = 0;
+  report_images_ = 0;
+  report_steps_ = 0;
+}
+
 }  // namespace xception

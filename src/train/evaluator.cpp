@@ -1,5 +1,7 @@
 #include "xception/train/evaluator.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -8,19 +10,18 @@
 namespace xception {
 namespace {
 
-/// Evaluation mode for the lifetime of the object.
-class EvaluationMode {
+/// Keeps cuDNN from computing float32 convolutions with TF32's short mantissa, for its lifetime.
+class FullPrecision {
  public:
-  explicit EvaluationMode(Classifier& model) : model_(model), was_training_(model.is_training()) {
-    model_.eval();
+  FullPrecision() : was_allowed_(at::globalContext().allowTF32CuDNN()) {
+    at::globalContext().setAllowTF32CuDNN(false);
   }
-  ~EvaluationMode() { model_.train(was_training_); }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
+  ~FullPrecision() { at::globalContext().setAllowTF32CuDNN(was_allowed_); }
+  FullPrecision(const FullPrecision&) = delete;
+  FullPrecision& operator=(const FullPrecision&) = delete;
 
  private:
-  Classifier& model_;
-  bool was_training_;
+  bool was_allowed_;
 };
 
 }  // namespace
@@ -29,6 +30,7 @@ std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const
                                    const EvaluationOptions& options) {
   const torch::NoGradGuard no_grad;
   const EvaluationMode mode(model);
+  const FullPrecision full_precision;
   const auto weights = model.parameters().front().options();
   const auto device = weights.device();
   const auto dtype = c10::typeMetaToScalarType(weights.dtype());
@@ -42,7 +44,7 @@ std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const
     const auto positions =
         torch::arange(first, last, torch::TensorOptions().dtype(torch::kInt64).device(device));
     const auto batch = source.at(positions);
-    const auto images = pipeline.apply(batch.images, batch.drawn, dtype);
+    const auto images = pipeline.apply(batch.images, batch.drawn, dtype, options.channels_last);
     const Autocast autocast(options.precision, device.type());
     const auto logits = model.forward(images).logits;
     metrics.add(summed_cross_entropy(logits, batch.labels), logits, batch.labels);

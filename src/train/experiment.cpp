@@ -74,9 +74,11 @@ std::unique_ptr<BatchSource> Experiment::source(Split split, Order order,
                                           pipeline, device_);
 }
 
-std::int64_t Experiment::eval_batch_size() const {
-  return config_.train.eval_batch_size > 0 ? config_.train.eval_batch_size
-                                           : config_.train.batch_size;
+EvaluationOptions Experiment::evaluation_options() const {
+  const auto& train = config_.train;
+  return {.precision = parse_precision(train.eval_precision),
+          .batch_size = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size,
+          .channels_last = train.channels_last};
 }
 
 void place_model(Classifier& model, const torch::Device& device, torch::ScalarType dtype,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <system_error>
 
 #include "xception/core/error.h"
@@ -47,7 +48,9 @@ void HistoryWriter::on_epoch(const EpochRecord& record) {
   for (const auto& [key, value] : row.items()) {
     const std::string separator = line.empty() ? "" : ",";
     header += (header.empty() ? "" : ",") + key;
-    line += separator + (value.is_null() ? "" : value.dump());
+    // JSON has no NaN; a table does, and an empty cell means that there was nothing to measure.
+    const bool not_finite = value.is_number_float() && !std::isfinite(value.get<double>());
+    line += separator + (not_finite ? "nan" : value.is_null() ? "" : value.dump());
   }
   append_to_file(jsonl_, row.dump() + "\n");
   append_to_file(csv_, (length(csv_) == 0 ? header + "\n" : "") + line + "\n");

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "xception/core/error.h"
+#include "xception/core/log.h"
 #include "xception/train/history.h"
 
 namespace xception {
@@ -135,8 +136,18 @@ State TensorBoardWriter::state() const {
 }
 
 void TensorBoardWriter::load_state(const State& state) {
-  file_ = file_.parent_path() / state.values.at("file").get<std::string>();
-  truncate_file(file_, state.values.at("bytes").get<std::uintmax_t>());
+  const auto recorded = file_.parent_path() / state.values.at("file").get<std::string>();
+  const auto bytes = state.values.at("bytes").get<std::uintmax_t>();
+  std::error_code error;
+  const auto found = std::filesystem::file_size(recorded, error);
+  if (error || found < bytes) {
+    // Nothing is computed from this file: its loss is no reason to stop.
+    spdlog::warn("warning: {} is missing or shorter than it was; TensorBoard starts anew from here",
+                 recorded.string());
+    return;
+  }
+  file_ = recorded;
+  truncate_file(file_, bytes);
 }
 
 void TensorBoardWriter::clear() {

@@ -52,8 +52,8 @@ void TrainStep::run(std::int64_t batch_size) {
 
 void TrainStep::run_part(const torch::Tensor& positions, std::int64_t whole) {
   const auto batch = parts_.source.at(positions);
-  const auto images =
-      parts_.pipeline.apply(batch.images, batch.drawn, options_.precision.parameters);
+  const auto images = parts_.pipeline.apply(batch.images, batch.drawn,
+                                            options_.precision.parameters, options_.channels_last);
   torch::Tensor loss;      // scalar, what is differentiated
   torch::Tensor loss_sum;  // scalar, of the main head, what is reported
   torch::Tensor logits;    // (N, classes)
@@ -69,7 +69,7 @@ void TrainStep::run_part(const torch::Tensor& positions, std::int64_t whole) {
     }
   }
   parts_.scaler.scale(loss / static_cast<double>(whole)).backward();
-  parts_.metrics.add(loss_sum, logits, batch.labels, global_step_);
+  parts_.metrics.add(loss_sum, logits, batch.labels, loss, global_step_);
 }
 
 torch::Tensor summed_cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels,

@@ -27,7 +27,8 @@ StepOptions step_options(const RunConfig& config, const Precision& precision) {
           .accumulate = config.train.accumulate,
           .aux_weight = config.model.aux_weight.value_or(0.0),
           .label_smoothing = config.train.label_smoothing,
-          .clip_norm = config.optimizer.clip_norm};
+          .clip_norm = config.optimizer.clip_norm,
+          .channels_last = config.train.channels_last};
 }
 
 }  // namespace
@@ -162,6 +163,7 @@ int Trainer::train_epoch() {
       check_finite(metrics_.value());
       save(/*best=*/false);
       if (stop) return StopSignals::received();
+      clock.restart();  // saving is not training
     }
   }
   account();
@@ -170,16 +172,11 @@ int Trainer::train_epoch() {
 }
 
 int Trainer::finish_epoch() {
-  const auto& config = experiment_.config();
+  check_weights();
   EpochRecord record;
   if (!experiment_.splits().validation.empty()) {
     EpochClock clock(1, false);
-    const auto validation =
-        experiment_.source(Split::validation, Order::ascending, experiment_.test_pipeline());
-    const auto evaluation = evaluate(*model_, *validation, experiment_.test_pipeline(),
-                                     {.precision = parse_precision(config.train.eval_precision),
-                                      .batch_size = experiment_.eval_batch_size(),
-                                      .interrupted = stop_requested});
+    const auto evaluation = evaluate_split(Split::validation);
     if (!evaluation) {
       save(/*best=*/false);
       return StopSignals::received();
@@ -207,28 +204,29 @@ int Trainer::finish_epoch() {
 
 int Trainer::test() {
   if (experiment_.splits().test.empty()) return 0;
-  int stopped = test_checkpoint("last");
-  if (stopped == 0) stopped = test_checkpoint("best");
-  return stopped;
+  std::optional<Evaluation> evaluation;
+  for (const std::string checkpoint : {"last", "best"}) {
+    // Where the last epoch is the best, its images are not run twice.
+    if (!evaluation || !is_same_checkpoint(directory_, "last", "best")) {
+      load_checkpoint_model(directory_, checkpoint, *model_);
+      evaluation = evaluate_split(Split::test);
+    }
+    if (!evaluation) return StopSignals::received();
+    const auto& metrics = evaluation->metrics;
+    if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
+    if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
+    save_predictions(directory_.predictions(checkpoint, "test"), *evaluation);
+    spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
+                 metrics.loss, 100.0 * metrics.accuracy, metrics.count);
+  }
+  return 0;
 }
 
-int Trainer::test_checkpoint(const std::string& checkpoint) {
-  load_checkpoint_model(directory_, checkpoint, *model_);
-  const auto source =
-      experiment_.source(Split::test, Order::ascending, experiment_.test_pipeline());
-  const auto evaluation =
-      evaluate(*model_, *source, experiment_.test_pipeline(),
-               {.precision = parse_precision(experiment_.config().train.eval_precision),
-                .batch_size = experiment_.eval_batch_size(),
-                .interrupted = stop_requested});
-  if (!evaluation) return StopSignals::received();
-  const auto& metrics = evaluation->metrics;
-  if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
-  if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
-  save_predictions(directory_.predictions(checkpoint, "test"), *evaluation);
-  spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
-               metrics.loss, 100.0 * metrics.accuracy, metrics.count);
-  return 0;
+std::optional<Evaluation> Trainer::evaluate_split(Split split) {
+  const auto source = experiment_.source(split, Order::ascending, experiment_.test_pipeline());
+  auto options = experiment_.evaluation_options();
+  options.interrupted = stop_requested;
+  return evaluate(*model_, *source, experiment_.test_pipeline(), options);
 }
 
 void Trainer::report_progress(double rate) {
@@ -260,12 +258,33 @@ void Trainer::check_finite(const MetricValues& values) const {
   throw run_error("train",
                   "loss is not finite at step {} (epoch {}), learning rate {:g}; try a lower "
                   "optimizer.lr, optimizer.clip_norm=1 or schedule.warmup_epochs=1, or another "
-                  "train.precision (found {}); the last checkpoint is intact",
-                  values.bad_step + 1, place_.epoch + 1, rate,
-                  experiment_.config().train.precision);
+                  "train.precision (found {}); {}",
+                  values.bad_step + 1, place_.epoch + 1, rate, experiment_.config().train.precision,
+                  saved_notice());
+}
+
+std::string Trainer::saved_notice() const {
+  return has_checkpoint(directory_, "last") ? "the last checkpoint is intact"
+                                            : "nothing was saved yet";
+}
+
+void Trainer::check_weights() const {
+  // The loss was finite before the last update; its weights need not be.
+  const torch::NoGradGuard no_grad;
+  auto finite = torch::ones({}, torch::TensorOptions(experiment_.device()).dtype(torch::kBool));
+  for (const auto& [name, tensor] : model_tensors(*model_)) {
+    if (tensor.is_floating_point()) finite = finite.logical_and(tensor.isfinite().all());
+  }
+  if (finite.item<bool>()) return;
+  throw run_error(
+      "train",
+      "weights are not finite after step {} (epoch {}), learning rate {:g}; try a lower "
+      "optimizer.lr, optimizer.clip_norm=1 or schedule.warmup_epochs=1; {}",
+      place_.step, place_.epoch + 1, rates_.empty() ? 0.0 : rates_.back(), saved_notice());
 }
 
 void Trainer::save(bool best) {
+  check_weights();
   save_checkpoint(directory_, place_, content(), best);
 }
 

@@ -35,7 +35,7 @@ struct ModelConfig {
 /// `data.*`: which images, split how, of which size.
 struct DataConfig {
   std::string format = "cifar10";
-  std::string dir;  ///< empty: `data/`, else the synthetic set; `--data` sets it
+  std::string dir;  ///< empty: `data`; `--data` sets it
   std::int64_t image_size = 299;
   std::int64_t validation_size = 5000;
   bool stratified = false;  ///< the validation split has the classes' own shares

@@ -28,10 +28,12 @@ class Pipeline {
                                    const torch::Tensor& indices) const;
 
   /// images: uint8 (N, 3, H, W); drawn: the images' rows of the table, float32 (N, p). Returns
-  /// (N, 3, image_size, image_size) of `dtype`, channels_last, normalised. Pixels are rounded to
-  /// whole values of 0 .. 255 after the geometry, as torchvision's uint8 pipeline does.
+  /// (N, 3, image_size, image_size) of `dtype`, normalised, in the memory format asked for. Pixels
+  /// are rounded to whole values of 0 .. 255 after the geometry, as torchvision's uint8 pipeline
+  /// does.
   [[nodiscard]] torch::Tensor apply(const torch::Tensor& images, const torch::Tensor& drawn,
-                                    torch::ScalarType dtype = torch::kFloat32) const;
+                                    torch::ScalarType dtype = torch::kFloat32,
+                                    bool channels_last = true) const;
 
   /// The same before normalisation: float32 (N, image_size, image_size, 3), 0 .. 255.
   [[nodiscard]] torch::Tensor transformed(const torch::Tensor& images,

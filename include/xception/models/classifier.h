@@ -18,4 +18,20 @@ class Classifier : public torch::nn::Module {
   virtual Logits forward(const torch::Tensor& images) = 0;
 };
 
+/// Evaluation mode for as long as it lives; then the mode that the model was in.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(torch::nn::Module& module)
+      : module_(module), was_training_(module.is_training()) {
+    module_.eval();
+  }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+  ~EvaluationMode() { module_.train(was_training_); }
+
+ private:
+  torch::nn::Module& module_;
+  bool was_training_;
+};
+
 }  // namespace xception

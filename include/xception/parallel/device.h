@@ -37,4 +37,8 @@ void synchronize(const torch::Device& device);
 /// Name of the processor and the vector extensions that LibTorch uses there.
 [[nodiscard]] std::string processor_name();
 
+/// Those of the processor's instruction sets that decide how fast training is: `avx2`, `avx512f`,
+/// `avx512_bf16`, `amx_bf16`, ...
+[[nodiscard]] std::vector<std::string> processor_features();
+
 }  // namespace xception

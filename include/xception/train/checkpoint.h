@@ -34,6 +34,10 @@ void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place
 /// Whether there is a checkpoint `last` or `best`.
 [[nodiscard]] bool has_checkpoint(const RunDirectory& directory, const std::string& name);
 
+/// Whether two links point at the same checkpoint.
+[[nodiscard]] bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
+                                      const std::string& other);
+
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.
 CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,

@@ -23,6 +23,9 @@ class EpochClock {
   /// Seconds and images since the start or the last call.
   std::pair<double, std::int64_t> take();
 
+  /// Leaves out what happened since the last step: measures from now.
+  void restart();
+
  private:
   using Clock = std::chrono::steady_clock;
 

@@ -25,12 +25,14 @@ struct Evaluation {
 struct EvaluationOptions {
   Precision precision = {};  ///< whether to cast; images get the dtype of the weights
   std::int64_t batch_size = 128;
+  bool channels_last = true;
   std::function<bool()> interrupted = {};                  ///< asked between batches; empty: never
   std::function<void(std::int64_t images)> progress = {};  ///< told between batches; may be empty
 };
 
 /// Runs the model in evaluation mode over every image of the source, each counted once, the partial
-/// last batch included. The model is left in the mode that it was in. Nothing if interrupted.
+/// last batch included, without TF32 (float32 means float32). The model is left in the mode that it
+/// was in. Nothing if interrupted.
 [[nodiscard]] std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source,
                                                  const Pipeline& pipeline,
                                                  const EvaluationOptions& options);

@@ -7,7 +7,7 @@
 #include "xception/config/config.h"
 #include "xception/data/batch_source.h"
 #include "xception/models/classifier.h"
-#include "xception/models/complexity.h"
+#include "xception/train/evaluator.h"
 #include "xception/train/precision.h"
 
 namespace xception {
@@ -39,7 +39,8 @@ class Experiment {
   [[nodiscard]] const SplitIndices& splits() const { return splits_; }
   [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }
   [[nodiscard]] const Pipeline& test_pipeline() const { return test_pipeline_; }
-  [[nodiscard]] std::int64_t eval_batch_size() const;
+  /// How the config wants evaluations done.
+  [[nodiscard]] EvaluationOptions evaluation_options() const;
 
  private:
   RunConfig config_;

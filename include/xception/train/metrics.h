@@ -24,10 +24,13 @@ class ClassificationMetrics : public Stateful {
 
   [[nodiscard]] std::string state_name() const override { return "metrics"; }
 
-  /// loss_sum: scalar, summed over the batch. logits: (N, classes). labels: int64 (N). step: int64
-  /// scalar on the device, or undefined.
+  /// loss_sum: scalar, summed over the batch. logits: (N, classes). labels: int64 (N).
+  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& labels);
+
+  /// The same, and notes `step` (int64 scalar on the device) if `trained` (the loss that is
+  /// differentiated) is not finite.
   void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& labels,
-           const torch::Tensor& step = {});
+           const torch::Tensor& trained, const torch::Tensor& step);
 
   /// Waits for the device.
   [[nodiscard]] MetricValues value() const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ struct TrainRequest {
   bool deterministic = false;
   bool dry_run = false;
   std::vector<std::string> command_line;  ///< for environment.json
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
 /// Checks everything, shows the start-up table, trains. Returns the exit code: 0, or 128 + n when

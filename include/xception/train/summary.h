@@ -26,6 +26,9 @@ class Summary : public Stateful {
   /// Seconds and images a second of the epoch that ends here, its parts before a stop included.
   [[nodiscard]] std::pair<double, double> finish_epoch_time();
 
+  /// When the program began, for wall_seconds.
+  void set_start(std::chrono::steady_clock::time_point start) { start_ = start; }
+  [[nodiscard]] std::int64_t parameters() const { return parameters_; }
   void set_parameters(std::int64_t parameters) { parameters_ = parameters; }
   void set_epochs(std::int64_t epochs) { epochs_ = epochs; }
   void set_best_test(double accuracy, double loss);

@@ -31,6 +31,7 @@ struct StepOptions {
   double aux_weight = 0.0;
   double label_smoothing = 0.0;
   double clip_norm = 0.0;
+  bool channels_last = true;
 };
 
 /// One optimiser step: gather, transform, forward, loss, backward, update, metrics.

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "xception/core/state.h"
 #include "xception/train/checkpoint.h"
+#include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
 #include "xception/train/observer.h"
 #include "xception/train/run_directory.h"
@@ -30,14 +32,14 @@ class Trainer {
   CheckpointPlace resume();
 
   /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary. Returns
-  /// the signal that stopped it after saving, or 0. Errors (run): loss not finite, out of memory,
+  /// the signal that stopped it after saving, or 0. Errors (run): loss or weights not finite,
   /// checkpoint not saved.
   int run();
 
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return dropped_notice_; }
-  [[nodiscard]] const Summary& summary() const { return summary_; }
+  [[nodiscard]] Summary& summary() { return summary_; }
   [[nodiscard]] Classifier& model() { return *model_; }
 
  private:
@@ -47,9 +49,12 @@ class Trainer {
   /// Validates and records the epoch whose steps are done. Returns as train_epoch.
   int finish_epoch();
   int test();
-  int test_checkpoint(const std::string& checkpoint);
+  /// Nothing if a signal interrupted it.
+  std::optional<Evaluation> evaluate_split(Split split);
   void report_progress(double rate);
   void check_finite(const MetricValues& values) const;
+  void check_weights() const;
+  [[nodiscard]] std::string saved_notice() const;
   void save(bool best);
   [[nodiscard]] std::int64_t batch_size_of(std::int64_t step) const;
   [[nodiscard]] CheckpointContent content();
