@@ -1,6 +1,7 @@
 #include "xception/config/config.h"
 #include "subcommands.h"
 #include "xception/core/log.h"
+#include "xception/data/transform.h"
 #include "xception/models/registry.h"
 
 namespace xception {
@@ -27,6 +28,10 @@ void show_config(const ConfigArguments& arguments) {
   }
   auto config = load_config(arguments.file, arguments.overrides);
   resolve_model(config);
+  for (const auto& [key, list] : {std::pair{"augment.train", config.augment.train},
+                                  std::pair{"augment.test", config.augment.test}}) {
+    (void)build_transforms(list, key, config.data.image_size);
+  }
   print_json(to_json(config));
 }
 

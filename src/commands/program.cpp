@@ -98,7 +98,8 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
 }  // namespace
 
 void print_json(const nlohmann::ordered_json& json) {
-  std::printf("%s\n", json.dump(2).c_str());
+  const auto text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
   if (std::fflush(stdout) == 0) return;
   throw run_error("commands", "standard output: cannot be written: {}",
                   std::generic_category().message(errno));

@@ -61,7 +61,9 @@ nlohmann::json read_json(const std::filesystem::path& file, std::string_view roo
 }
 
 void write_json(const std::filesystem::path& file, const nlohmann::ordered_json& value) {
-  write_file_atomic(file, value.dump(2) + "\n");
+  // A path that is not UTF-8 must not keep a run from being written down.
+  write_file_atomic(file,
+                    value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace xception

@@ -88,8 +88,8 @@ nlohmann::json read_state(const std::filesystem::path& folder) {
   auto state = nlohmann::ordered_json::parse(read_file(file, "train"), nullptr, false);
   const auto damaged = [&] {
     return input_error("train",
-                       "{}: damaged or altered; use the other checkpoint (--checkpoint best|last) "
-                       "or train again",
+                       "{}: damaged or altered; restore it, use the other checkpoint (eval and "
+                       "predict: --checkpoint best|last) or train again",
                        file.string());
   };
   if (!state.is_object() || !state.contains("checksum")) throw damaged();

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "xception/core/error.h"
@@ -54,7 +55,10 @@ Experiment::Experiment(RunConfig config, const torch::Device& device)
       train_pipeline_(config_.augment.train, "augment.train", config_.augment,
                       config_.data.image_size, image_size_of(dataset_), device),
       test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device) {}
+                     image_size_of(dataset_), device) {
+  // A run directory finds its data from any working directory.
+  config_.data.dir = std::filesystem::absolute(dataset_.folder).lexically_normal().string();
+}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);

