@@ -5,6 +5,7 @@
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
 #include "xception/train/load_run.h"
+#include "xception/train/predictions.h"
 #include "xception/train/run_directory.h"
 
 namespace xception {
@@ -17,6 +18,7 @@ struct EvalArguments {
   std::string split = "test";
   std::string device = "auto";
   bool json = false;
+  bool predictions = false;
 };
 
 void evaluate_run(const EvalArguments& arguments) {
@@ -32,6 +34,10 @@ void evaluate_run(const EvalArguments& arguments) {
   };
   const auto evaluation = evaluate(*run.model, *source, experiment.test_pipeline(), options);
   StatusLine::clear();
+  if (arguments.predictions) {
+    save_predictions(RunDirectory(arguments.run).predictions(arguments.checkpoint, arguments.split),
+                     *evaluation);
+  }
   const auto& metrics = evaluation->metrics;
   if (arguments.json) {
     const nlohmann::ordered_json json = {{"accuracy", metrics.accuracy},
@@ -62,6 +68,8 @@ void add_eval_command(CLI::App& program, Invocation& /*invocation*/) {
       ->capture_default_str();
   command->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")
       ->capture_default_str();
+  command->add_flag("--predictions", arguments->predictions,
+                    "Write predictions-<checkpoint>-<split>.safetensors into the run directory");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer("Example: xception eval --run runs/xception --split validation --json");
   command->callback([arguments] { evaluate_run(*arguments); });

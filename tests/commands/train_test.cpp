@@ -135,14 +135,18 @@ TEST_F(TrainCommandTest, EvalAgreesWithSummaryAndPredictions) {
 }
 
 TEST_F(TrainCommandTest, EvalOfTheValidationSplitAgreesWithHistory) {
-  const auto result = run_xception({"eval", "--run", complete_run().string(), "--device", "cpu",
-                                    "--checkpoint", "last", "--split", "validation", "--json"});
+  run = copied_run();
+  const auto result =
+      run_xception({"eval", "--run", run.string(), "--device", "cpu", "--checkpoint", "last",
+                    "--split", "validation", "--json", "--predictions"});
   ASSERT_TRUE(succeeds(result));
   const auto json = nlohmann::json::parse(result.out);
   const auto rows = csv_rows(complete_run() / "history.csv");
   EXPECT_EQ(json["count"], 40);
   EXPECT_EQ(json["accuracy"], column(rows.back(), "val_acc"));
   EXPECT_EQ(json["loss"], column(rows.back(), "val_loss"));
+  const auto tensors = load_safetensors(run / "predictions-last-validation.safetensors");
+  EXPECT_EQ(tensors.at("label").size(0), 40);
 }
 
 TEST_F(TrainCommandTest, PredictHasTheDocumentedNames) {
