@@ -98,7 +98,7 @@ rm -f "$results"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-halt_on_error=1:detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
 PATH=$PATH:$PWD/.venv/bin ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \
-  --output-junit "$results" "${ctest_options[@]}" || status=1
+  --output-junit "$results" --test-output-size-passed 4000000 "${ctest_options[@]}" || status=1
 
 say "build $build_seconds s, Python $python_seconds s, tests $((SECONDS - start)) s"
 "${Python3_EXECUTABLE:-python3}" - "$results" <<'PYTHON' || status=1

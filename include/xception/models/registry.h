@@ -14,17 +14,17 @@ namespace xception {
 /// A model as the program knows it. A new model is one source file, which defines its entry, and
 /// one line in the table (`src/models/registry.cpp`).
 struct ModelEntry {
-  std::string name;
-  std::string description;            ///< one line, with its source
-  std::vector<std::string> variants;  ///< the first is the default
+  std::string name = {};
+  std::string description = {};            ///< one line, with its source
+  std::vector<std::string> variants = {};  ///< the first is the default
   /// The keys of `model.*` that it reads, besides `name` and `variant`, which every model has.
-  std::vector<std::string> options;
-  std::int64_t default_image_size;  ///< px
-  std::int64_t min_image_size;      ///< px
-  double default_dropout;           ///< where `model.dropout` is unset
+  std::vector<std::string> options = {};
+  std::int64_t default_image_size = 0;  ///< px
+  std::int64_t min_image_size = 0;      ///< px
+  double default_dropout = 0;           ///< where `model.dropout` is unset
   /// px from which its auxiliary head can run; 0: it has none.
-  std::int64_t aux_min_image_size;
-  std::function<std::shared_ptr<Classifier>(const ModelConfig&)> build;
+  std::int64_t aux_min_image_size = 0;
+  std::function<std::shared_ptr<Classifier>(const ModelConfig&)> build = {};
 };
 
 /// Every model, in the order in which `xception models` lists them.
