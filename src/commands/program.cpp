@@ -1,13 +1,11 @@
 #include "xception/commands/program.h"
 
-#include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -18,12 +16,12 @@
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/version.h"
+#include "xception/parallel/device.h"
 #include "xception/train/environment.h"
 
 namespace xception {
 namespace {
 
-constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
 /// Opens what is closed of standard input, output and error: a file of the run would take its
@@ -35,9 +33,7 @@ void open_standard_descriptors() {
 }
 
 int fail(const std::string& message, int code) {
-  StatusLine::clear();
-  std::fprintf(stderr, "error: %s\n", message.c_str());
-  std::fflush(stderr);
+  print_error(message);
   return code;
 }
 
@@ -74,6 +70,10 @@ void add_subcommands(CLI::App& program, Invocation& invocation) {
   add_data_command(program, invocation);
   add_doctor_command(program, invocation);
   add_config_command(program, invocation);
+  // For the launcher of ranks, which must not start CUDA itself; not in the help.
+  program.add_subcommand("count-gpus")->group("")->callback([] {
+    std::printf("%lld\n", static_cast<long long>(cuda_device_count()));
+  });
 }
 
 std::string version_text() {
@@ -118,14 +118,9 @@ int run_program(int argc, const char* const* argv) {
   add_subcommands(program, invocation);
   try {
     return parse_and_run(program, invocation, argc, argv);
-  } catch (const Error& error) {
-    return fail(first_line(error.what()), error.exit_code());
-  } catch (const std::bad_alloc&) {
-    return fail("[commands] out of memory: the system gave no more", kFailed);
-  } catch (const c10::Error& error) {
-    return fail("[libtorch] " + first_line(error.what_without_backtrace()), kFailed);
-  } catch (const std::exception& error) {
-    return fail(first_line(error.what()), kFailed);
+  } catch (const std::exception&) {
+    const auto error = describe_error(std::current_exception());
+    return fail(error.message, error.exit_code);
   }
 }
 

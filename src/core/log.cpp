@@ -42,6 +42,12 @@ void add_log_file(const std::filesystem::path& file) {
   }
 }
 
+void print_error(const std::string& message) {
+  StatusLine::clear();
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  std::fflush(stderr);
+}
+
 bool StatusLine::available() {
   static const bool terminal = ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
   return terminal;

@@ -4,6 +4,7 @@
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
+#include <fmt/format.h>
 
 namespace xception {
 
@@ -17,6 +18,14 @@ DeviceInfo describe_cuda_device(const torch::Device& device) {
           .name = properties->name,
           .memory_bytes = static_cast<std::int64_t>(total_bytes),
           .free_bytes = static_cast<std::int64_t>(free_bytes)};
+}
+
+std::string cuda_device_identity(const torch::Device& device) {
+  std::string text;
+  for (const char byte : at::cuda::getDeviceProperties(device.index())->uuid.bytes) {
+    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  }
+  return text;
 }
 
 void synchronize_cuda_device(const torch::Device& device) {

@@ -7,6 +7,7 @@
 namespace xception {
 
 DeviceInfo describe_cuda_device(const torch::Device& device);
+[[nodiscard]] std::string cuda_device_identity(const torch::Device& device);
 void synchronize_cuda_device(const torch::Device& device);
 std::int64_t cuda_peak_memory_bytes(const torch::Device& device);
 

@@ -74,6 +74,10 @@ DeviceInfo describe_device(const torch::Device& device) {
           .free_bytes = meminfo_bytes("MemAvailable")};
 }
 
+std::string device_identity(const torch::Device& device) {
+  return device.is_cuda() ? cuda_device_identity(device) : "";
+}
+
 void synchronize(const torch::Device& device) {
   if (device.is_cuda()) synchronize_cuda_device(device);
 }

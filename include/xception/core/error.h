@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -45,5 +46,14 @@ template <class... Args>
                               Args&&... args) {
   return Error(Error::Kind::run, room, fmt::format(format, std::forward<Args>(args)...));
 }
+
+/// What an exception means for the user: its one line and the exit code of the process.
+struct ErrorLine {
+  std::string message;
+  int exit_code = 1;
+};
+
+/// Of our own errors, LibTorch's and the system's.
+[[nodiscard]] ErrorLine describe_error(const std::exception_ptr& exception);
 
 }  // namespace xception

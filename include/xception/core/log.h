@@ -14,6 +14,9 @@ void start_log(bool to_standard_error = false);
 /// Adds a file that gets every line with its time. Errors (run): cannot be opened.
 void add_log_file(const std::filesystem::path& file);
 
+/// Prints `error: MESSAGE` as one line on standard error, in place of a status line.
+void print_error(const std::string& message);
+
 /// A line that is redrawn in place, on standard error, where that is a terminal.
 class StatusLine {
  public:

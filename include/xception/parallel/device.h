@@ -27,6 +27,9 @@ struct DeviceInfo {
 
 [[nodiscard]] DeviceInfo describe_device(const torch::Device& device);
 
+/// What tells two GPUs apart on one machine (the UUID in hexadecimal digits); empty for the CPU.
+[[nodiscard]] std::string device_identity(const torch::Device& device);
+
 /// Waits until the device has done all that was asked of it.
 void synchronize(const torch::Device& device);
 

@@ -1,0 +1,444 @@
+#include "xception/parallel/communicator.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <torch/csrc/distributed/c10d/comm.hpp>
+
+#include "process_group.h"
+#include "watch.h"
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+
+namespace xception {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kMeeting{120'000};  // at least, for the others to start
+constexpr std::size_t kBroadcastBytes = std::size_t{64} << 20;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+/// Runs a collective; whatever goes wrong in it means that somebody is gone.
+template <class Collective>
+auto guarded(const char* what, Collective collective) {
+  try {
+    return collective();
+  } catch (const std::exception& error) {
+    throw LostContact(fmt::format("{}: {}", what, first_line(error.what())));
+  }
+}
+
+// ---- Addresses
+// -----------------------------------------------------------------------------------
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+/// The address of this machine on its way to `host`: what other machines can reach it at. Empty if
+/// there is no way.
+std::string address_towards(const std::string& host, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return "";
+  std::string address;
+  for (auto* item = found; item != nullptr && address.empty(); item = item->ai_next) {
+    const int socket = ::socket(item->ai_family, SOCK_DGRAM, 0);
+    if (socket < 0) continue;
+    sockaddr_storage own{};
+    socklen_t length = sizeof(own);
+    std::array<char, NI_MAXHOST> text{};
+    // A datagram socket's connect sends nothing; it only chooses the route.
+    if (::connect(socket, item->ai_addr, item->ai_addrlen) == 0 &&
+        ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
+        ::getnameinfo(reinterpret_cast<sockaddr*>(&own), length, text.data(), text.size(), nullptr,
+                      0, NI_NUMERICHOST) == 0) {
+      address = text.data();
+    }
+    ::close(socket);
+  }
+  ::freeaddrinfo(found);
+  return address;
+}
+
+/// The first address of this machine that isn't its own loop.
+std::string outward_address() {
+  ifaddrs* interfaces = nullptr;
+  if (::getifaddrs(&interfaces) != 0) return "";
+  std::string address;
+  for (auto* item = interfaces; item != nullptr && address.empty(); item = item->ifa_next) {
+    if (item->ifa_addr == nullptr || item->ifa_addr->sa_family != AF_INET ||
+        (item->ifa_flags & IFF_UP) == 0 || (item->ifa_flags & IFF_LOOPBACK) != 0) {
+      continue;
+    }
+    std::array<char, INET_ADDRSTRLEN> text{};
+    const auto* internet = reinterpret_cast<const sockaddr_in*>(item->ifa_addr);
+    if (::inet_ntop(AF_INET, &internet->sin_addr, text.data(), text.size()) != nullptr) {
+      address = text.data();
+    }
+  }
+  ::freeifaddrs(interfaces);
+  return address;
+}
+
+/// Where Gloo listens. By default it would take the host name's address, which is often 127.0.1.1:
+/// instead, the address on the way to the store, which every rank can reach.
+std::shared_ptr<gloo::transport::Device> gloo_device(const RankPlace& place) {
+  using c10d::ProcessGroupGloo;
+  if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME")) {
+    const std::string names = interface;
+    return ProcessGroupGloo::createDeviceForInterface(names.substr(0, names.find(',')));
+  }
+  auto address = address_towards(place.store_address, place.store_port);
+  if (place.local_size < place.size && is_loopback(address)) address = outward_address();
+  if (address.empty()) return ProcessGroupGloo::createDefaultDevice();
+  return ProcessGroupGloo::createDeviceForHostname(address);
+}
+
+// ---- Store
+// ---------------------------------------------------------------------------------------
+
+c10d::TCPStoreOptions store_options(milliseconds timeout) {
+  c10d::TCPStoreOptions options;
+  options.timeout = timeout;
+  options.waitWorkers = false;
+  return options;
+}
+
+/// A LibTorch without libuv says so when its store is made.
+c10::intrusive_ptr<c10d::TCPStore> make_store(const std::string& host,
+                                              c10d::TCPStoreOptions options) {
+  try {
+    return c10::make_intrusive<c10d::TCPStore>(host, options);
+  } catch (const std::exception& error) {
+    if (std::string_view(error.what()).find("libuv") == std::string_view::npos) throw;
+    options.useLibUV = false;
+    return c10::make_intrusive<c10d::TCPStore>(host, options);
+  }
+}
+
+c10::intrusive_ptr<c10d::Store> open_store(const RankPlace& place, bool hosts,
+                                           milliseconds timeout) {
+  auto options = store_options(timeout);
+  options.port = place.store_port;
+  options.isServer = hosts;
+  try {
+    return c10::make_intrusive<c10d::PrefixStore>(place.store_prefix,
+                                                  make_store(place.store_address, options));
+  } catch (const std::exception& error) {
+    const auto text = first_line(error.what());
+    if (hosts) {
+      throw input_error("parallel",
+                        "rank 0 can't listen at {}:{}: {}; set MASTER_PORT to a free port",
+                        place.store_address, place.store_port, text);
+    }
+    throw input_error("parallel",
+                      "rank {} finds no rank 0 at {}:{} within {} s: {}; check that it runs, the "
+                      "address and the firewall",
+                      place.rank, place.store_address, place.store_port, timeout.count() / 1000,
+                      text);
+  }
+}
+
+// ---- The two communicators
+// -----------------------------------------------------------------------
+
+class Alone : public Communicator {
+ public:
+  Alone() : Communicator({}) {}
+  void broadcast(const std::vector<torch::Tensor>&) override {}
+  void sum(torch::Tensor&) override {}
+  std::string broadcast_text(const std::string& text) override { return text; }
+  std::vector<std::string> gather_texts(const std::string& text) override { return {text}; }
+  torch::Tensor gather_rows(const torch::Tensor& rows) override { return rows.cpu(); }
+  int agree(int value) override { return value; }
+  int agree_later(int value) override { return value; }
+  void finish() override {}
+  void fail(const std::string&, int, bool) override {}
+};
+
+class Connected : public Communicator {
+ public:
+  Connected(const RankPlace& place, const torch::Device& device, const Patience& patience)
+      : Communicator(place), host_(host_name()) {
+    const auto meeting = std::max(kMeeting, patience.collective);
+    store_ = open_store(place, place.hosts_store, meeting);
+    watch_ = std::make_unique<Watch>(open_store(place, false, meeting),
+                                     open_store(place, false, meeting), place, host_,
+                                     patience.heartbeat, [this](const Failure& failure) {
+                                       if (!failing_.exchange(true)) end_because_of(failure);
+                                     });
+    try {
+      control_ = make_gloo("control", patience.collective);
+      group_ = c10::make_intrusive<c10d::ProcessGroup>(
+          c10::make_intrusive<c10d::PrefixStore>("device", store_), place.rank, place.size);
+      // The meeting: nobody goes on before all are there.
+      (void)gather_texts("");
+      const bool cuda = device.is_cuda();
+      const auto type =
+          cuda ? c10d::ProcessGroup::BackendType::NCCL : c10d::ProcessGroup::BackendType::GLOO;
+      c10::intrusive_ptr<c10d::Backend> backend;
+      if (cuda) {
+        backend = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", store_),
+                                    place.rank, place.size, device, patience.collective);
+      } else {
+        backend = make_gloo("gloo", patience.collective);
+      }
+      group_->setBackend(device.type(), type, backend);
+      group_->setDefaultBackend(type);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw LostContact(
+          fmt::format("not all {} ranks came together: {}", place.size, first_line(error.what())));
+    }
+  }
+
+  void broadcast(const std::vector<torch::Tensor>& tensors) override {
+    guarded("broadcast", [&] {
+      const torch::NoGradGuard no_grad;
+      // Coalesced by dtype and memory layout, so that each call moves plain bytes.
+      std::vector<torch::Tensor> flat;
+      flat.reserve(tensors.size());
+      for (const auto& tensor : tensors) {
+        flat.push_back(tensor.is_contiguous() ? tensor.detach() : tensor.detach().contiguous());
+      }
+      c10d::broadcast_coalesced(group_, flat, kBroadcastBytes, 0);
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        if (!tensors[i].is_contiguous()) tensors[i].detach().copy_(flat[i]);
+      }
+    });
+  }
+
+  void sum(torch::Tensor& tensor) override {
+    guarded("sum", [&] {
+      std::vector<torch::Tensor> tensors = {tensor};
+      group_->allreduce(tensors)->wait();
+    });
+  }
+
+  std::string broadcast_text(const std::string& text) override {
+    return guarded("broadcast", [&] {
+      auto length = torch::tensor({static_cast<std::int64_t>(text.size())}, torch::kInt64);
+      broadcast_bytes(length);
+      auto bytes = torch::empty({length.item<std::int64_t>()}, torch::kUInt8);
+      if (is_root()) std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+      if (bytes.numel() > 0) broadcast_bytes(bytes);
+      return text_of(bytes, bytes.numel());
+    });
+  }
+
+  std::vector<std::string> gather_texts(const std::string& text) override {
+    return guarded("gather", [&] {
+      const auto lengths =
+          all_gather(torch::tensor({static_cast<std::int64_t>(text.size())}, torch::kInt64));
+      std::int64_t longest = 1;
+      for (const auto& length : lengths) longest = std::max(longest, length.item<std::int64_t>());
+      auto bytes = torch::zeros({longest}, torch::kUInt8);
+      std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+      const auto all = all_gather(bytes);
+      std::vector<std::string> texts;
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        texts.push_back(text_of(all[i], lengths[i].item<std::int64_t>()));
+      }
+      return texts;
+    });
+  }
+
+  torch::Tensor gather_rows(const torch::Tensor& rows) override {
+    return guarded("gather", [&] {
+      const auto own = rows.detach().cpu().contiguous();
+      // Rows and columns; no columns: a list of numbers.
+      const auto shapes = torch::stack(
+          all_gather(torch::tensor({own.size(0), own.dim() > 1 ? own.size(1) : 0}, torch::kInt64)));
+      const auto longest = shapes.select(1, 0).max().item<std::int64_t>();
+      const auto columns = shapes.select(1, 1).max().item<std::int64_t>();
+      if (longest == 0) return own;
+      std::vector<std::int64_t> sizes = {longest};
+      if (columns > 0) sizes.push_back(columns);
+      auto padded = torch::zeros(sizes, own.options());
+      if (own.size(0) > 0) padded.narrow(0, 0, own.size(0)).copy_(own);
+      const auto all = all_gather(padded);
+      std::vector<torch::Tensor> parts;
+      for (std::int64_t i = 0; i < shapes.size(0); ++i) {
+        const auto count = shapes[i][0].item<std::int64_t>();
+        parts.push_back(all[static_cast<std::size_t>(i)].narrow(0, 0, count));
+      }
+      return torch::cat(parts);
+    });
+  }
+
+  int agree(int value) override {
+    return guarded("agreement", [&] {
+      const auto values = all_gather(torch::tensor({value}, torch::kInt32));
+      int largest = value;
+      for (const auto& other : values) largest = std::max(largest, other.item<int>());
+      return largest;
+    });
+  }
+
+  int agree_later(int value) override {
+    return guarded("agreement", [&] {
+      int agreed = 0;
+      if (later_) {
+        later_->wait();
+        agreed = later_value_.front().item<int>();
+      }
+      later_value_ = {torch::tensor({value}, torch::kInt32)};
+      c10d::AllreduceOptions options;
+      options.reduceOp = c10d::ReduceOp::MAX;
+      later_ = control_->allreduce(later_value_, options);
+      return agreed;
+    });
+  }
+
+  void finish() override {
+    guarded("finish", [&] {
+      if (later_) later_->wait();
+      (void)gather_texts("");
+    });
+    watch_->announce_end();
+    watch_.reset();
+  }
+
+  void fail(const std::string& message, int exit_code, bool contact_lost) override {
+    // The watch may have come first; it ends the process.
+    while (failing_.exchange(true)) std::this_thread::sleep_for(milliseconds(100));
+    const bool quiet = place().launcher == Launcher::self;
+    if (!watch_) end(message, exit_code, true);
+    if (!contact_lost) {
+      Failure cause{.rank = rank(),
+                    .host = host_,
+                    .message = message,
+                    .exit_code = exit_code,
+                    .printed = true};
+      const bool first = watch_->post(cause);
+      end(cause.line(), exit_code, first || !quiet);
+    }
+    auto cause = watch_->wait_for_failure(milliseconds(1000));
+    if (!cause) {
+      const auto silent = watch_->find_silent_ranks();
+      Failure found{.message = fmt::format(
+                        "[parallel] lost contact with the other ranks ({}): one was killed, or a "
+                        "machine or the network is gone",
+                        message)};
+      if (!silent.empty()) {
+        found.rank = silent.front();
+        found.host = watch_->host_of(found.rank);
+        found.message = "[parallel] lost: killed, or its machine or network is gone";
+      }
+      if (watch_->post(found)) cause = found;
+      if (!cause) cause = watch_->wait_for_failure(milliseconds(1000));
+      if (!cause) cause = found;
+    }
+    end_because_of(*cause);
+  }
+
+  [[nodiscard]] const c10::intrusive_ptr<c10d::ProcessGroup>& group() const { return group_; }
+
+ private:
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> make_gloo(const std::string& name,
+                                                       milliseconds timeout) {
+    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+    options->devices = {gloo_device(place())};
+    return c10::make_intrusive<c10d::ProcessGroupGloo>(
+        c10::make_intrusive<c10d::PrefixStore>(name, store_), rank(), size(), options);
+  }
+
+  void broadcast_bytes(torch::Tensor& tensor) {
+    std::vector<torch::Tensor> tensors = {tensor};
+    control_->broadcast(tensors)->wait();
+  }
+
+  std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) {
+    std::vector<torch::Tensor> input = {tensor};
+    std::vector<std::vector<torch::Tensor>> output(1);
+    for (int i = 0; i < size(); ++i) output[0].push_back(torch::empty_like(tensor));
+    control_->allgather(output, input)->wait();
+    return output[0];
+  }
+
+  static std::string text_of(const torch::Tensor& bytes, std::int64_t length) {
+    return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(length)};
+  }
+
+  /// Another rank's failure, told here.
+  [[noreturn]] void end_because_of(const Failure& cause) {
+    const bool own_side = cause.rank < 0 || cause.rank == rank();
+    const auto line = own_side ? cause.line()
+                               : fmt::format("[parallel] rank {} ({}) failed: {}", cause.rank,
+                                             cause.host, cause.message);
+    end(line, cause.exit_code, place().launcher != Launcher::self);
+  }
+
+  /// Without destructors: those of process groups wait for collectives that never end.
+  [[noreturn]] void end(const std::string& line, int exit_code, bool print) {
+    if (print) print_error(line);
+    if (watch_) watch_->announce_end();
+    spdlog::default_logger()->flush();
+    std::fflush(nullptr);
+    std::_Exit(exit_code);
+  }
+
+  std::string host_;
+  std::atomic<bool> failing_ = false;
+  c10::intrusive_ptr<c10d::Store> store_;
+  std::unique_ptr<Watch> watch_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> control_;
+  c10::intrusive_ptr<c10d::ProcessGroup> group_;
+  c10::intrusive_ptr<c10d::Work> later_;
+  std::vector<torch::Tensor> later_value_;
+};
+
+}  // namespace
+
+std::shared_ptr<Communicator> Communicator::alone() {
+  return std::make_shared<Alone>();
+}
+
+std::shared_ptr<Communicator> Communicator::connect(const RankPlace& place,
+                                                    const torch::Device& device,
+                                                    const Patience& patience) {
+  return std::make_shared<Connected>(place, device, patience);
+}
+
+c10::intrusive_ptr<c10d::ProcessGroup> device_group(const Communicator& communicator) {
+  const auto* connected = dynamic_cast<const Connected*>(&communicator);
+  return connected == nullptr ? nullptr : connected->group();
+}
+
+c10::intrusive_ptr<c10d::Store> host_store(std::uint16_t& port) {
+  auto options = store_options(kMeeting);
+  options.port = 0;
+  options.isServer = true;
+  const auto store = make_store("localhost", options);
+  port = store->getPort();
+  return store;
+}
+
+}  // namespace xception

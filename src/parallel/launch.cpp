@@ -1,0 +1,346 @@
+#include "xception/parallel/launch.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+#include "process_group.h"
+#include "watch.h"
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+#include "xception/parallel/device.h"
+
+namespace xception {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kGrace = std::chrono::seconds(10);  // for the other ranks to end by themselves
+constexpr const char* kProgram = "/proc/self/exe";
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> items;
+  for (std::size_t start = 0; start <= text.size();) {
+    const auto comma = std::min(text.find(',', start), text.size());
+    items.push_back(text.substr(start, comma - start));
+    start = comma + 1;
+  }
+  return items;
+}
+
+/// The GPUs of a list, each named once.
+std::vector<std::string> gpu_list(const std::string& device) {
+  auto items = split_list(device);
+  std::set<std::string> seen;
+  for (const auto& item : items) {
+    if (!item.starts_with("cuda:") || item.size() == 5 ||
+        item.find_first_not_of("0123456789", 5) != std::string::npos) {
+      throw input_error("device", "--device {}: expected {}; a list names GPUs as cuda:N", device,
+                        kDeviceHelp);
+    }
+    if (!seen.insert(item).second) {
+      throw input_error("device", "--device {}: names {} twice; a GPU takes one rank", device,
+                        item);
+    }
+  }
+  return items;
+}
+
+/// How many GPUs a process of this program would see: asked of one.
+std::int64_t count_gpus_elsewhere() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 0;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  std::string name = "xception";
+  std::string command = "count-gpus";
+  const std::array<char*, 3> arguments = {name.data(), command.data(), nullptr};
+  pid_t child = -1;
+  const int error = ::posix_spawn(&child, kProgram, &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::string text;
+  if (error == 0) {
+    std::array<char, 64> buffer{};
+    for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
+      text.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+    ::waitpid(child, nullptr, 0);
+  }
+  ::close(ends[0]);
+  return text.empty() ? 0 : std::strtoll(text.c_str(), nullptr, 10);
+}
+
+JobPlan plan_rank(const std::string& device, std::int64_t ranks, const RankPlace& place) {
+  if (ranks > 0 && ranks != place.size) {
+    throw input_error("device", "--ranks {}: {} started {} ranks; leave --ranks out", ranks,
+                      launcher_name(place.launcher), place.size);
+  }
+  JobPlan plan;
+  plan.place = place;
+  plan.device = place.is_alone() ? (device == "all" ? "auto" : device)
+                                 : device_of_rank(device, place, cuda_device_count());
+  return plan;
+}
+
+/// What a rank's process gets besides the parent's variables.
+std::vector<std::string> rank_environment(int rank, int ranks, std::uint16_t port) {
+  const std::vector<std::pair<std::string, std::string>> own = {
+      {"RANK", std::to_string(rank)},
+      {"LOCAL_RANK", std::to_string(rank)},
+      {"WORLD_SIZE", std::to_string(ranks)},
+      {"LOCAL_WORLD_SIZE", std::to_string(ranks)},
+      {"MASTER_ADDR", "localhost"},
+      {"MASTER_PORT", std::to_string(port)},
+      {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+      {"TORCHELASTIC_RUN_ID", "0"},
+      {"TORCHELASTIC_RESTART_COUNT", "0"},
+      {"XCEPTION_LAUNCHER", "self"},
+  };
+  std::vector<std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const bool replaced = std::any_of(own.begin(), own.end(), [&](const auto& item) {
+      return text.starts_with(item.first + "=");
+    });
+    if (!replaced) variables.push_back(text);
+  }
+  for (const auto& [name, value] : own) {
+    variables.push_back(name);
+    variables.back().append("=").append(value);
+  }
+  return variables;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (auto& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+/// The signals that the launcher waits for; blocked in all of its threads, so that none is lost.
+sigset_t awaited_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&signals, number);
+  return signals;
+}
+
+/// The ranks of a job as their parent sees them.
+class Ranks {
+ public:
+  Ranks(int count, std::vector<std::string> command_line) {
+    // Before the store's threads, which inherit it.
+    const auto signals = awaited_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+    store_ = host_store(port_);
+    failures_ = c10::make_intrusive<c10d::PrefixStore>("xception/0/0", store_);
+    for (int rank = 0; rank < count; ++rank) start(rank, count, command_line);
+  }
+
+  int wait() {
+    const auto signals = awaited_signals();
+    const timespec second{.tv_sec = 1, .tv_nsec = 0};
+    while (running() > 0) {
+      siginfo_t info{};
+      const int number = sigtimedwait(&signals, &info, &second);
+      // A terminal's Ctrl-C reaches the ranks by itself.
+      if (number == SIGTERM || (number == SIGINT && info.si_code != SI_KERNEL)) send(number);
+      reap();
+      if (deadline_ && Clock::now() > *deadline_) {
+        ended_by_us_ = true;
+        send(SIGKILL);
+      }
+    }
+    return finish();
+  }
+
+ private:
+  struct Rank {
+    pid_t id = -1;
+    bool running = true;
+    int status = 0;
+  };
+
+  void start(int rank, int count, std::vector<std::string>& command_line) {
+    auto variables = rank_environment(rank, count, port_);
+    const auto environment = pointers(variables);
+    const auto arguments = pointers(command_line);
+    const pid_t parent = ::getpid();
+    const pid_t id = ::fork();
+    if (id == 0) {
+      // Only what is safe between fork and exec. A rank whose launcher dies is told to stop.
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) ::_exit(1);
+      pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+      ::execve(kProgram, arguments.data(), environment.data());
+      ::_exit(127);
+    }
+    if (id < 0) {
+      send(SIGKILL);
+      throw run_error("parallel", "rank {} cannot be started: {}", rank,
+                      std::generic_category().message(errno));
+    }
+    ranks_.push_back({.id = id});
+  }
+
+  [[nodiscard]] std::int64_t running() const {
+    return std::count_if(ranks_.begin(), ranks_.end(), [](const Rank& r) { return r.running; });
+  }
+
+  void send(int number) const {
+    for (const auto& rank : ranks_) {
+      if (rank.running) ::kill(rank.id, number);
+    }
+  }
+
+  void reap() {
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      auto& rank = ranks_[i];
+      if (!rank.running || ::waitpid(rank.id, &rank.status, WNOHANG) != rank.id) continue;
+      rank.running = false;
+      const bool killed = WIFSIGNALED(rank.status);
+      const int code = killed ? 0 : WEXITSTATUS(rank.status);
+      if (killed && !ended_by_us_ && killed_.empty()) {
+        const int number = WTERMSIG(rank.status);
+        killed_ = fmt::format(
+            "[parallel] rank {} of {} was killed by signal {} ({}){}; the last checkpoint is "
+            "intact: "
+            "go on with --resume",
+            i, ranks_.size(), number, strsignal(number),
+            number == SIGKILL ? ", perhaps for want of memory" : "");
+        tell(Failure{
+            .rank = static_cast<int>(i), .host = "here", .message = killed_, .printed = true});
+      }
+      // 128 + n: stopped by a signal after saving, which all ranks agree on.
+      if ((killed || (code != 0 && code <= 128)) && !deadline_) deadline_ = Clock::now() + kGrace;
+      if (code != 0 && code_ == 0) code_ = code;
+    }
+  }
+
+  /// Lets the other ranks know at once why they lose contact.
+  void tell(const Failure& failure) {
+    try {
+      (void)post_failure(*failures_, failure);
+    } catch (const std::exception&) {
+      // They find out by themselves.
+    }
+  }
+
+  int finish() {
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    if (!killed_.empty()) {
+      print_error(killed_);
+      return 1;
+    }
+    const auto failure = read_failure(*failures_);
+    if (failure && !failure->printed) print_error(failure->line());
+    if (failure) return failure->exit_code;
+    return code_ == 0 && ended_by_us_ ? 1 : code_;
+  }
+
+  sigset_t before_{};
+  std::uint16_t port_ = 0;
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::Store> failures_;
+  std::vector<Rank> ranks_;
+  std::optional<Clock::time_point> deadline_;
+  bool ended_by_us_ = false;
+  std::string killed_;
+  int code_ = 0;
+};
+
+}  // namespace
+
+std::string device_of_rank(const std::string& device, const RankPlace& place,
+                           std::int64_t visible_gpus) {
+  if (device == "cpu") return device;
+  if (device.find(',') != std::string::npos) {
+    const auto gpus = gpu_list(device);
+    if (static_cast<std::size_t>(place.local_size) != gpus.size()) {
+      throw input_error("device",
+                        "--device {}: {} GPUs for {} ranks on this machine; expected as many",
+                        device, gpus.size(), place.local_size);
+    }
+    return gpus[static_cast<std::size_t>(place.local_rank)];
+  }
+  if (device.starts_with("cuda:") && place.local_size > 1) {
+    throw input_error("device",
+                      "--device {}: one GPU for {} ranks on this machine; expected all, auto "
+                      "or a list",
+                      device, place.local_size);
+  }
+  if (device.starts_with("cuda:") || (visible_gpus == 0 && device == "cuda")) return device;
+  if (device != "auto" && device != "all" && device != "cuda") {
+    throw input_error("device", "--device {}: expected {}", device, kDeviceHelp);
+  }
+  if (visible_gpus == 0) return "cpu";
+  // Slurm often shows each task its own GPU alone, which then is number 0 for all of them.
+  if (visible_gpus == 1 && place.launcher == Launcher::slurm) return "cuda:0";
+  if (place.local_rank >= visible_gpus) {
+    throw input_error("device",
+                      "--device {}: {} ranks on this machine, but {} GPUs; start as many ranks as "
+                      "GPUs, or --device cpu",
+                      device, place.local_size, visible_gpus);
+  }
+  return "cuda:" + std::to_string(place.local_rank);
+}
+
+JobPlan plan_job(const std::string& device, std::int64_t ranks, const Environment& environment) {
+  if (ranks < 0 || ranks > 1024) {
+    throw input_error("device", "--ranks {}: expected 1 to 1024", ranks);
+  }
+  const auto place = find_place(environment);
+  if (place.launcher != Launcher::none) return plan_rank(device, ranks, place);
+
+  JobPlan plan;
+  plan.device = device;
+  std::int64_t wanted = std::max<std::int64_t>(1, ranks);
+  if (device.find(',') != std::string::npos) {
+    wanted = static_cast<std::int64_t>(gpu_list(device).size());
+  } else if (device == "all" || (device == "auto" && ranks > 1)) {
+    const auto gpus = count_gpus_elsewhere();
+    if (gpus == 0) {
+      plan.device = "cpu";
+    } else if (device == "all") {
+      wanted = gpus;
+      plan.device = "cuda:0";
+    } else if (ranks > gpus) {
+      throw input_error(
+          "device", "--ranks {}: found {} GPUs; a GPU takes one rank; lower it, or --device cpu",
+          ranks, gpus);
+    }
+  } else if (device != "cpu" && ranks > 1) {
+    throw input_error("device",
+                      "--device {} --ranks {}: one GPU takes one rank; name as many GPUs, or "
+                      "--device all",
+                      device, ranks);
+  }
+  if (ranks > 0 && ranks != wanted) {
+    throw input_error("device", "--ranks {}: --device {} means {}; leave --ranks out", ranks,
+                      device, wanted);
+  }
+  if (wanted > 1) plan.to_launch = static_cast<int>(wanted);
+  return plan;
+}
+
+int launch_ranks(int ranks, const std::vector<std::string>& command_line) {
+  return Ranks(ranks, command_line).wait();
+}
+
+}  // namespace xception
