@@ -88,9 +88,7 @@ class Listener {
 Complexity count_complexity(Classifier& model, std::int64_t image_size) {
   Complexity complexity;
   const auto parameters = model.parameters();
-  for (const torch::Tensor& parameter : parameters) {
-    if (parameter.requires_grad()) complexity.parameters += parameter.numel();
-  }
+  for (const torch::Tensor& parameter : parameters) complexity.parameters += parameter.numel();
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   const auto image = torch::zeros({1, 3, image_size, image_size}, parameters.at(0).options());

@@ -57,6 +57,8 @@ InceptionV3::InceptionV3(const ModelConfig& config)
   mixed_6e_ = register_module("Mixed_6e", InceptionC(768, 192));
   if (config.aux_logits) {
     aux_ = register_module("AuxLogits", InceptionAux(768, config.num_classes));
+    // A head that never runs gets no gradients: nobody should wait for them.
+    for (auto& parameter : aux_->parameters()) parameter.set_requires_grad(run_aux_);
   }
   mixed_7a_ = register_module("Mixed_7a", InceptionD(768));
   mixed_7b_ = register_module("Mixed_7b", InceptionE(1280));

@@ -60,7 +60,7 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   throw run_error("models", "activation {} is not one of the enum's", static_cast<int>(activation));
 }
 
-torch::Tensor bn_act(const torch::Tensor& x, torch::nn::BatchNorm2d& bn, Activation activation) {
+torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation) {
   torch::Tensor normalised = bn->forward(x);
   // Only ReLU's backward can do with the result alone.
   if (activation == Activation::relu) return at::relu_(normalised);
@@ -97,8 +97,8 @@ torch::Tensor SeparableConvImpl::forward(const torch::Tensor& x) {
 
 ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {
   conv_ = register_module("conv", torch::nn::Conv2d(options.bias(false)));
-  bn_ = register_module("bn", torch::nn::BatchNorm2d(
-                                  torch::nn::BatchNorm2dOptions(options.out_channels()).eps(1e-3)));
+  bn_ = register_module(
+      "bn", BatchNorm2d(torch::nn::BatchNorm2dOptions(options.out_channels()).eps(1e-3)));
 }
 
 torch::Tensor ConvBnReluImpl::forward(const torch::Tensor& x) {

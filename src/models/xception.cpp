@@ -9,7 +9,6 @@
 namespace xception {
 namespace {
 
-using torch::nn::BatchNorm2d;
 using torch::nn::BatchNorm2dOptions;
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;

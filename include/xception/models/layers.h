@@ -1,11 +1,12 @@
 #pragma once
 
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/types.h>
 
 #include <cstdint>
 #include <string_view>
+
+#include "xception/models/batch_norm.h"
 
 namespace xception {
 
@@ -34,8 +35,7 @@ enum class SeparableOrder {
 
 /// BatchNorm, then the activation. x: (N, C, H, W) -> (N, C, H, W). A ReLU overwrites the
 /// normalised values, which nothing else sees and BatchNorm's backward doesn't need.
-[[nodiscard]] torch::Tensor bn_act(const torch::Tensor& x, torch::nn::BatchNorm2d& bn,
-                                   Activation activation);
+[[nodiscard]] torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation);
 
 /// Max pooling 3x3, stride 2, padding 1, plus the shortcut (left out where undefined).
 /// x: (N, C, H, W) -> (N, C, ceil(H/2), ceil(W/2)), the shape of the shortcut.
@@ -80,7 +80,7 @@ class ConvBnReluImpl : public torch::nn::Module {
 
  private:
   torch::nn::Conv2d conv_{nullptr};
-  torch::nn::BatchNorm2d bn_{nullptr};
+  BatchNorm2d bn_{nullptr};
 };
 TORCH_MODULE(ConvBnRelu);
 

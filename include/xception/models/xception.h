@@ -51,9 +51,9 @@ class XceptionBlockImpl : public torch::nn::Module {
   bool halve_;
   bool leading_relu_;
   torch::nn::Conv2d skip_{nullptr};
-  torch::nn::BatchNorm2d skipbn_{nullptr};
+  BatchNorm2d skipbn_{nullptr};
   std::vector<SeparableConv> separables_;
-  std::vector<torch::nn::BatchNorm2d> norms_;  ///< one behind each separable convolution
+  std::vector<BatchNorm2d> norms_;  ///< one behind each separable convolution
 };
 TORCH_MODULE(XceptionBlock);
 
@@ -82,7 +82,7 @@ class Xception : public Classifier {
  private:
   double dropout_;
   torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
-  torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr}, bn4_{nullptr};
+  BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr}, bn4_{nullptr};
   std::vector<XceptionBlock> blocks_;
   SeparableConv conv3_{nullptr}, conv4_{nullptr};
   torch::nn::Linear fc_{nullptr};

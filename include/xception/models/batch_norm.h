@@ -1,0 +1,45 @@
+#pragma once
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/types.h>
+
+#include <memory>
+
+#include "xception/parallel/communicator.h"
+
+namespace xception {
+
+/// What the BatchNorm layers of a network share where they normalise over all ranks.
+struct StatisticsSync {
+  std::shared_ptr<Communicator> ranks;
+  bool counts = true;  ///< whether this rank's images count; else they only keep the ranks in step
+};
+
+/// torch::nn::BatchNorm2d that can take its statistics over the images of all ranks (Python's
+/// torch.nn.SyncBatchNorm), with the backward pass that belongs to it. Parameters, buffers and
+/// their names are those of torch::nn::BatchNorm2d.
+///
+/// Each rank sends mean, variance and count; they are combined as Chan et al. do (1979), in
+/// float64. Gradients of weight and bias are this rank's share: a gradient reducer sums them.
+class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
+ public:
+  explicit BatchNorm2dImpl(const torch::nn::BatchNorm2dOptions& of)
+      : torch::nn::BatchNorm2dImpl(of) {}
+
+  /// x: (N, C, H, W) -> the same. In training mode all ranks must call it in the same order if
+  /// synchronised.
+  torch::Tensor forward(const torch::Tensor& x);
+
+  /// From here on over all ranks; nullptr: over this rank's batch alone.
+  void synchronize(std::shared_ptr<const StatisticsSync> sync) { sync_ = std::move(sync); }
+
+ private:
+  std::shared_ptr<const StatisticsSync> sync_;
+};
+TORCH_MODULE(BatchNorm2d);
+
+/// Synchronises every BatchNorm of a network.
+void synchronize_batch_norm(torch::nn::Module& network,
+                            const std::shared_ptr<const StatisticsSync>& sync);
+
+}  // namespace xception
