@@ -1,4 +1,5 @@
 #include "subcommands.h"
+#include "xception/parallel/launch.h"
 #include "xception/train/start.h"
 
 namespace xception {
@@ -11,8 +12,9 @@ void add_train_command(CLI::App& program, Invocation& invocation) {
   command->add_option("overrides", request->overrides, "key=value ..., after the config");
   command->add_option("--data", request->data, "Folder of the data set (data.dir)");
   command->add_option("--out", request->out, "Run directory (default: runs/<name of the config>)");
-  command->add_option("--device", request->device, "auto, cpu, cuda or cuda:N")
-      ->capture_default_str();
+  command->add_option("--device", request->device, kDeviceHelp)->capture_default_str();
+  command->add_option("--ranks", request->ranks,
+                      "Processes that train together (with --device cpu; GPUs: one each)");
   command->add_flag("--resume", request->resume,
                     "Go on from the last checkpoint, or start if there is none");
   command->add_flag("--deterministic", request->deterministic,

@@ -97,6 +97,42 @@ RunConfig load_config(const std::optional<std::filesystem::path>& file,
   return config;
 }
 
+RunConfig config_of_json(const nlohmann::json& json, const std::string& where) {
+  RunConfig config;
+  read_config(json, where, config);
+  return config;
+}
+
+void resolve_batch_size(RunConfig& config, int ranks) {
+  auto& train = config.train;
+  if (const auto each = train.batch_size_per_device; each > 0) {
+    if (config.given.contains("train.batch_size") && train.batch_size != each * ranks) {
+      throw input_error(
+          "config",
+          "train.batch_size_per_device: found {} for {} ranks beside train.batch_size "
+          "{}; expected one of the two",
+          each, ranks, train.batch_size);
+    }
+    train.batch_size = each * ranks;
+    train.batch_size_per_device = 0;
+    config.given.erase("train.batch_size_per_device");
+    config.given.insert("train.batch_size");
+  }
+}
+
+void check_batch_size(const RunConfig& config, int ranks) {
+  const auto& train = config.train;
+  const auto over = train.batch_size % ranks;
+  if (over == 0) return;
+  const auto more = train.batch_size - over + ranks;
+  throw input_error(
+      "config",
+      "train.batch_size: found {} for {} ranks, expected a multiple of {}, such as {}{}; "
+      "a run that goes on keeps its batch size: choose another number of ranks",
+      train.batch_size, ranks, ranks,
+      train.batch_size > ranks ? fmt::format("{} or ", train.batch_size - over) : "", more);
+}
+
 nlohmann::ordered_json to_json(RunConfig config) {
   nlohmann::ordered_json object;
   for_each_section(config, [&](const std::string& name, auto& section) {

@@ -68,9 +68,12 @@ void ScheduleConfig::visit(KeyVisitor& visitor) {
 
 void TrainConfig::visit(KeyVisitor& visitor) {
   visitor.key("epochs", epochs, between(1, 1e6), "passes over the training images");
-  visitor.key("batch_size", batch_size, between(1, 1e6), "images an optimiser step");
+  visitor.key("batch_size", batch_size, between(1, 1e6),
+              "images an optimiser step, over all ranks");
+  visitor.key("batch_size_per_device", batch_size_per_device, between(0, 1e6),
+              "in place of batch_size: images a step on each rank; 0: not used");
   visitor.key("eval_batch_size", eval_batch_size, between(0, 1e6),
-              "images a batch in evaluation; 0: as batch_size");
+              "images a batch in evaluation, on each rank; 0: a rank's part of batch_size");
   visitor.key("accumulate", accumulate, between(1, 1e6),
               "parts that a batch is computed in, one after the other, to save memory");
   visitor.key("precision", precision, {"fp32", "fp16", "bf16", "fp64"},
@@ -88,7 +91,18 @@ void TrainConfig::visit(KeyVisitor& visitor) {
 }
 
 void ParallelConfig::visit(KeyVisitor& visitor) {
-  visitor.key("threads", threads, between(0, 1024), "CPU threads; 0: one a core");
+  visitor.key("threads", threads, between(0, 1024),
+              "CPU threads of a process; 0: one a core, shared by ranks");
+  visitor.key("batch_norm", batch_norm, {"rank0", "sync"},
+              "over the rank's own batch, keeping rank 0's running statistics, or over all ranks");
+  visitor.key("timeout", timeout, between(1, 1e6),
+              "seconds that a rank waits for the others in one collective");
+  visitor.key("heartbeat", heartbeat, between(0, 1e6),
+              "seconds without a sign of life after which a rank counts as lost; 0: never");
+  visitor.key("bucket_mb", bucket_mb, {.low = 0, .high = 4096, .low_open = true},
+              "megabytes of gradients that are summed over the ranks together");
+  visitor.key("find_unused_parameters", find_unused_parameters,
+              "look in each step for parameters that get no gradient");
 }
 
 }  // namespace xception

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "xception/parallel/share.h"
 #include "xception/train/train_step.h"
 
 namespace xception {
@@ -24,6 +25,12 @@ class FullPrecision {
   bool was_allowed_;
 };
 
+/// The rows of all ranks, of which some may have none.
+torch::Tensor gather(Communicator& ranks, const std::vector<torch::Tensor>& rows,
+                     torch::ScalarType dtype) {
+  return ranks.gather_rows(rows.empty() ? torch::empty({0}, dtype) : torch::cat(rows));
+}
+
 }  // namespace
 
 std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const Pipeline& pipeline,
@@ -37,8 +44,16 @@ std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const
   ClassificationMetrics metrics(device);
   std::vector<torch::Tensor> indices, labels, probabilities;
   source.start_epoch(0);
-  for (std::int64_t first = 0; first < source.size(); first += options.batch_size) {
+  const auto alone = Communicator::alone();
+  auto& ranks = options.ranks == nullptr ? *alone : *options.ranks;
+  const auto batches = (source.size() + options.batch_size - 1) / options.batch_size;
+  const auto share = share_of_items(batches, ranks.rank(), ranks.size());
+  // As many rounds as the rank with the most batches has, because all ask together.
+  const auto rounds = (batches + ranks.size() - 1) / ranks.size();
+  for (std::int64_t round = 0; round < rounds; ++round) {
     if (options.interrupted && options.interrupted()) return std::nullopt;
+    if (round >= share.count) continue;
+    const auto first = (share.first + round) * options.batch_size;
     if (options.progress) options.progress(first);
     const auto last = std::min(first + options.batch_size, source.size());
     const auto positions =
@@ -48,14 +63,18 @@ std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const
     const Autocast autocast(options.precision, device.type());
     const auto logits = model.forward(images).logits;
     metrics.add(summed_cross_entropy(logits, batch.labels), logits, batch.labels);
+    if (!options.predictions) continue;
     indices.push_back(batch.indices);
     labels.push_back(batch.labels);
     probabilities.push_back(logits.to(torch::kFloat32).softmax(1));
   }
-  return Evaluation{.metrics = metrics.value(),
-                    .indices = torch::cat(indices).cpu(),
-                    .labels = torch::cat(labels).cpu(),
-                    .probabilities = torch::cat(probabilities).cpu()};
+  Evaluation evaluation;
+  evaluation.metrics = metrics.collect(ranks);
+  if (!options.predictions) return evaluation;
+  evaluation.indices = gather(ranks, indices, torch::kInt64);
+  evaluation.labels = gather(ranks, labels, torch::kInt64);
+  evaluation.probabilities = gather(ranks, probabilities, torch::kFloat32);
+  return evaluation;
 }
 
 }  // namespace xception

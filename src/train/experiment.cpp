@@ -2,7 +2,9 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/MemoryFormat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -30,8 +32,10 @@ const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
 
 }  // namespace
 
-void apply_runtime_settings(const RunConfig& config) {
-  if (config.parallel.threads > 0) at::set_num_threads(static_cast<int>(config.parallel.threads));
+void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
+  const auto threads =
+      config.parallel.threads > 0 ? static_cast<int>(config.parallel.threads) : rank_threads(place);
+  if (threads > 0) at::set_num_threads(threads);
   auto& context = at::globalContext();
   const bool deterministic = config.train.deterministic;
   if (deterministic) {
@@ -78,10 +82,11 @@ std::unique_ptr<BatchSource> Experiment::source(Split split, Order order,
                                           pipeline, device_);
 }
 
-EvaluationOptions Experiment::evaluation_options() const {
+EvaluationOptions Experiment::evaluation_options(int ranks) const {
   const auto& train = config_.train;
+  const auto share = std::max<std::int64_t>(1, train.batch_size / ranks);
   return {.precision = parse_precision(train.eval_precision),
-          .batch_size = train.eval_batch_size > 0 ? train.eval_batch_size : train.batch_size,
+          .batch_size = train.eval_batch_size > 0 ? train.eval_batch_size : share,
           .channels_last = train.channels_last};
 }
 
@@ -98,9 +103,12 @@ void place_model(Classifier& model, const torch::Device& device, torch::ScalarTy
   if (!channels_last) return;
   // Module::to knows no memory format; a parameter keeps this one through copies and updates.
   for (auto& parameter : model.parameters()) {
-    if (parameter.dim() == 4) {
-      parameter.set_data(parameter.contiguous(torch::MemoryFormat::ChannelsLast));
-    }
+    if (parameter.dim() != 4) continue;
+    // Not contiguous(ChannelsLast), which leaves the strides of 1x1 kernels as they are, because
+    // both formats fit; gradients come with the strides that are written here.
+    const auto strides = c10::get_channels_last_strides_2d(parameter.sizes());
+    auto placed = torch::empty_strided(parameter.sizes(), strides, parameter.options());
+    parameter.set_data(placed.copy_(parameter));
   }
 }
 

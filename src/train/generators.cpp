@@ -24,26 +24,56 @@ at::Tensor read(at::Generator generator) {
   return generator.get_state();
 }
 
+/// The generators that a run on this device draws from.
+std::vector<std::pair<std::string, at::Generator>> own_generators(const torch::Device& device) {
+  std::vector<std::pair<std::string, at::Generator>> generators = {
+      {"cpu", at::globalContext().defaultGenerator(torch::kCPU)}};
+  if (device.is_cuda()) {
+    generators.emplace_back("cuda", at::globalContext().defaultGenerator(device));
+  }
+  return generators;
+}
+
+std::string name_on_rank(const std::string& name, int rank) {
+  return rank == 0 ? name : name + "." + std::to_string(rank);
+}
+
 }  // namespace
+
+void Generators::gather() {
+  others_.assign(static_cast<std::size_t>(ranks_.size() - 1), {});
+  for (const auto& [name, generator] : own_generators(device_)) {
+    const auto all = ranks_.gather_rows(read(generator).unsqueeze(0));  // (ranks, bytes)
+    for (std::size_t i = 0; i < others_.size(); ++i) {
+      others_[i][name] = all[static_cast<std::int64_t>(i) + 1].clone();
+    }
+  }
+}
 
 State Generators::state() const {
   State state;
-  state.tensors["cpu"] = read(at::globalContext().defaultGenerator(torch::kCPU));
-  if (device_.is_cuda())
-    state.tensors["cuda"] = read(at::globalContext().defaultGenerator(device_));
+  for (const auto& [name, generator] : own_generators(device_)) {
+    state.tensors[name] = read(generator);
+  }
+  for (std::size_t i = 0; i < others_.size(); ++i) {
+    for (const auto& [name, tensor] : others_[i]) {
+      state.tensors[name_on_rank(name, static_cast<int>(i) + 1)] = tensor;
+    }
+  }
   return state;
 }
 
 void Generators::load_state(const State& state) {
-  restore(at::globalContext().defaultGenerator(torch::kCPU), state, "cpu");
-  // A run that went on on another kind of device has no state for this one: it keeps its seed.
-  if (device_.is_cuda() && state.tensors.contains("cuda")) {
-    restore(at::globalContext().defaultGenerator(device_), state, "cuda");
+  for (const auto& [name, generator] : own_generators(device_)) {
+    const auto stored = name_on_rank(name, ranks_.rank());
+    const bool required = name == "cpu" && ranks_.is_root();
+    if (required || state.tensors.contains(stored)) restore(generator, state, stored);
   }
 }
 
-void seed_generators(std::uint64_t seed) {
-  at::manual_seed(seed);
+void seed_generators(std::uint64_t seed, int rank) {
+  // Far apart for neighbouring seeds and ranks: the fractional part of the golden ratio.
+  at::manual_seed(seed + static_cast<std::uint64_t>(rank) * 0x9E3779B97F4A7C15ULL);
 }
 
 }  // namespace xception

@@ -24,17 +24,39 @@ void ClassificationMetrics::add(const torch::Tensor& loss_sum, const torch::Tens
   bad_step_.copy_(torch::where(first_bad, step, bad_step_));
 }
 
-MetricValues ClassificationMetrics::value() const {
-  const auto sums = sums_.cpu();
+namespace {
+
+/// sums: float64 (3), CPU.
+MetricValues means_of(const torch::Tensor& sums, std::int64_t bad_step) {
   const auto* values = sums.const_data_ptr<double>();
   MetricValues result;
+  result.bad_step = bad_step;
   result.count = static_cast<std::int64_t>(values[2]);
   if (result.count > 0) {
     result.loss = values[0] / values[2];
     result.accuracy = values[1] / values[2];
   }
-  result.bad_step = bad_step_.item<std::int64_t>();
   return result;
+}
+
+}  // namespace
+
+MetricValues ClassificationMetrics::value() const {
+  return means_of(sums_.cpu(), bad_step_.item<std::int64_t>());
+}
+
+MetricValues ClassificationMetrics::collect(Communicator& ranks) {
+  if (ranks.is_alone()) return value();
+  const torch::NoGradGuard no_grad;
+  const auto sums = ranks.gather_rows(sums_.unsqueeze(0)).sum(0);  // (3)
+  const auto steps = ranks.gather_rows(bad_step_.view({1}));       // (ranks)
+  const auto bad = steps.masked_select(steps >= 0);
+  if (ranks.is_root()) {
+    sums_.copy_(sums);
+  } else {
+    sums_.zero_();
+  }
+  return means_of(sums, bad.numel() > 0 ? bad.min().item<std::int64_t>() : -1);
 }
 
 void ClassificationMetrics::reset() {

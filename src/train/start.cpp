@@ -1,18 +1,19 @@
 #include "xception/train/start.h"
 
-#include <fmt/ranges.h>
-
-#include <set>
+#include <optional>
 #include <utility>
 
+#include "merge_config.h"
+#include "rank_check.h"
+#include "start_table.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/signals.h"
-#include "xception/models/complexity.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/launch.h"
 #include "xception/train/environment.h"
 #include "xception/train/history.h"
 #include "xception/train/progress_line.h"
@@ -21,40 +22,6 @@
 
 namespace xception {
 namespace {
-
-/// Keys that a run may change when it goes on: they don't touch what was trained so far.
-const std::set<std::string>& changeable_keys() {
-  static const std::set<std::string> keys = {
-      "train.epochs",          "train.log_interval", "train.checkpoint_interval",
-      "train.eval_batch_size", "parallel.threads",   "data.dir",
-  };
-  return keys;
-}
-
-/// The config of a run that goes on: the saved one, with the changeable keys of this command line.
-/// Errors (input): the command line asks for something else than what was trained so far.
-RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
-  const auto before = to_json(directory.read_config());
-  const auto now = to_json(asked);
-  std::vector<std::string> changes;
-  for (const auto& key : asked.given) {
-    const auto dot = key.find('.');
-    const auto at = [&](auto& json) -> auto& {
-      return dot == std::string::npos ? json[key] : json[key.substr(0, dot)][key.substr(dot + 1)];
-    };
-    auto wanted = now;
-    auto had = before;
-    if (at(wanted) == at(had)) continue;
-    if (!changeable_keys().contains(key)) {
-      throw input_error("train",
-                        "--resume: {} is {}, but the run in {} was trained with {}; leave it, or "
-                        "start a new run with another --out",
-                        key, at(wanted).dump(), directory.root().string(), at(had).dump());
-    }
-    changes.push_back(key + "=" + at(wanted).dump());
-  }
-  return load_config(directory.config(), changes);
-}
 
 RunDirectory choose_directory(const TrainRequest& request, const RunConfig& config) {
   if (!request.out.empty()) return RunDirectory(request.out);
@@ -81,84 +48,17 @@ void check_disk_space(const RunDirectory& directory, std::int64_t parameters) {
   }
 }
 
-std::string transform_names(const nlohmann::json& list) {
-  std::vector<std::string> names;
-  for (const auto& transform : list) {
-    std::string name = transform.at("name");
-    for (const auto& [key, value] : transform.items()) {
-      if (key != "name") name += fmt::format(" {}={}", key, value.dump());
-    }
-    names.push_back(std::move(name));
-  }
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-std::string aux_row(const ModelConfig& model, const ModelEntry& entry, std::int64_t image_size) {
-  if (*model.aux_weight > 0)
-    return fmt::format("auxiliary head: loss weight {}", *model.aux_weight);
-  return fmt::format("auxiliary head: built, not run, no gradient ({})",
-                     image_size < entry.aux_min_image_size
-                         ? fmt::format("below {} px", entry.aux_min_image_size)
-                         : "model.aux_weight is 0");
-}
-
-/// The start-up table: everything resolved, in one look.
-void show_start(const TrainRequest& request, const Experiment& experiment,
-                const RunDirectory& directory, Trainer& trainer) {
-  const auto& config = experiment.config();
-  const auto& train = config.train;
-  const auto& dataset = experiment.dataset();
-  const auto& splits = experiment.splits();
-  const auto& entry = find_model(config.model.name);
-  const auto row = [](const std::string& name, const std::string& text) {
-    spdlog::info("  {:<10} {}", name, text);
-  };
-  const auto cost = count_complexity(trainer.model(), config.data.image_size);
-  const auto info = describe_device(experiment.device());
-  row("run", directory.root().string());
-  row("config",
-      fmt::format(
-          "{}{}", request.config_file ? request.config_file->string() : "defaults",
-          request.overrides.empty() ? "" : fmt::format(", {}", fmt::join(request.overrides, " "))));
-  row("model", fmt::format("{} ({}), {} classes, {:.2f} M parameters, {:.3f} G multiply-adds at {} "
-                           "px",
-                           config.model.name, config.model.variant, config.model.num_classes,
-                           static_cast<double>(cost.parameters) * 1e-6,
-                           static_cast<double>(cost.multiply_adds) * 1e-9, config.data.image_size));
-  if (entry.aux_min_image_size > 0 && config.model.aux_logits) {
-    row("", aux_row(config.model, entry, config.data.image_size));
-  }
-  row("data", fmt::format("{}: {} train, {} validation, {} test  ({}, {})", dataset.name,
-                          splits.train.size(), splits.validation.size(), splits.test.size(),
-                          dataset.folder.string(), dataset.checksum.substr(0, 12)));
-  row("augment", transform_names(config.augment.train));
-  row("optimiser",
-      fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
-                  config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
-                  config.schedule.name, train.batch_size,
-                  train.accumulate > 1 ? fmt::format(" in {} parts", train.accumulate) : "",
-                  config.optimizer.clip_norm > 0
-                      ? fmt::format(", clipped to {}", config.optimizer.clip_norm)
-                      : "",
-                  train.epochs, trainer.steps_per_epoch()));
-  row("precision", fmt::format("{}, evaluation {}{}{}", train.precision,
-                               train.precision == "fp64" ? "fp64" : train.eval_precision,
-                               train.channels_last ? ", channels_last" : "",
-                               train.deterministic ? ", deterministic" : ""));
-  row("device", fmt::format("{}: {}, {} memory", info.device.str(), info.name,
-                            format_bytes(info.memory_bytes)));
-  row("libraries", library_line());
-  row("seed", std::to_string(config.seed));
-  if (!trainer.dropped_notice().empty()) {
-    row("notice", "each epoch drops " + trainer.dropped_notice());
-  }
-}
-
 /// Writes environment.json; a run that goes on keeps the first one and appends to its `resumed`.
 void write_environment(const RunDirectory& directory, const TrainRequest& request,
-                       const Experiment& experiment, bool goes_on) {
+                       const Experiment& experiment, const std::vector<RankReport>& ranks,
+                       const RankPlace& place, bool goes_on) {
   auto environment = describe_environment();
   environment["device"] = experiment.device().str();
+  environment["launcher"] = launcher_name(place.launcher);
+  environment["world_size"] = ranks.size();
+  for (const auto& rank : ranks) {
+    environment["ranks"].push_back({{"host", rank.host}, {"device", rank.device}});
+  }
   environment["command_line"] = request.command_line;
   if (!goes_on || !std::filesystem::exists(directory.environment())) {
     write_json(directory.environment(), environment);
@@ -166,7 +66,7 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
   }
   auto first = nlohmann::ordered_json(read_json(directory.environment(), "train"));
   const auto before = first.contains("resumed") ? first["resumed"].back() : first;
-  for (const auto* key : {"threads", "libtorch", "device", "processor"}) {
+  for (const auto* key : {"world_size", "threads", "libtorch", "device", "processor"}) {
     if (!before.contains(key) || before[key] == environment[key]) continue;
     spdlog::info("resume: {} is {}, was {}: the result may differ in the last bits", key,
                  environment[key].dump(), before[key].dump());
@@ -175,13 +75,8 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
   write_json(directory.environment(), first);
 }
 
-/// Takes up where the last checkpoint is, or says that there is none.
+/// Takes up where the last checkpoint is.
 void resume_run(Trainer& trainer, const RunDirectory& directory, const RunConfig& config) {
-  if (!has_checkpoint(directory, "last")) {
-    spdlog::info("resume: no checkpoint was saved in {} yet; starting from the beginning",
-                 directory.root().string());
-    return;
-  }
   const auto place = trainer.resume();
   if (place.epoch >= config.train.epochs && place.step_in_epoch > 0) {
     throw input_error("train",
@@ -206,42 +101,80 @@ void check_same_data(const RunDirectory& directory, const Experiment& experiment
                     experiment.dataset().checksum.substr(0, 12), trained.substr(0, 12));
 }
 
-/// The config that this run has from here on: the asked one, or where a checkpoint exists the saved
-/// one with what may change.
-RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, bool saved) {
-  if (!saved) return asked;
-  const auto config = merge_saved(directory, asked);
-  const auto before = directory.read_config().train.epochs;
-  if (config.train.epochs != before && config.schedule.name == "cosine") {
-    spdlog::info(
-        "resume: {} epochs, was {}: the cosine is stretched from here on, so the learning "
-        "rate jumps; the result is neither run's",
-        config.train.epochs, before);
+/// What rank 0 found in the run directory, and all ranks go by.
+struct RunStart {
+  RunConfig config;
+  std::filesystem::path directory;
+  bool saved = false;     ///< goes on from a checkpoint
+  bool complete = false;  ///< nothing is left to do
+};
+
+RunStart decide_start(const TrainRequest& request, const RunConfig& asked) {
+  RunStart start;
+  const auto directory = choose_directory(request, asked);
+  start.directory = directory.root();
+  start.saved = has_checkpoint(directory, "last") && request.resume;
+  if (directory.holds_run() && !request.resume && !request.dry_run) {
+    throw input_error("train",
+                      "--out {}: already holds a run; add --resume to go on with it, or choose "
+                      "another folder",
+                      directory.root().string());
   }
-  return config;
+  start.config = choose_config(directory, asked, start.saved);
+  start.complete = start.saved && is_complete(directory, start.config);
+  return start;
 }
 
-/// Trains in a directory that this process has locked. Returns the signal that stopped it, or 0.
-int train_in(const RunDirectory& directory, const TrainRequest& request,
-             const Experiment& experiment, bool saved) {
-  Trainer trainer(experiment, directory);
-  trainer.summary().set_start(request.start);
-  if (saved) check_same_data(directory, experiment);
-  write_json(directory.config(), to_json(experiment.config()));
-  write_environment(directory, request, experiment, saved);
-  show_start(request, experiment, directory, trainer);
-  check_disk_space(directory, trainer.summary().parameters());
+/// Rank 0's decision, on all ranks.
+RunStart share_start(const TrainRequest& request, const RunConfig& asked, Communicator& ranks) {
+  if (ranks.is_alone()) return decide_start(request, asked);
+  nlohmann::ordered_json json;
+  if (ranks.is_root()) {
+    const auto start = decide_start(request, asked);
+    json = {{"config", to_json(start.config)},
+            {"directory", start.directory.string()},
+            {"saved", start.saved},
+            {"complete", start.complete}};
+  }
+  const auto shared = nlohmann::json::parse(ranks.broadcast_text(json.dump()));
+  return {.config = config_of_json(shared.at("config"), "config of rank 0"),
+          .directory = shared.at("directory").get<std::string>(),
+          .saved = shared.at("saved"),
+          .complete = shared.at("complete")};
+}
 
+/// The run's files and who writes them: rank 0 alone.
+void add_observers(Trainer& trainer, const RunDirectory& directory, bool saved) {
   const auto history = std::make_shared<HistoryWriter>(directory);
   const auto tensorboard = std::make_shared<TensorBoardWriter>(directory.root());
   trainer.add_observer(std::make_shared<ProgressLine>());
   trainer.add_observer(history);
   trainer.add_observer(tensorboard);
-  if (!saved) {
-    history->clear();
-    tensorboard->clear();
+  if (saved) return;
+  history->clear();
+  tensorboard->clear();
+}
+
+/// Trains in a directory that rank 0 has locked. Returns the signal that stopped it, or 0.
+int train_in(const RunDirectory& directory, const TrainRequest& request,
+             const Experiment& experiment, const std::shared_ptr<Communicator>& ranks,
+             const std::vector<RankReport>& reports, bool saved) {
+  Trainer trainer(experiment, directory, ranks);
+  trainer.summary().set_start(request.start);
+  if (ranks->is_root()) {
+    if (saved) check_same_data(directory, experiment);
+    write_json(directory.config(), to_json(experiment.config()));
+    write_environment(directory, request, experiment, reports, ranks->place(), saved);
+    show_start(request, experiment, directory, trainer, reports);
+    check_disk_space(directory, trainer.summary().parameters());
+    add_observers(trainer, directory, saved);
   }
-  if (request.resume) resume_run(trainer, directory, experiment.config());
+  if (saved) {
+    resume_run(trainer, directory, experiment.config());
+  } else if (request.resume) {
+    spdlog::info("resume: no checkpoint was saved in {} yet; starting from the beginning",
+                 directory.root().string());
+  }
   const StopSignals signals;
   return trainer.run();
 }
@@ -259,51 +192,45 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
       text.substr(0, text.find('\n')));
 }
 
-}  // namespace
-
-int start_training(const TrainRequest& request) {
-  ignore_write_signals();
-  auto overrides = request.overrides;
-  if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
-  if (request.deterministic) overrides.emplace_back("train.deterministic=true");
-  RunConfig config = load_config(request.config_file, overrides);
-  const auto device = parse_device(request.device);
-  const auto directory = choose_directory(request, config);
-  const bool goes_on = directory.holds_run();
-  const bool saved = has_checkpoint(directory, "last") && request.resume;
-  if (goes_on && !request.resume && !request.dry_run) {
-    throw input_error("train",
-                      "--out {}: already holds a run; add --resume to go on with it, or choose "
-                      "another folder",
-                      directory.root().string());
-  }
-  config = choose_config(directory, config, saved);
-  if (saved && is_complete(directory, config)) {
+/// One rank, or a process alone, from its config to its end. Returns the exit code.
+int train_rank(const TrainRequest& request, const RunConfig& asked, const torch::Device& device,
+               const std::shared_ptr<Communicator>& ranks) {
+  auto start = share_start(request, asked, *ranks);
+  const RunDirectory directory(start.directory);
+  if (start.complete) {
     spdlog::info("{}: the run is complete ({} epochs)", directory.root().string(),
-                 config.train.epochs);
+                 start.config.train.epochs);
     return 0;
   }
-  resolve_model(config);
-  apply_runtime_settings(config);
-  const Experiment experiment(config, device);
+  check_batch_size(start.config, ranks->size());
+  resolve_model(start.config);
+  apply_runtime_settings(start.config, ranks->place());
+  const Experiment experiment(start.config, device);
+  const auto reports = check_ranks(*ranks, experiment);
   if (request.dry_run) {
-    Trainer trainer(experiment, directory);
-    show_start(request, experiment, directory, trainer);
+    Trainer trainer(experiment, directory, ranks);
+    if (ranks->is_root()) show_start(request, experiment, directory, trainer, reports);
     spdlog::info("dry run: nothing was trained, nothing was written");
     return 0;
   }
-  directory.create();
-  const RunLock lock(directory);
-  if (directory.holds_run() != goes_on) {
-    throw input_error("train", "--out {}: another process has just started a run there",
-                      directory.root().string());
+  std::optional<RunLock> lock;
+  if (ranks->is_root()) {
+    const bool held_run = directory.holds_run();
+    directory.create();
+    lock.emplace(directory);
+    if (directory.holds_run() != held_run) {
+      throw input_error("train", "--out {}: another process has just started a run there",
+                        directory.root().string());
+    }
+    add_log_file(directory.log());
   }
-  add_log_file(directory.log());
   int stopped = 0;
   try {
-    stopped = train_in(directory, request, experiment, saved);
+    stopped = train_in(directory, request, experiment, ranks, reports, start.saved);
+  } catch (const LostContact&) {
+    throw;
   } catch (const std::exception& error) {
-    rethrow_with_sizes(error, config);
+    rethrow_with_sizes(error, start.config);
   }
   if (stopped != 0) {
     spdlog::info("stopped by signal {}; saved. To go on: the same command with --out {} --resume",
@@ -312,6 +239,49 @@ int start_training(const TrainRequest& request) {
   }
   spdlog::info("done: {}", directory.root().string());
   return 0;
+}
+
+/// Meets the other ranks, trains, and takes leave; a failure ends this process and tells the
+/// others.
+int join_ranks(const TrainRequest& request, const RunConfig& config, const JobPlan& plan) {
+  const auto device = parse_device(plan.device);
+  if (plan.place.is_alone()) return train_rank(request, config, device, Communicator::alone());
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000.0));
+  };
+  const auto ranks = Communicator::connect(plan.place, device,
+                                           {.collective = milliseconds(config.parallel.timeout),
+                                            .heartbeat = milliseconds(config.parallel.heartbeat)});
+  if (!ranks->is_root()) spdlog::set_level(spdlog::level::off);
+  try {
+    const int code = train_rank(request, config, device, ranks);
+    ranks->finish();
+    return code;
+  } catch (const LostContact& error) {
+    ranks->fail(error.what(), 1, /*contact_lost=*/true);
+    throw;
+  } catch (const std::exception&) {
+    const auto error = describe_error(std::current_exception());
+    ranks->fail(error.message, error.exit_code, /*contact_lost=*/false);
+    throw;
+  }
+}
+
+}  // namespace
+
+int start_training(const TrainRequest& request) {
+  ignore_write_signals();
+  auto overrides = request.overrides;
+  if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
+  if (request.deterministic) overrides.emplace_back("train.deterministic=true");
+  auto config = load_config(request.config_file, overrides);
+  const auto plan = plan_job(request.device, request.ranks);
+  const int ranks = plan.to_launch > 0 ? plan.to_launch : plan.place.size;
+  resolve_batch_size(config, ranks);
+  // A run that goes on keeps the batch that it was started with; rank 0 looks.
+  if (!request.resume) check_batch_size(config, ranks);
+  if (plan.to_launch > 0) return launch_ranks(plan.to_launch, request.command_line);
+  return join_ranks(request, config, plan);
 }
 
 }  // namespace xception

@@ -74,6 +74,15 @@ nlohmann::ordered_json Summary::to_json(const std::string& status) const {
       train_seconds_ > 0 ? Json(static_cast<double>(images_) / train_seconds_) : Json(nullptr);
   json["seed"] = config.seed;
   json["device"] = experiment_.device().str();
+  json["ranks"] = ranks_;
+  if (reduction_ && reduction_->steps > 0) {
+    const auto steps = static_cast<double>(reduction_->steps);
+    json["reduction"] = {{"bytes_per_step", reduction_->bytes},
+                         {"buckets", reduction_->buckets},
+                         {"backward_seconds_per_step", reduction_->backward_seconds / steps},
+                         {"reducing_seconds_per_step", reduction_->reducing_seconds / steps},
+                         {"exposed_seconds_per_step", reduction_->exposed_seconds / steps}};
+  }
   json["precision"] = config.train.precision;
   json["data"] = {{"name", dataset.name},
                   {"checksum", dataset.checksum},

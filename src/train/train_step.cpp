@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "xception/parallel/share.h"
+
 namespace xception {
 
 TrainStep::TrainStep(StepParts parts, StepOptions options, const torch::Device& device)
@@ -29,11 +31,25 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
 
 void TrainStep::run(std::int64_t batch_size) {
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
-  const auto positions = position_ + torch::arange(batch_size, position_.options());
-  // A part of one image would leave BatchNorm nothing to average over.
+  const auto share = share_of_batch(batch_size, options_.rank, options_.ranks);
+  const bool counts = share.count > 0;
+  if (parts_.statistics != nullptr) parts_.statistics->counts = counts;
+  // Images that don't count are the batch's first ones.
+  const auto first = counts ? share.first : 0;
+  const auto last = first + (counts ? share.count : std::min<std::int64_t>(2, batch_size));
+  const auto positions = position_ + torch::arange(first, last, position_.options());
+  // A part of one image would leave BatchNorm nothing to average over; and all ranks must have as
+  // many parts as the one with the fewest images.
+  const auto smallest = smallest_share(batch_size, options_.ranks);
   const auto parts =
-      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, batch_size / 2));
-  for (const auto& part : positions.tensor_split(parts)) run_part(part, batch_size);
+      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, smallest / 2));
+  const auto split = positions.tensor_split(parts);
+  for (std::size_t i = 0; i < split.size(); ++i) {
+    run_part({.positions = split[i],
+              .whole = batch_size,
+              .counts = counts,
+              .last = i + 1 == split.size()});
+  }
 
   const auto grads = gradients(parameters_);
   parts_.scaler.unscale(grads);
@@ -50,8 +66,9 @@ void TrainStep::run(std::int64_t batch_size) {
   global_step_.add_(1);
 }
 
-void TrainStep::run_part(const torch::Tensor& positions, std::int64_t whole) {
-  const auto batch = parts_.source.at(positions);
+void TrainStep::run_part(const Part& part) {
+  if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
+  const auto batch = parts_.source.at(part.positions);
   const auto images = parts_.pipeline.apply(batch.images, batch.drawn,
                                             options_.precision.parameters, options_.channels_last);
   torch::Tensor loss;      // scalar, what is differentiated
@@ -68,7 +85,14 @@ void TrainStep::run_part(const torch::Tensor& positions, std::int64_t whole) {
                         summed_cross_entropy(output.aux, batch.labels, options_.label_smoothing);
     }
   }
-  parts_.scaler.scale(loss / static_cast<double>(whole)).backward();
+  const auto mean = part.counts ? loss / static_cast<double>(part.whole) : loss * 0.0;
+  const auto scaled = parts_.scaler.scale(mean);
+  if (parts_.reducer != nullptr) {
+    parts_.reducer->backward(scaled);
+  } else {
+    scaled.backward();
+  }
+  if (!part.counts) return;
   parts_.metrics.add(loss_sum, logits, batch.labels, loss, global_step_);
 }
 

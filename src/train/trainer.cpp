@@ -12,45 +12,65 @@
 #include "xception/parallel/device.h"
 #include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
-#include "xception/train/generators.h"
 #include "xception/train/predictions.h"
+#include "xception/train/share_state.h"
 
 namespace xception {
 namespace {
 
-bool stop_requested() {
-  return StopSignals::received() != 0;
-}
-
-StepOptions step_options(const RunConfig& config, const Precision& precision) {
+StepOptions step_options(const RunConfig& config, const Precision& precision,
+                         const Communicator& ranks) {
   return {.precision = precision,
           .accumulate = config.train.accumulate,
           .aux_weight = config.model.aux_weight.value_or(0.0),
           .label_smoothing = config.train.label_smoothing,
           .clip_norm = config.optimizer.clip_norm,
-          .channels_last = config.train.channels_last};
+          .channels_last = config.train.channels_last,
+          .rank = ranks.rank(),
+          .ranks = ranks.size()};
 }
 
 }  // namespace
 
-Trainer::Trainer(const Experiment& experiment, RunDirectory directory)
+Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
+                 std::shared_ptr<Communicator> ranks)
     : experiment_(experiment),
       directory_(std::move(directory)),
+      ranks_(std::move(ranks)),
       precision_(parse_precision(experiment.config().train.precision)),
       model_(experiment.build_model(precision_)),
       source_(experiment.source(Split::train, Order::shuffled, experiment.train_pipeline())),
       optimizer_(build_optimizer(experiment.config().optimizer, named_parameters(*model_))),
       scaler_(precision_.scaled, experiment.device()),
       metrics_(experiment.device()),
-      summary_(experiment) {
+      summary_(experiment),
+      generators_(experiment.device(), *ranks_) {
   const auto& config = experiment_.config();
-  step_ = std::make_unique<TrainStep>(StepParts{.model = *model_,
-                                                .source = *source_,
-                                                .pipeline = experiment_.train_pipeline(),
-                                                .optimizer = *optimizer_,
-                                                .scaler = scaler_,
-                                                .metrics = metrics_},
-                                      step_options(config, precision_), experiment_.device());
+  if (!ranks_->is_alone()) {
+    share_model();
+    const auto megabyte = static_cast<double>(1 << 20);
+    reducer_ = std::make_unique<GradientReducer>(
+        ranks_, named_parameters(*model_),
+        ReducerOptions{
+            .bucket_bytes = static_cast<std::int64_t>(config.parallel.bucket_mb * megabyte),
+            .find_unused_parameters = config.parallel.find_unused_parameters});
+    if (config.parallel.batch_norm == "sync") {
+      statistics_ = std::make_shared<StatisticsSync>(StatisticsSync{.ranks = ranks_});
+      synchronize_batch_norm(*model_, statistics_);
+    }
+    // After the initial weights, which rank 0 draws as a process alone does.
+    if (!is_root()) seed_generators(static_cast<std::uint64_t>(config.seed), ranks_->rank());
+  }
+  step_ =
+      std::make_unique<TrainStep>(StepParts{.model = *model_,
+                                            .source = *source_,
+                                            .pipeline = experiment_.train_pipeline(),
+                                            .optimizer = *optimizer_,
+                                            .scaler = scaler_,
+                                            .metrics = metrics_,
+                                            .reducer = reducer_.get(),
+                                            .statistics = statistics_.get()},
+                                  step_options(config, precision_, *ranks_), experiment_.device());
 
   const auto batch = config.train.batch_size;
   const auto images = source_->size();
@@ -72,10 +92,11 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory)
   steps_per_epoch_ = (images_per_epoch_ + batch - 1) / batch;
 
   std::int64_t parameters = 0;
-  for (const auto& [name, parameter] : named_parameters(*model_)) parameters += parameter.numel();
+  for (const auto& parameter : model_->parameters()) parameters += parameter.numel();
   summary_.set_parameters(parameters);
-  own_states_.push_back(std::make_unique<Generators>(experiment_.device()));
-  states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, own_states_.front().get()};
+  summary_.set_ranks(ranks_->size());
+  shared_states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, &generators_};
+  states_ = shared_states_;
 }
 
 Trainer::~Trainer() = default;
@@ -89,19 +110,39 @@ CheckpointContent Trainer::content() {
   return {.model = *model_, .states = states_};
 }
 
+bool Trainer::stop_agreed() {
+  stop_ = std::max(stop_, ranks_->agree_later(StopSignals::received()));
+  return stop_ != 0;
+}
+
+void Trainer::share_model() {
+  std::vector<torch::Tensor> tensors;
+  for (const auto& [name, tensor] : model_tensors(*model_)) tensors.push_back(tensor);
+  ranks_->broadcast(tensors);
+}
+
 CheckpointPlace Trainer::resume() {
-  place_ = load_checkpoint(directory_, "last", content());
+  if (is_root()) place_ = load_checkpoint(directory_, "last", content());
+  if (ranks_->is_alone()) return place_;
+  share_model();
+  for (auto* state : shared_states_) share_state(*ranks_, *state);
+  if (!is_root()) metrics_.reset();  // rank 0 has the sums of all
+  const auto place = nlohmann::json::parse(ranks_->broadcast_text(
+      nlohmann::json{place_.epoch, place_.step_in_epoch, place_.step}.dump()));
+  place_ = {.epoch = place[0], .step_in_epoch = place[1], .step = place[2]};
   return place_;
 }
 
 int Trainer::run() {
   const auto finish = [&](const std::string& status) {
+    if (!is_root()) return;
+    if (reducer_ && experiment_.device().is_cpu()) summary_.set_reduction(reducer_->counters());
     const auto json = summary_.to_json(status);
     write_json(directory_.summary(), json);
     for (const auto& observer : observers_) observer->on_end(json);
   };
   try {
-    write_json(directory_.summary(), summary_.to_json("running"));
+    if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
     int stopped = train();
     if (stopped == 0) stopped = test();
     finish(stopped == 0 ? "complete" : "interrupted");
@@ -155,19 +196,19 @@ int Trainer::train_epoch() {
     clock.add_step(size);
 
     const bool last = place_.step_in_epoch == steps_per_epoch_;
-    if (clock.report_due() && !last) report_progress(clock.rate());
-    const bool stop = stop_requested();
+    if (clock.report_due() && !last && is_root()) report_progress(clock.rate());
+    const bool stop = stop_agreed();
     const auto interval = config.train.checkpoint_interval;
     if (stop || (interval > 0 && place_.step % interval == 0 && !last)) {
       account();
-      check_finite(metrics_.value());
+      check_finite(metrics_.collect(*ranks_));
       save(/*best=*/false);
-      if (stop) return StopSignals::received();
+      if (stop) return stop_;
       clock.restart();  // saving is not training
     }
   }
   account();
-  check_finite(metrics_.value());
+  check_finite(metrics_.collect(*ranks_));
   return 0;
 }
 
@@ -176,10 +217,10 @@ int Trainer::finish_epoch() {
   EpochRecord record;
   if (!experiment_.splits().validation.empty()) {
     EpochClock clock(1, false);
-    const auto evaluation = evaluate_split(Split::validation);
+    const auto evaluation = evaluate_split(Split::validation, /*predictions=*/false);
     if (!evaluation) {
       save(/*best=*/false);
-      return StopSignals::received();
+      return stop_;
     }
     record.validation_loss = evaluation->metrics.loss;
     record.validation_accuracy = evaluation->metrics.accuracy;
@@ -198,8 +239,9 @@ int Trainer::finish_epoch() {
   ++place_.epoch;
   place_.step_in_epoch = 0;
   save(summary_.record_epoch(place_.epoch, record.validation_accuracy));
-  write_json(directory_.summary(), summary_.to_json("running"));
-  return StopSignals::received();
+  if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
+  stop_ = ranks_->agree(std::max(stop_, StopSignals::received()));
+  return stop_;
 }
 
 int Trainer::test() {
@@ -207,14 +249,16 @@ int Trainer::test() {
   std::optional<Evaluation> evaluation;
   for (const std::string checkpoint : {"last", "best"}) {
     // Where the last epoch is the best, its images are not run twice.
-    if (!evaluation || !is_same_checkpoint(directory_, "last", "best")) {
-      load_checkpoint_model(directory_, checkpoint, *model_);
-      evaluation = evaluate_split(Split::test);
+    const bool same = is_root() && is_same_checkpoint(directory_, "last", "best");
+    if (!evaluation || ranks_->agree(same ? 1 : 0) == 0) {
+      if (is_root()) load_checkpoint_model(directory_, checkpoint, *model_);
+      evaluation = evaluate_split(Split::test, /*predictions=*/true);
     }
-    if (!evaluation) return StopSignals::received();
+    if (!evaluation) return stop_;
     const auto& metrics = evaluation->metrics;
     if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
     if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
+    if (!is_root()) continue;
     save_predictions(directory_.predictions(checkpoint, "test"), *evaluation);
     spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
                  metrics.loss, 100.0 * metrics.accuracy, metrics.count);
@@ -222,10 +266,14 @@ int Trainer::test() {
   return 0;
 }
 
-std::optional<Evaluation> Trainer::evaluate_split(Split split) {
+std::optional<Evaluation> Trainer::evaluate_split(Split split, bool predictions) {
+  // BatchNorm's running statistics are each rank's own until here.
+  share_model();
   const auto source = experiment_.source(split, Order::ascending, experiment_.test_pipeline());
-  auto options = experiment_.evaluation_options();
-  options.interrupted = stop_requested;
+  auto options = experiment_.evaluation_options(ranks_->size());
+  options.predictions = predictions;
+  options.ranks = ranks_.get();
+  options.interrupted = [this] { return stop_agreed(); };
   return evaluate(*model_, *source, experiment_.test_pipeline(), options);
 }
 
@@ -285,7 +333,8 @@ void Trainer::check_weights() const {
 
 void Trainer::save(bool best) {
   check_weights();
-  save_checkpoint(directory_, place_, content(), best);
+  generators_.gather();
+  if (is_root()) save_checkpoint(directory_, place_, content(), best);
 }
 
 }  // namespace xception

@@ -86,8 +86,9 @@ struct ScheduleConfig {
 /// `train.*`: how the run goes.
 struct TrainConfig {
   std::int64_t epochs = 10;
-  std::int64_t batch_size = 128;
-  std::int64_t eval_batch_size = 0;  ///< 0: as batch_size
+  std::int64_t batch_size = 128;           ///< over all ranks
+  std::int64_t batch_size_per_device = 0;  ///< another way to say it; 0 once resolved
+  std::int64_t eval_batch_size = 0;        ///< 0: as batch_size
   std::int64_t accumulate = 1;
   std::string precision = "fp32";
   std::string eval_precision = "fp32";
@@ -103,7 +104,12 @@ struct TrainConfig {
 
 /// `parallel.*`.
 struct ParallelConfig {
-  std::int64_t threads = 0;  ///< of the CPU; 0: all cores
+  std::int64_t threads = 0;  ///< of the CPU, a process; 0: its share of the cores
+  std::string batch_norm = "rank0";
+  double timeout = 600.0;   ///< seconds
+  double heartbeat = 30.0;  ///< seconds
+  double bucket_mb = 25.0;  ///< of gradients that are reduced together
+  bool find_unused_parameters = false;
 
   void visit(KeyVisitor& visitor);
 };
@@ -128,6 +134,15 @@ struct RunConfig {
 /// Errors: input errors that name the file or `command line`, the key, what was found and expected.
 [[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
                                     const std::vector<std::string>& overrides);
+
+/// Reads the config that `to_json` wrote. `where` starts the messages. Errors (input).
+[[nodiscard]] RunConfig config_of_json(const nlohmann::json& json, const std::string& where);
+
+/// Settles the global batch for so many ranks: `train.batch_size`, or the ranks times
+/// `train.batch_size_per_device`, which is 0 afterwards. Errors (input): both are given and differ.
+void resolve_batch_size(RunConfig& config, int ranks);
+/// Errors (input): the ranks don't divide the batch; names one that they do.
+void check_batch_size(const RunConfig& config, int ranks);
 
 /// Every key with its value, in the order of declaration; `load_config` reads it back unchanged.
 [[nodiscard]] nlohmann::ordered_json to_json(RunConfig config);

@@ -7,14 +7,16 @@
 #include "xception/config/config.h"
 #include "xception/data/batch_source.h"
 #include "xception/models/classifier.h"
+#include "xception/parallel/rank_place.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/precision.h"
 
 namespace xception {
 
-/// Sets what LibTorch keeps globally: threads, deterministic algorithms, cuDNN's benchmark, the
-/// generators' seed. Called once, before a model is built.
-void apply_runtime_settings(const RunConfig& config);
+/// Sets what LibTorch keeps globally: threads (where the config leaves them open, the rank's part
+/// of the machine's), deterministic algorithms, cuDNN's benchmark, the generators' seed. Called
+/// once, before a model is built.
+void apply_runtime_settings(const RunConfig& config, const RankPlace& place = {});
 
 /// Images, transforms and model of a run, on their device: what training, evaluation and prediction
 /// have in common.
@@ -39,8 +41,8 @@ class Experiment {
   [[nodiscard]] const SplitIndices& splits() const { return splits_; }
   [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }
   [[nodiscard]] const Pipeline& test_pipeline() const { return test_pipeline_; }
-  /// How the config wants evaluations done.
-  [[nodiscard]] EvaluationOptions evaluation_options() const;
+  /// How the config wants evaluations done, by so many ranks.
+  [[nodiscard]] EvaluationOptions evaluation_options(int ranks = 1) const;
 
  private:
   RunConfig config_;

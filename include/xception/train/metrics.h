@@ -6,6 +6,7 @@
 #include <string>
 
 #include "xception/core/state.h"
+#include "xception/parallel/communicator.h"
 
 namespace xception {
 
@@ -36,6 +37,10 @@ class ClassificationMetrics : public Stateful {
   [[nodiscard]] MetricValues value() const;
 
   void reset();
+
+  /// Takes the other ranks' sums in: rank 0 has all of them afterwards, the others none. Returns
+  /// the means over all ranks, on every rank. Waits for the device and for the other ranks.
+  MetricValues collect(Communicator& ranks);
 
   [[nodiscard]] State state() const override;
   void load_state(const State& state) override;

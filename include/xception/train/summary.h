@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "xception/core/state.h"
+#include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
 
 namespace xception {
@@ -30,6 +31,8 @@ class Summary : public Stateful {
   void set_start(std::chrono::steady_clock::time_point start) { start_ = start; }
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
   void set_parameters(std::int64_t parameters) { parameters_ = parameters; }
+  void set_ranks(int ranks) { ranks_ = ranks; }
+  void set_reduction(const ReductionCounters& reduction) { reduction_ = reduction; }
   void set_epochs(std::int64_t epochs) { epochs_ = epochs; }
   void set_best_test(double accuracy, double loss);
   void set_last_test(double accuracy) { last_test_accuracy_ = accuracy; }
@@ -52,7 +55,9 @@ class Summary : public Stateful {
   double epoch_seconds_ = 0.0;
   std::int64_t epoch_images_ = 0;
   std::int64_t parameters_ = 0;
-  std::int64_t epochs_ = 0;  ///< complete
+  int ranks_ = 1;
+  std::optional<ReductionCounters> reduction_;  ///< of this process's steps
+  std::int64_t epochs_ = 0;                     ///< complete
   std::int64_t best_epoch_ = 0;
   std::optional<double> best_accuracy_;
   std::optional<double> test_accuracy_;

@@ -6,9 +6,11 @@
 #include <memory>
 
 #include "xception/data/batch_source.h"
+#include "xception/models/batch_norm.h"
 #include "xception/models/classifier.h"
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/optimizer.h"
+#include "xception/parallel/gradient_reducer.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
 
@@ -22,6 +24,8 @@ struct StepParts {
   Optimizer& optimizer;
   GradientScaler& scaler;
   ClassificationMetrics& metrics;
+  GradientReducer* reducer = nullptr;    ///< where several ranks train together
+  StatisticsSync* statistics = nullptr;  ///< where their BatchNorm is synchronised
 };
 
 /// How the step works.
@@ -32,9 +36,14 @@ struct StepOptions {
   double label_smoothing = 0.0;
   double clip_norm = 0.0;
   bool channels_last = true;
+  int rank = 0;  ///< of the ranks that share each batch
+  int ranks = 1;
 };
 
 /// One optimiser step: gather, transform, forward, loss, backward, update, metrics.
+///
+/// Of several ranks each computes its share of the batch (share_of_batch); a rank whose share is
+/// empty goes along with images that count nothing, because the others wait for it.
 ///
 /// What changes from step to step (place in the epoch's order, learning rate, counters) lies in
 /// device tensors that the step itself moves on, and it decides nothing on the host: the same code
@@ -47,12 +56,19 @@ class TrainStep {
   void start_epoch(const std::vector<double>& rates, std::int64_t first_global_step,
                    std::int64_t step_in_epoch, std::int64_t batch_size);
 
-  /// Trains on the next `batch_size` images.
+  /// Trains on the next `batch_size` images of the epoch, over all ranks.
   void run(std::int64_t batch_size);
 
  private:
-  /// Forward and backward of one part of the batch; the loss is a mean over `whole` images.
-  void run_part(const torch::Tensor& positions, std::int64_t whole);
+  /// A part of this rank's share of a batch.
+  struct Part {
+    torch::Tensor positions;
+    std::int64_t whole = 0;  ///< images of the batch, by which the sum of the losses is divided
+    bool counts = true;      ///< else the loss is multiplied by 0
+    bool last = true;        ///< of the share: then the gradients are summed over the ranks
+  };
+  /// Forward and backward.
+  void run_part(const Part& part);
 
   StepParts parts_;
   StepOptions options_;

@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "xception/core/state.h"
+#include "xception/models/batch_norm.h"
+#include "xception/parallel/communicator.h"
+#include "xception/parallel/gradient_reducer.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
+#include "xception/train/generators.h"
 #include "xception/train/observer.h"
 #include "xception/train/run_directory.h"
 #include "xception/train/summary.h"
@@ -18,9 +22,13 @@
 namespace xception {
 
 /// Trains one model into one run directory: the loop, and what happens between steps.
+///
+/// Of several ranks each has a Trainer, and they go in step: every decision (stop, best epoch, end)
+/// is made from values that all have. Only rank 0 touches the run directory.
 class Trainer {
  public:
-  Trainer(const Experiment& experiment, RunDirectory directory);
+  Trainer(const Experiment& experiment, RunDirectory directory,
+          std::shared_ptr<Communicator> ranks);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -28,7 +36,8 @@ class Trainer {
   /// Adds somebody to tell; an observer that is also Stateful becomes part of the checkpoints.
   void add_observer(std::shared_ptr<RunObserver> observer);
 
-  /// Takes up the run at its last checkpoint. Returns where that was.
+  /// Takes up the run at its last checkpoint, which rank 0 reads and the others get. Returns where
+  /// that was.
   CheckpointPlace resume();
 
   /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary. Returns
@@ -43,6 +52,11 @@ class Trainer {
   [[nodiscard]] Classifier& model() { return *model_; }
 
  private:
+  [[nodiscard]] bool is_root() const { return ranks_->is_root(); }
+  /// Whether any rank was asked to stop; all ranks get the same answer. The signal is in stop_.
+  bool stop_agreed();
+  /// Rank 0's weights and buffers, to all.
+  void share_model();
   int train();
   /// One epoch's steps from where the place is. Returns the signal that interrupted it, or 0.
   int train_epoch();
@@ -50,7 +64,7 @@ class Trainer {
   int finish_epoch();
   int test();
   /// Nothing if a signal interrupted it.
-  std::optional<Evaluation> evaluate_split(Split split);
+  std::optional<Evaluation> evaluate_split(Split split, bool predictions);
   void report_progress(double rate);
   void check_finite(const MetricValues& values) const;
   void check_weights() const;
@@ -61,17 +75,22 @@ class Trainer {
 
   const Experiment& experiment_;
   RunDirectory directory_;
+  std::shared_ptr<Communicator> ranks_;
   Precision precision_;
   std::shared_ptr<Classifier> model_;
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<Optimizer> optimizer_;
   GradientScaler scaler_;
   ClassificationMetrics metrics_;
+  std::shared_ptr<StatisticsSync> statistics_;  ///< with BatchNorm over all ranks
+  std::unique_ptr<GradientReducer> reducer_;    ///< with several ranks
   std::unique_ptr<TrainStep> step_;
   std::vector<std::shared_ptr<RunObserver>> observers_;
   Summary summary_;
-  std::vector<std::unique_ptr<Stateful>> own_states_;
-  std::vector<Stateful*> states_;
+  Generators generators_;
+  std::vector<Stateful*> shared_states_;  ///< of every rank
+  std::vector<Stateful*> states_;         ///< and, on rank 0, the observers'
+  int stop_ = 0;
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t images_per_epoch_ = 0;
   std::string dropped_notice_;

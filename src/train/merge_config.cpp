@@ -1,0 +1,60 @@
+#include "merge_config.h"
+
+#include <set>
+
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+
+namespace xception {
+namespace {
+
+/// Keys that a run may change when it goes on: they don't touch what was trained so far.
+const std::set<std::string>& changeable_keys() {
+  static const std::set<std::string> keys = {
+      "train.epochs",          "train.log_interval", "train.checkpoint_interval",
+      "train.eval_batch_size", "parallel.threads",   "data.dir",
+  };
+  return keys;
+}
+
+/// The config of a run that goes on: the saved one, with the changeable keys of this command line.
+/// Errors (input): the command line asks for something else than what was trained so far.
+RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
+  const auto before = to_json(directory.read_config());
+  const auto now = to_json(asked);
+  std::vector<std::string> changes;
+  for (const auto& key : asked.given) {
+    const auto dot = key.find('.');
+    const auto at = [&](auto& json) -> auto& {
+      return dot == std::string::npos ? json[key] : json[key.substr(0, dot)][key.substr(dot + 1)];
+    };
+    auto wanted = now;
+    auto had = before;
+    if (at(wanted) == at(had)) continue;
+    if (!changeable_keys().contains(key)) {
+      throw input_error("train",
+                        "--resume: {} is {}, but the run in {} was trained with {}; leave it, or "
+                        "start a new run with another --out",
+                        key, at(wanted).dump(), directory.root().string(), at(had).dump());
+    }
+    changes.push_back(key + "=" + at(wanted).dump());
+  }
+  return load_config(directory.config(), changes);
+}
+
+}  // namespace
+
+RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, bool saved) {
+  if (!saved) return asked;
+  const auto config = merge_saved(directory, asked);
+  const auto before = directory.read_config().train.epochs;
+  if (config.train.epochs != before && config.schedule.name == "cosine") {
+    spdlog::info(
+        "resume: {} epochs, was {}: the cosine is stretched from here on, so the learning "
+        "rate jumps; the result is neither run's",
+        config.train.epochs, before);
+  }
+  return config;
+}
+
+}  // namespace xception

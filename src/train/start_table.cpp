@@ -1,0 +1,112 @@
+#include "start_table.h"
+
+#include <fmt/ranges.h>
+
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+#include "xception/models/complexity.h"
+#include "xception/models/registry.h"
+#include "xception/parallel/device.h"
+#include "xception/train/environment.h"
+#include "xception/train/progress_line.h"
+
+namespace xception {
+namespace {
+
+std::string transform_names(const nlohmann::json& list) {
+  std::vector<std::string> names;
+  for (const auto& transform : list) {
+    std::string name = transform.at("name");
+    for (const auto& [key, value] : transform.items()) {
+      if (key != "name") name += fmt::format(" {}={}", key, value.dump());
+    }
+    names.push_back(std::move(name));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string aux_row(const ModelConfig& model, const ModelEntry& entry, std::int64_t image_size) {
+  if (*model.aux_weight > 0)
+    return fmt::format("auxiliary head: loss weight {}", *model.aux_weight);
+  return fmt::format("auxiliary head: built, not run, no gradient ({})",
+                     image_size < entry.aux_min_image_size
+                         ? fmt::format("below {} px", entry.aux_min_image_size)
+                         : "model.aux_weight is 0");
+}
+
+/// `2 ranks, 64 images each, BatchNorm rank0: cpu, cpu on host`
+std::string rank_row(const std::vector<RankReport>& ranks, const RunConfig& config) {
+  std::vector<std::string> hosts;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if (i > 0 && ranks[i].host == ranks[i - 1].host) {
+      hosts.back() += ", " + ranks[i].device;
+    } else {
+      hosts.push_back(ranks[i].host + ": " + ranks[i].device);
+    }
+  }
+  const auto size = static_cast<std::int64_t>(ranks.size());
+  return fmt::format("{}, {} images each, BatchNorm {}; {}", size, config.train.batch_size / size,
+                     config.parallel.batch_norm, fmt::join(hosts, "; "));
+}
+
+}  // namespace
+
+void show_start(const TrainRequest& request, const Experiment& experiment,
+                const RunDirectory& directory, Trainer& trainer,
+                const std::vector<RankReport>& ranks) {
+  const auto& config = experiment.config();
+  const auto& train = config.train;
+  const auto& dataset = experiment.dataset();
+  const auto& splits = experiment.splits();
+  const auto& entry = find_model(config.model.name);
+  const auto row = [](const std::string& name, const std::string& text) {
+    spdlog::info("  {:<10} {}", name, text);
+  };
+  const auto cost = count_complexity(trainer.model(), config.data.image_size);
+  const auto info = describe_device(experiment.device());
+  row("run", directory.root().string());
+  row("config",
+      fmt::format(
+          "{}{}", request.config_file ? request.config_file->string() : "defaults",
+          request.overrides.empty() ? "" : fmt::format(", {}", fmt::join(request.overrides, " "))));
+  row("model", fmt::format("{} ({}), {} classes, {:.2f} M parameters, {:.3f} G multiply-adds at {} "
+                           "px",
+                           config.model.name, config.model.variant, config.model.num_classes,
+                           static_cast<double>(cost.parameters) * 1e-6,
+                           static_cast<double>(cost.multiply_adds) * 1e-9, config.data.image_size));
+  if (entry.aux_min_image_size > 0 && config.model.aux_logits) {
+    row("", aux_row(config.model, entry, config.data.image_size));
+  }
+  row("data", fmt::format("{}: {} train, {} validation, {} test  ({}, {})", dataset.name,
+                          splits.train.size(), splits.validation.size(), splits.test.size(),
+                          dataset.folder.string(), dataset.checksum.substr(0, 12)));
+  row("augment", transform_names(config.augment.train));
+  row("optimiser",
+      fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
+                  config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
+                  config.schedule.name, train.batch_size,
+                  train.accumulate > 1 ? fmt::format(" in {} parts", train.accumulate) : "",
+                  config.optimizer.clip_norm > 0
+                      ? fmt::format(", clipped to {}", config.optimizer.clip_norm)
+                      : "",
+                  train.epochs, trainer.steps_per_epoch()));
+  row("precision", fmt::format("{}, evaluation {}{}{}", train.precision,
+                               train.precision == "fp64" ? "fp64" : train.eval_precision,
+                               train.channels_last ? ", channels_last" : "",
+                               train.deterministic ? ", deterministic" : ""));
+  row("device", fmt::format("{}: {}, {} memory", info.device.str(), info.name,
+                            format_bytes(info.memory_bytes)));
+  if (ranks.size() > 1) {
+    row("ranks", rank_row(ranks, config));
+  } else if (request.device == "auto" && cuda_device_count() > 1) {
+    row("", fmt::format("{} other GPUs are idle; --device all trains on every one",
+                        cuda_device_count() - 1));
+  }
+  row("libraries", library_line());
+  row("seed", std::to_string(config.seed));
+  if (!trainer.dropped_notice().empty()) {
+    row("notice", "each epoch drops " + trainer.dropped_notice());
+  }
+}
+
+}  // namespace xception
