@@ -66,20 +66,49 @@ class SumBucket : public c10d::CommHookInterface {
   std::shared_ptr<Timeline> timeline_;
 };
 
+/// The first bucket is small, so that the first sum starts soon.
+std::int64_t first_bucket_bytes(const ReducerOptions& options) {
+  return std::min<std::int64_t>(c10d::kDefaultFirstBucketBytes, options.bucket_bytes);
+}
+
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
 }  // namespace
 
+/// Indices of the parameters of each bucket.
+using Buckets = std::vector<std::vector<std::size_t>>;
+
 struct GradientReducer::Parts {
-  std::shared_ptr<Communicator> communicator;
+  c10::intrusive_ptr<c10d::ProcessGroup> group;
+  std::vector<std::string> names;
+  std::vector<torch::Tensor> parameters;
+  ReducerOptions options;
   std::shared_ptr<Timeline> timeline = std::make_shared<Timeline>();
   std::unique_ptr<c10d::Reducer> reducer;
+  bool ordered = false;  ///< buckets follow the order in which gradients come
   ReductionCounters counters;
 
+  void make_reducer(const Buckets& buckets);
   void count(Clock::time_point start, Clock::time_point end);
 };
+
+void GradientReducer::Parts::make_reducer(const Buckets& buckets) {
+  std::unordered_map<std::size_t, std::string> by_index;
+  for (std::size_t i = 0; i < names.size(); ++i) by_index[i] = names[i];
+  reducer.reset();  // takes its hooks off the parameters
+  // The signature changes between versions of LibTorch: it is called here and nowhere else.
+  reducer = std::make_unique<c10d::Reducer>(
+      parameters, buckets, group,
+      /*expect_sparse_gradients=*/std::vector<bool>(parameters.size(), false),
+      /*bucket_bytes_cap=*/options.bucket_bytes, options.find_unused_parameters,
+      /*gradient_as_bucket_view=*/true, std::move(by_index),
+      /*first_bucket_bytes_cap=*/first_bucket_bytes(options),
+      /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
+      /*bucket_bytes_cap_list=*/std::vector<int64_t>());
+  reducer->register_comm_hook(std::make_unique<SumBucket>(group, timeline));
+}
 
 void GradientReducer::Parts::count(Clock::time_point start, Clock::time_point end) {
   const std::lock_guard lock(timeline->mutex);
@@ -105,40 +134,24 @@ GradientReducer::GradientReducer(const std::shared_ptr<Communicator>& communicat
                                  const std::vector<std::pair<std::string, torch::Tensor>>& named,
                                  const ReducerOptions& options)
     : parts_(std::make_unique<Parts>()) {
-  parts_->communicator = communicator;
-  const auto group = device_group(*communicator);
-  std::vector<torch::Tensor> parameters;
-  std::unordered_map<std::size_t, std::string> names;
+  parts_->group = device_group(*communicator);
+  parts_->options = options;
   for (const auto& [name, parameter] : named) {
-    names[parameters.size()] = name;
-    parameters.push_back(parameter);
+    parts_->names.push_back(name);
+    parts_->parameters.push_back(parameter);
   }
-  const auto first = std::min<std::int64_t>(c10d::kDefaultFirstBucketBytes, options.bucket_bytes);
   // Gradients are ready from the last layer to the first.
   auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
-      parameters,
-      {static_cast<std::size_t>(first), static_cast<std::size_t>(options.bucket_bytes)}));
+      parts_->parameters, {static_cast<std::size_t>(first_bucket_bytes(options)),
+                           static_cast<std::size_t>(options.bucket_bytes)}));
   std::reverse(buckets.begin(), buckets.end());
-  // The signature changes between versions of LibTorch: it is called here and nowhere else.
-  parts_->reducer = std::make_unique<c10d::Reducer>(
-      parameters, std::move(buckets), group,
-      /*expect_sparse_gradients=*/std::vector<bool>(parameters.size(), false),
-      /*bucket_bytes_cap=*/options.bucket_bytes, options.find_unused_parameters,
-      /*gradient_as_bucket_view=*/true, std::move(names), /*first_bucket_bytes_cap=*/first,
-      /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false,
-      /*bucket_bytes_cap_list=*/std::vector<int64_t>());
-  parts_->reducer->register_comm_hook(std::make_unique<SumBucket>(group, parts_->timeline));
+  parts_->make_reducer(buckets);
 }
 
 GradientReducer::~GradientReducer() = default;
 
 void GradientReducer::start_forward() {
-  try {
-    parts_->reducer->prepare_for_forward();
-    parts_->reducer->rebuild_buckets();
-  } catch (const std::exception& error) {
-    throw LostContact("order of the gradients: " + first_line(error.what()));
-  }
+  parts_->reducer->prepare_for_forward();
   reducing_ = true;
 }
 
@@ -154,6 +167,8 @@ void GradientReducer::backward(const torch::Tensor& loss) {
   try {
     parts_->reducer->prepare_for_backward({loss});
     loss.backward();
+    // After the first step, when the gradients' order is known.
+    if (parts_->reducer->rebuild_buckets()) parts_->ordered = true;
   } catch (const c10::DistError& error) {
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   } catch (const std::exception& error) {
@@ -163,6 +178,44 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   }
   parts_->count(start, Clock::now());
+}
+
+State GradientReducer::state() const {
+  State state;
+  state.values["bucket_bytes"] = parts_->options.bucket_bytes;
+  if (!parts_->ordered) return state;
+  auto& buckets = state.values["buckets"] = nlohmann::json::array();
+  for (const auto& bucket : parts_->reducer->get_grad_buckets()) {
+    auto names = nlohmann::json::array();
+    for (const auto& parameter : bucket.getParameters()) {
+      const auto found =
+          std::find_if(parts_->parameters.begin(), parts_->parameters.end(),
+                       [&](const torch::Tensor& own) { return own.is_same(parameter); });
+      names.push_back(
+          parts_->names.at(static_cast<std::size_t>(found - parts_->parameters.begin())));
+    }
+    buckets.push_back(std::move(names));
+  }
+  return state;
+}
+
+void GradientReducer::load_state(const State& state) {
+  const auto& names = parts_->names;
+  if (state.values.value("bucket_bytes", std::int64_t{0}) != parts_->options.bucket_bytes) return;
+  Buckets buckets;
+  std::size_t count = 0;
+  for (const auto& bucket : state.values.value("buckets", nlohmann::json::array())) {
+    auto& indices = buckets.emplace_back();
+    for (const auto& name : bucket) {
+      const auto found = std::find(names.begin(), names.end(), name.get<std::string>());
+      if (found == names.end()) return;
+      indices.push_back(static_cast<std::size_t>(found - names.begin()));
+      ++count;
+    }
+  }
+  if (count != names.size()) return;
+  parts_->make_reducer(buckets);
+  parts_->ordered = true;
 }
 
 const ReductionCounters& GradientReducer::counters() const {

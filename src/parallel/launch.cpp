@@ -28,7 +28,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kGrace = std::chrono::seconds(10);  // for the other ranks to end by themselves
+constexpr auto kGrace = std::chrono::seconds(5);  // for the other ranks to end by themselves
 constexpr const char* kProgram = "/proc/self/exe";
 
 std::vector<std::string> split_list(const std::string& text) {

@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kBeat{500};
 constexpr milliseconds kStoreCall{3000};  // the longest that a failing rank waits for the store
-constexpr milliseconds kGrace{5000};  // for the training to notice by itself what the watch knows
+constexpr milliseconds kGrace{3000};  // for the training to notice by itself what the watch knows
 constexpr const char* kFailureKey = "failure";
 
 std::string alive_key(int rank) {

@@ -69,6 +69,14 @@ void Generators::load_state(const State& state) {
     const bool required = name == "cpu" && ranks_.is_root();
     if (required || state.tensors.contains(stored)) restore(generator, state, stored);
   }
+  // Those of the other ranks, who get them from this one.
+  others_.assign(static_cast<std::size_t>(ranks_.size() - 1), {});
+  for (std::size_t i = 0; i < others_.size(); ++i) {
+    for (const auto& [name, generator] : own_generators(device_)) {
+      const auto stored = state.tensors.find(name_on_rank(name, static_cast<int>(i) + 1));
+      if (stored != state.tensors.end()) others_[i][name] = stored->second;
+    }
+  }
 }
 
 void seed_generators(std::uint64_t seed, int rank) {

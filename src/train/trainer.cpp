@@ -96,6 +96,7 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
   summary_.set_parameters(parameters);
   summary_.set_ranks(ranks_->size());
   shared_states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, &generators_};
+  if (reducer_) shared_states_.push_back(reducer_.get());
   states_ = shared_states_;
 }
 

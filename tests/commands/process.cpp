@@ -5,10 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -147,6 +149,21 @@ ProcessResult Process::wait() {
   result.out = output();
   result.err = content_of(captured_ / "err");
   return result;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  const auto id = std::to_string(parent);
+  std::istringstream text(content_of("/proc/" + id + "/task/" + id + "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; text >> child;) children.push_back(child);
+  std::sort(children.begin(), children.end());
+  return children;
+}
+
+bool is_running(pid_t id) {
+  const auto text = content_of("/proc/" + std::to_string(id) + "/stat");
+  const auto name = text.rfind(')');
+  return name != std::string::npos && text.compare(name, 3, ") Z") != 0;
 }
 
 std::string content_of(const std::filesystem::path& file) {

@@ -41,6 +41,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void send(int signal) const;
+  [[nodiscard]] pid_t id() const { return id_; }
 
   /// Waits until `condition` holds, the process ends or its time is over; returns whether it holds.
   bool wait_until(const std::function<bool()>& condition);
@@ -66,6 +67,12 @@ class Process {
   int status_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+/// The running processes that a process started, in the order of their numbers.
+[[nodiscard]] std::vector<pid_t> children_of(pid_t parent);
+
+/// Whether a process with this number exists and isn't just waiting to be reaped.
+[[nodiscard]] bool is_running(pid_t id);
 
 /// Content of a file; empty if there is none.
 [[nodiscard]] std::string content_of(const std::filesystem::path& file);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "xception/core/state.h"
 #include "xception/parallel/communicator.h"
 
 namespace xception {
@@ -32,15 +33,18 @@ struct ReducerOptions {
 /// ones: c10d's Reducer, the engine of PyTorch's DistributedDataParallel. Gradients become views of
 /// the buckets.
 ///
+/// Which gradients share a bucket follows the order in which they came in the first step; it is
+/// part of the checkpoints, because the order of a sum over three ranks or more depends on it.
+///
 /// It sums and doesn't average: each rank's loss is divided by the images of the whole batch, so
 /// that ranks with more images weigh more, and the sum is the gradient of one process.
-class GradientReducer {
+class GradientReducer : public Stateful {
  public:
   /// named: the parameters that get a gradient in every step, the same on all ranks.
   GradientReducer(const std::shared_ptr<Communicator>& communicator,
                   const std::vector<std::pair<std::string, torch::Tensor>>& named,
                   const ReducerOptions& options);
-  ~GradientReducer();
+  ~GradientReducer() override;
   GradientReducer(const GradientReducer&) = delete;
   GradientReducer& operator=(const GradientReducer&) = delete;
 
@@ -53,6 +57,11 @@ class GradientReducer {
   void backward(const torch::Tensor& loss);
 
   [[nodiscard]] const ReductionCounters& counters() const;
+
+  [[nodiscard]] std::string state_name() const override { return "reducer"; }
+  [[nodiscard]] State state() const override;
+  /// Called by all ranks with the same state. Other parameters or bucket sizes: starts afresh.
+  void load_state(const State& state) override;
 
  private:
   struct Parts;
