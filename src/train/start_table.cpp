@@ -34,6 +34,13 @@ std::string aux_row(const ModelConfig& model, const ModelEntry& entry, std::int6
                          : "model.aux_weight is 0");
 }
 
+/// `cuda:1, cuda:2 idle: --device all trains on every GPU`
+std::string idle_row() {
+  std::vector<std::string> idle;
+  for (std::int64_t i = 1; i < cuda_device_count(); ++i) idle.push_back(fmt::format("cuda:{}", i));
+  return fmt::format("{} idle: --device all trains on every GPU", fmt::join(idle, ", "));
+}
+
 /// `2 ranks, 64 images each, BatchNorm rank0: cpu, cpu on host`
 std::string rank_row(const std::vector<RankReport>& ranks, const RunConfig& config) {
   std::vector<std::string> hosts;
@@ -99,8 +106,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
   if (ranks.size() > 1) {
     row("ranks", rank_row(ranks, config));
   } else if (request.device == "auto" && cuda_device_count() > 1) {
-    row("", fmt::format("{} other GPUs are idle; --device all trains on every one",
-                        cuda_device_count() - 1));
+    row("", idle_row());
   }
   row("libraries", library_line());
   row("seed", std::to_string(config.seed));

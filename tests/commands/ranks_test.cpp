@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "commands/command_testing.h"
+#include "parallel/ranks_testing.h"
 
 namespace xception {
 namespace {
@@ -227,6 +228,27 @@ TEST_F(RanksTest, ADryRunShowsThem) {
   EXPECT_TRUE(succeeds(result));
   EXPECT_THAT(result.out, HasSubstr("2, 12 images each, BatchNorm rank0"));
   EXPECT_FALSE(fs::exists(run));
+}
+
+TEST_F(RanksTest, MachinesWithOtherDataAreRefused) {
+  const auto port = std::to_string(free_port());
+  const auto start = [&](const std::string& rank, const fs::path& data) {
+    ProcessOptions options;
+    options.environment = {{"RANK", rank},        {"WORLD_SIZE", "2"},
+                           {"LOCAL_RANK", rank},  {"LOCAL_WORLD_SIZE", "2"},
+                           {"MASTER_PORT", port}, {"MASTER_ADDR", "127.0.0.1"}};
+    return std::make_unique<Process>(
+        xception_command({"train", "--data", data.string(), "--device", "cpu", "--out",
+                          run.string(), "model.width=0.125", "data.validation_size=40"}),
+        options);
+  };
+  const auto altered = copied_data();
+  flip_bit(altered / "cifar-10-batches-bin" / "test_batch.bin");
+  const auto root = start("0", small_data());
+  const auto second = start("1", altered);
+  EXPECT_TRUE(fails(root->wait(), 2, {"rank 1", "data with checksum", "rank 0"}));
+  EXPECT_TRUE(fails(second->wait(), 2, {"rank 1", "data with checksum"}));
+  EXPECT_FALSE(fs::exists(run / "config.json"));
 }
 
 TEST_F(RanksTest, TorchrunStartsThem) {

@@ -69,7 +69,7 @@ TEST(SeparableConv, OrdersAndActivation) {
 }
 
 TEST(BnAct, NormalisesThenActivates) {
-  torch::nn::BatchNorm2d bn(torch::nn::BatchNorm2dOptions(3));
+  BatchNorm2d bn(torch::nn::BatchNorm2dOptions(3));
   const auto x = torch::randn({4, 3, 5, 5}) * 3.0 + 1.0;
   const auto before = x.clone();
   const auto mean = x.mean({0, 2, 3}, true);

@@ -1,9 +1,11 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <gtest/gtest.h>
 
+#include "parallel/ranks_testing.h"
 #include "xception/kernels/selftest.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
 #include "xception/train/generators.h"
 #include "xception/train/train_step.h"
@@ -21,7 +23,9 @@ class GpuTest : public testing::Test {
 
 /// A narrow Xception on random images, ready to step, on either device.
 struct Fixture {
-  Fixture(const torch::Device& device, const std::string& precision_name) : place(device) {
+  Fixture(const torch::Device& device, const std::string& precision_name,
+          const std::shared_ptr<Communicator>& ranks = Communicator::alone())
+      : place(device) {
     precision = parse_precision(precision_name);
     seed_generators(0);
     RunConfig config;
@@ -42,12 +46,21 @@ struct Fixture {
     optimizer = build_optimizer(config.optimizer, named_parameters(*model));
     scaler = std::make_unique<GradientScaler>(precision.scaled, device);
     metrics = std::make_unique<ClassificationMetrics>(device);
+    if (device_is_shared(*ranks)) {
+      reducer =
+          std::make_unique<GradientReducer>(ranks, named_parameters(*model), ReducerOptions());
+    }
     step = std::make_unique<TrainStep>(
-        StepParts{*model, *source, *pipeline, *optimizer, *scaler, *metrics},
+        StepParts{*model, *source, *pipeline, *optimizer, *scaler, *metrics, reducer.get()},
         StepOptions{.precision = precision, .clip_norm = 1.0}, device);
     source->start_epoch(0);
     step->start_epoch({1e-3, 1e-3, 1e-3, 1e-3, 1e-3}, 0, 0, 8);
     model->train();
+  }
+
+  /// Whether the ranks have a process group, be it of one.
+  static bool device_is_shared(const Communicator& ranks) {
+    return ranks.place().launcher != Launcher::none;
   }
 
   torch::Device place;
@@ -62,6 +75,7 @@ struct Fixture {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<GradientScaler> scaler;
   std::unique_ptr<ClassificationMetrics> metrics;
+  std::unique_ptr<GradientReducer> reducer;
   std::unique_ptr<TrainStep> step;
 };
 
@@ -114,6 +128,29 @@ TEST_F(GpuTest, AStepNeverWaitsForTheDevice) {
 
 TEST_F(GpuTest, OurKernelsRun) {
   EXPECT_EQ(kernel_selftest(0), "");
+}
+
+TEST_F(GpuTest, NcclOfOneRankChangesNothing) {
+  const torch::Device gpu(torch::kCUDA, 0);
+  RankPlace place;
+  place.launcher = Launcher::torchrun;
+  place.store_address = "localhost";
+  place.store_port = free_port();
+  place.hosts_store = true;
+  const auto ranks = Communicator::connect(place, gpu, {.collective = std::chrono::seconds(60)});
+  Fixture with(gpu, "fp32", ranks);
+  Fixture without(gpu, "fp32");
+  for (int i = 0; i < 5; ++i) {
+    with.step->run(8);
+    without.step->run(8);
+  }
+  const auto ours = with.model->parameters();
+  const auto theirs = without.model->parameters();
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_TRUE(ours[i].allclose(theirs[i], 1e-4, 1e-6)) << i;
+  }
+  EXPECT_EQ(with.reducer->counters().steps, 5);
+  ranks->finish();
 }
 
 }  // namespace
