@@ -15,6 +15,7 @@ xception_find(spdlog libspdlog-dev)
 xception_find(nlohmann_json nlohmann-json3-dev)
 xception_find(CLI11 libcli11-dev)
 xception_find(OpenSSL libssl-dev)
+xception_find(Boost libboost-dev)
 xception_find(PNG libpng-dev)
 xception_find(TurboJPEG libturbojpeg0-dev)
 # Headers only: LibTorch contains the library, but the wheel lacks the headers.

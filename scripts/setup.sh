@@ -65,7 +65,7 @@ cmake_is_new() {  # cmake_is_new COMMAND: at least 3.24?
     ((BASH_REMATCH[1] > 3 || (BASH_REMATCH[1] == 3 && BASH_REMATCH[2] >= 24)))
 }
 
-packages=(libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libssl-dev libpng-dev
+packages=(libboost-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libssl-dev libpng-dev
           libturbojpeg0-dev libgloo-dev)
 [[ $tests == ON ]] && packages+=(libgtest-dev libgmock-dev)
 missing=()

@@ -68,6 +68,8 @@ void ScheduleConfig::visit(KeyVisitor& visitor) {
 
 void TrainConfig::visit(KeyVisitor& visitor) {
   visitor.key("epochs", epochs, between(1, 1e6), "passes over the training images");
+  visitor.key("stop_after_epoch", stop_after_epoch, between(0, 1e6),
+              "save and leave after so many epochs, to go on later; 0: train all epochs");
   visitor.key("batch_size", batch_size, between(1, 1e6),
               "images an optimiser step, over all ranks");
   visitor.key("batch_size_per_device", batch_size_per_device, between(0, 1e6),

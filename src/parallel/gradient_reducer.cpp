@@ -1,8 +1,8 @@
 #include "xception/parallel/gradient_reducer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <mutex>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
 #include "process_group.h"
@@ -16,18 +16,18 @@ double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-/// When each bucket of a step was ready and when its sum was there. Written by the threads of the
-/// backward pass and of the process group.
-struct Timeline {
-  struct Bucket {
-    Clock::time_point ready;
-    Clock::time_point summed;
-    std::int64_t bytes = 0;
-  };
-  std::mutex mutex;
-  std::vector<Bucket> buckets;
-  bool failed = false;
+/// A bucket on its way.
+struct Sum {
+  c10::intrusive_ptr<c10::ivalue::Future> future;
+  Clock::time_point ready;
+  /// When it was there, since the clock's beginning; 0: not yet. Set by a thread of the process
+  /// group, which may come after the one that waited for the sum.
+  std::shared_ptr<std::atomic<Clock::rep>> summed;
+  std::int64_t bytes = 0;
 };
+
+/// The buckets of a step in the order in which they were ready.
+using Timeline = std::vector<Sum>;
 
 /// Sums a bucket over the ranks, without c10d's division by their number.
 class SumBucket : public c10d::CommHookInterface {
@@ -37,23 +37,19 @@ class SumBucket : public c10d::CommHookInterface {
 
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
     std::vector<torch::Tensor> tensors = {bucket.getBufferRef()};
-    std::size_t index = 0;
-    {
-      const std::lock_guard lock(timeline_->mutex);
-      index = timeline_->buckets.size();
-      const auto now = Clock::now();
-      timeline_->buckets.push_back(
-          {.ready = now, .summed = now, .bytes = static_cast<std::int64_t>(tensors[0].nbytes())});
-    }
+    const auto ready = Clock::now();
     auto future = group_->allreduce(tensors)->getFuture();
+    auto summed = std::make_shared<std::atomic<Clock::rep>>(0);
     // On a GPU the future is complete when the work is queued, which tells nothing about time.
     if (tensors[0].is_cpu()) {
-      future->addCallback([timeline = timeline_, index](c10::ivalue::Future& done) {
-        const std::lock_guard lock(timeline->mutex);
-        timeline->failed = timeline->failed || done.hasError();
-        timeline->buckets.at(index).summed = Clock::now();
+      future->addCallback([summed](c10::ivalue::Future&) {
+        summed->store(Clock::now().time_since_epoch().count());
       });
     }
+    timeline_->push_back({.future = future,
+                          .ready = ready,
+                          .summed = summed,
+                          .bytes = static_cast<std::int64_t>(tensors[0].nbytes())});
     return future;
   }
 
@@ -111,21 +107,21 @@ void GradientReducer::Parts::make_reducer(const Buckets& buckets) {
 }
 
 void GradientReducer::Parts::count(Clock::time_point start, Clock::time_point end) {
-  const std::lock_guard lock(timeline->mutex);
-  auto& buckets = timeline->buckets;
   ++counters.steps;
-  counters.buckets = static_cast<std::int64_t>(buckets.size());
+  counters.buckets = static_cast<std::int64_t>(timeline->size());
   counters.bytes = 0;
   counters.backward_seconds += seconds(end - start);
   Clock::time_point covered = start;  // the time up to here is counted
   Clock::time_point last_ready = start;
-  for (const auto& bucket : buckets) {  // in the order of `ready`
-    counters.bytes += bucket.bytes;
-    last_ready = bucket.ready;
-    const auto from = std::max(covered, bucket.ready);
-    if (bucket.summed <= from) continue;
-    counters.reducing_seconds += seconds(bucket.summed - from);
-    covered = bucket.summed;
+  for (const auto& sum : *timeline) {
+    counters.bytes += sum.bytes;
+    last_ready = sum.ready;
+    const auto moment = sum.summed->load();
+    const auto summed = moment == 0 ? end : Clock::time_point(Clock::duration(moment));
+    const auto from = std::max(covered, sum.ready);
+    if (summed <= from) continue;
+    counters.reducing_seconds += seconds(summed - from);
+    covered = summed;
   }
   counters.exposed_seconds += seconds(std::max(covered, last_ready) - last_ready);
 }
@@ -161,8 +157,7 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     return;
   }
   reducing_ = false;
-  auto& timeline = *parts_->timeline;
-  timeline.buckets.clear();
+  parts_->timeline->clear();
   const auto start = Clock::now();
   try {
     parts_->reducer->prepare_for_backward({loss});
@@ -173,8 +168,10 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   } catch (const std::exception& error) {
     // Gloo's errors have no type of their own.
-    const std::lock_guard lock(timeline.mutex);
-    if (!timeline.failed) throw;
+    const auto failed = [](const Sum& sum) {
+      return sum.future->completed() && sum.future->hasError();
+    };
+    if (std::none_of(parts_->timeline->begin(), parts_->timeline->end(), failed)) throw;
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   }
   parts_->count(start, Clock::now());

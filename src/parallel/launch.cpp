@@ -2,23 +2,22 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 #include "process_group.h"
 #include "watch.h"
+#include "xception/core/child_process.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/parallel/device.h"
@@ -41,7 +40,137 @@ std::vector<std::string> split_list(const std::string& text) {
   return items;
 }
 
-/// The GPUs of a list, each named once.
+JobPlan plan_rank(const std::string& device, std::int64_t ranks, const RankPlace& place) {
+  if (ranks > 0 && ranks != place.size) {
+    throw input_error("device", "--ranks {}: {} started {} ranks; leave --ranks out", ranks,
+                      launcher_name(place.launcher), place.size);
+  }
+  JobPlan plan;
+  plan.place = place;
+  plan.device = place.is_alone() ? (device == "all" ? "auto" : device)
+                                 : device_of_rank(device, place, cuda_device_count());
+  return plan;
+}
+
+/// What a rank's process gets besides the parent's variables.
+std::vector<std::string> rank_environment(int rank, int ranks, std::uint16_t port) {
+  return child_environment({{"RANK", std::to_string(rank)},
+                            {"LOCAL_RANK", std::to_string(rank)},
+                            {"WORLD_SIZE", std::to_string(ranks)},
+                            {"LOCAL_WORLD_SIZE", std::to_string(ranks)},
+                            {"MASTER_ADDR", "localhost"},
+                            {"MASTER_PORT", std::to_string(port)},
+                            {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                            {"TORCHELASTIC_RUN_ID", "0"},
+                            {"TORCHELASTIC_RESTART_COUNT", "0"},
+                            {"XCEPTION_LAUNCHER", "self"}});
+}
+
+/// The ranks of a job as their parent sees them.
+class Ranks {
+ public:
+  Ranks(int count, const std::vector<std::string>& command_line) {
+    store_ = host_store(port_);
+    failures_ = c10::make_intrusive<c10d::PrefixStore>("xception/0/0", store_);
+    try {
+      for (int rank = 0; rank < count; ++rank) {
+        ranks_.push_back(ChildProcess::run_self(
+            command_line, {.environment = rank_environment(rank, count, port_)}));
+      }
+    } catch (const Error&) {
+      send(SIGKILL);
+      throw;
+    }
+    counted_.resize(ranks_.size(), false);
+  }
+
+  int wait() {
+    while (reap()) {
+      const auto [number, from_terminal] = SignalQueue::wait(std::chrono::seconds(1));
+      if (number == SIGTERM || number == SIGINT) stop_ = number;
+      // A terminal's Ctrl-C reaches the ranks by itself.
+      if (number == SIGTERM || (number == SIGINT && !from_terminal)) send(number);
+      if (deadline_ && Clock::now() > *deadline_) {
+        ended_by_us_ = true;
+        send(SIGKILL);
+      }
+    }
+    return finish();
+  }
+
+ private:
+  void send(int number) const {
+    for (const auto& rank : ranks_) rank.send(number);
+  }
+
+  /// Takes note of the ranks that have ended. Returns whether some still run.
+  bool reap() {
+    bool running = false;
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      if (!ranks_[i].ended()) {
+        running = true;
+      } else if (!counted_[i]) {
+        counted_[i] = true;
+        count(static_cast<int>(i), ranks_[i]);
+      }
+    }
+    return running;
+  }
+
+  void count(int rank, const ChildProcess& process) {
+    const int number = process.signal();
+    // One that was asked to stop before it could save stops as any process does.
+    const int code =
+        number != 0 && number == stop_ ? 128 + number : process.exit_code().value_or(0);
+    if (number != 0 && number != stop_ && !ended_by_us_ && killed_.empty()) {
+      killed_ = fmt::format(
+          "[parallel] rank {} of {} was killed by signal {} ({}){}; the last checkpoint is intact: "
+          "go on with --resume",
+          rank, ranks_.size(), number, ::strsignal(number),
+          number == SIGKILL ? ", perhaps for want of memory" : "");
+      tell(Failure{.rank = rank, .host = "here", .message = killed_, .printed = true});
+    }
+    // 128 + n: stopped by a signal after saving, which all ranks agree on.
+    if ((number != 0 || (code != 0 && code <= 128)) && !deadline_)
+      deadline_ = Clock::now() + kGrace;
+    if (code != 0 && code_ == 0) code_ = code;
+  }
+
+  /// Lets the other ranks know at once why they lose contact.
+  void tell(const Failure& failure) {
+    try {
+      (void)post_failure(*failures_, failure);
+    } catch (const std::exception&) {
+      // They find out by themselves.
+    }
+  }
+
+  int finish() {
+    if (!killed_.empty()) {
+      print_error(killed_);
+      return 1;
+    }
+    const auto failure = read_failure(*failures_);
+    if (failure && !failure->printed) print_error(failure->line());
+    if (failure) return failure->exit_code;
+    return code_ == 0 && ended_by_us_ ? 1 : code_;
+  }
+
+  SignalQueue signals_;  // before the store's threads, which inherit what it blocks
+  std::uint16_t port_ = 0;
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::Store> failures_;
+  std::vector<ChildProcess> ranks_;
+  std::vector<bool> counted_;
+  std::optional<Clock::time_point> deadline_;
+  bool ended_by_us_ = false;
+  int stop_ = 0;  ///< the signal that we handed on
+  std::string killed_;
+  int code_ = 0;
+};
+
+}  // namespace
+
 std::vector<std::string> gpu_list(const std::string& device) {
   auto items = split_list(device);
   std::set<std::string> seen;
@@ -59,7 +188,6 @@ std::vector<std::string> gpu_list(const std::string& device) {
   return items;
 }
 
-/// How many GPUs a process of this program would see: asked of one.
 std::int64_t count_gpus_elsewhere() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 0;
@@ -84,188 +212,6 @@ std::int64_t count_gpus_elsewhere() {
   ::close(ends[0]);
   return text.empty() ? 0 : std::strtoll(text.c_str(), nullptr, 10);
 }
-
-JobPlan plan_rank(const std::string& device, std::int64_t ranks, const RankPlace& place) {
-  if (ranks > 0 && ranks != place.size) {
-    throw input_error("device", "--ranks {}: {} started {} ranks; leave --ranks out", ranks,
-                      launcher_name(place.launcher), place.size);
-  }
-  JobPlan plan;
-  plan.place = place;
-  plan.device = place.is_alone() ? (device == "all" ? "auto" : device)
-                                 : device_of_rank(device, place, cuda_device_count());
-  return plan;
-}
-
-/// What a rank's process gets besides the parent's variables.
-std::vector<std::string> rank_environment(int rank, int ranks, std::uint16_t port) {
-  const std::vector<std::pair<std::string, std::string>> own = {
-      {"RANK", std::to_string(rank)},
-      {"LOCAL_RANK", std::to_string(rank)},
-      {"WORLD_SIZE", std::to_string(ranks)},
-      {"LOCAL_WORLD_SIZE", std::to_string(ranks)},
-      {"MASTER_ADDR", "localhost"},
-      {"MASTER_PORT", std::to_string(port)},
-      {"TORCHELASTIC_USE_AGENT_STORE", "True"},
-      {"TORCHELASTIC_RUN_ID", "0"},
-      {"TORCHELASTIC_RESTART_COUNT", "0"},
-      {"XCEPTION_LAUNCHER", "self"},
-  };
-  std::vector<std::string> variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const bool replaced = std::any_of(own.begin(), own.end(), [&](const auto& item) {
-      return text.starts_with(item.first + "=");
-    });
-    if (!replaced) variables.push_back(text);
-  }
-  for (const auto& [name, value] : own) {
-    variables.push_back(name);
-    variables.back().append("=").append(value);
-  }
-  return variables;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (auto& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
-/// The signals that the launcher waits for; blocked in all of its threads, so that none is lost.
-sigset_t awaited_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&signals, number);
-  return signals;
-}
-
-/// The ranks of a job as their parent sees them.
-class Ranks {
- public:
-  Ranks(int count, std::vector<std::string> command_line) {
-    // Before the store's threads, which inherit it.
-    const auto signals = awaited_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, &before_);
-    store_ = host_store(port_);
-    failures_ = c10::make_intrusive<c10d::PrefixStore>("xception/0/0", store_);
-    for (int rank = 0; rank < count; ++rank) start(rank, count, command_line);
-  }
-
-  int wait() {
-    const auto signals = awaited_signals();
-    const timespec second{.tv_sec = 1, .tv_nsec = 0};
-    while (running() > 0) {
-      siginfo_t info{};
-      const int number = sigtimedwait(&signals, &info, &second);
-      // A terminal's Ctrl-C reaches the ranks by itself.
-      if (number == SIGTERM || (number == SIGINT && info.si_code != SI_KERNEL)) send(number);
-      reap();
-      if (deadline_ && Clock::now() > *deadline_) {
-        ended_by_us_ = true;
-        send(SIGKILL);
-      }
-    }
-    return finish();
-  }
-
- private:
-  struct Rank {
-    pid_t id = -1;
-    bool running = true;
-    int status = 0;
-  };
-
-  void start(int rank, int count, std::vector<std::string>& command_line) {
-    auto variables = rank_environment(rank, count, port_);
-    const auto environment = pointers(variables);
-    const auto arguments = pointers(command_line);
-    const pid_t parent = ::getpid();
-    const pid_t id = ::fork();
-    if (id == 0) {
-      // Only what is safe between fork and exec. A rank whose launcher dies is told to stop.
-      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-      if (::getppid() != parent) ::_exit(1);
-      pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-      ::execve(kProgram, arguments.data(), environment.data());
-      ::_exit(127);
-    }
-    if (id < 0) {
-      send(SIGKILL);
-      throw run_error("parallel", "rank {} cannot be started: {}", rank,
-                      std::generic_category().message(errno));
-    }
-    ranks_.push_back({.id = id});
-  }
-
-  [[nodiscard]] std::int64_t running() const {
-    return std::count_if(ranks_.begin(), ranks_.end(), [](const Rank& r) { return r.running; });
-  }
-
-  void send(int number) const {
-    for (const auto& rank : ranks_) {
-      if (rank.running) ::kill(rank.id, number);
-    }
-  }
-
-  void reap() {
-    for (std::size_t i = 0; i < ranks_.size(); ++i) {
-      auto& rank = ranks_[i];
-      if (!rank.running || ::waitpid(rank.id, &rank.status, WNOHANG) != rank.id) continue;
-      rank.running = false;
-      const bool killed = WIFSIGNALED(rank.status);
-      const int code = killed ? 0 : WEXITSTATUS(rank.status);
-      if (killed && !ended_by_us_ && killed_.empty()) {
-        const int number = WTERMSIG(rank.status);
-        killed_ = fmt::format(
-            "[parallel] rank {} of {} was killed by signal {} ({}){}; the last checkpoint is "
-            "intact: "
-            "go on with --resume",
-            i, ranks_.size(), number, strsignal(number),
-            number == SIGKILL ? ", perhaps for want of memory" : "");
-        tell(Failure{
-            .rank = static_cast<int>(i), .host = "here", .message = killed_, .printed = true});
-      }
-      // 128 + n: stopped by a signal after saving, which all ranks agree on.
-      if ((killed || (code != 0 && code <= 128)) && !deadline_) deadline_ = Clock::now() + kGrace;
-      if (code != 0 && code_ == 0) code_ = code;
-    }
-  }
-
-  /// Lets the other ranks know at once why they lose contact.
-  void tell(const Failure& failure) {
-    try {
-      (void)post_failure(*failures_, failure);
-    } catch (const std::exception&) {
-      // They find out by themselves.
-    }
-  }
-
-  int finish() {
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    if (!killed_.empty()) {
-      print_error(killed_);
-      return 1;
-    }
-    const auto failure = read_failure(*failures_);
-    if (failure && !failure->printed) print_error(failure->line());
-    if (failure) return failure->exit_code;
-    return code_ == 0 && ended_by_us_ ? 1 : code_;
-  }
-
-  sigset_t before_{};
-  std::uint16_t port_ = 0;
-  c10::intrusive_ptr<c10d::Store> store_;
-  c10::intrusive_ptr<c10d::Store> failures_;
-  std::vector<Rank> ranks_;
-  std::optional<Clock::time_point> deadline_;
-  bool ended_by_us_ = false;
-  std::string killed_;
-  int code_ = 0;
-};
-
-}  // namespace
 
 std::string device_of_rank(const std::string& device, const RankPlace& place,
                            std::int64_t visible_gpus) {

@@ -11,8 +11,9 @@ namespace {
 /// Keys that a run may change when it goes on: they don't touch what was trained so far.
 const std::set<std::string>& changeable_keys() {
   static const std::set<std::string> keys = {
-      "train.epochs",          "train.log_interval", "train.checkpoint_interval",
-      "train.eval_batch_size", "parallel.threads",   "data.dir",
+      "train.stop_after_epoch", "parallel.timeout",   "parallel.heartbeat",
+      "train.epochs",           "train.log_interval", "train.checkpoint_interval",
+      "train.eval_batch_size",  "parallel.threads",   "data.dir",
   };
   return keys;
 }

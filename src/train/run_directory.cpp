@@ -1,10 +1,5 @@
 #include "xception/train/run_directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <system_error>
 
 #include "xception/core/error.h"
@@ -37,28 +32,12 @@ RunConfig RunDirectory::read_config() const {
   return load_config(config(), {});
 }
 
-RunLock::RunLock(const RunDirectory& directory) {
-  const auto file = directory.root() / ".lock";
-  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
-    throw input_error("train", "{}: cannot be written: {}", file.string(),
-                      std::generic_category().message(errno));
-  }
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    // A file system without locks is no reason not to train.
-    if (error != EWOULDBLOCK) return;
-    ::close(descriptor_);
-    throw input_error("train",
-                      "--out {}: another process is training there; wait for it or choose another "
+RunLock::RunLock(const RunDirectory& directory)
+    : lock_(
+          directory.root(),
+          fmt::format("--out {}: another process is training there; wait for it or choose another "
                       "folder",
-                      directory.root().string());
-  }
-}
-
-RunLock::~RunLock() {
-  ::close(descriptor_);
-}
+                      directory.root().string())) {}
 
 std::filesystem::path default_run_directory(const std::string& name, bool resume) {
   const std::filesystem::path base = std::filesystem::path("runs") / name;

@@ -137,7 +137,10 @@ RunStart share_start(const TrainRequest& request, const RunConfig& asked, Commun
             {"complete", start.complete}};
   }
   const auto shared = nlohmann::json::parse(ranks.broadcast_text(json.dump()));
-  return {.config = config_of_json(shared.at("config"), "config of rank 0"),
+  auto config = config_of_json(shared.at("config"), "config of rank 0");
+  // The same data may lie elsewhere on each machine; whether it is the same is checked.
+  if (asked.given.contains("data.dir")) config.data.dir = asked.data.dir;
+  return {.config = std::move(config),
           .directory = shared.at("directory").get<std::string>(),
           .saved = shared.at("saved"),
           .complete = shared.at("complete")};

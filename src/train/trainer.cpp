@@ -145,6 +145,13 @@ int Trainer::run() {
   try {
     if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
     int stopped = train();
+    const bool paused = stopped == 0 && place_.epoch < experiment_.config().train.epochs;
+    if (paused) {
+      spdlog::info("paused after epoch {} of {} (train.stop_after_epoch)", place_.epoch,
+                   experiment_.config().train.epochs);
+      finish("paused");
+      return 0;
+    }
     if (stopped == 0) stopped = test();
     finish(stopped == 0 ? "complete" : "interrupted");
     return stopped;
@@ -159,8 +166,10 @@ int Trainer::run() {
 }
 
 int Trainer::train() {
-  const auto& config = experiment_.config();
-  while (place_.epoch < config.train.epochs) {
+  const auto& config = experiment_.config().train;
+  const auto last = config.stop_after_epoch > 0 ? std::min(config.epochs, config.stop_after_epoch)
+                                                : config.epochs;
+  while (place_.epoch < last) {
     int stopped = train_epoch();
     if (stopped == 0) stopped = finish_epoch();
     if (stopped != 0) return stopped;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Slurm cluster of this machine alone (munge, slurmctld, slurmd), with a configuration of its own:
 # scripts/train.sbatch with two tasks is preempted by a job of higher priority in the middle of an
-# epoch, goes back into the queue, goes on where it was and ends as an undisturbed run does.
+# epoch, goes back into the queue, goes on where it was and ends as an undisturbed run does; and a
+# sweep runs as one job array.
 #
 #   slurm.sh XCEPTION SOURCE_DIR     exit codes: 0 passed, 1 failed, 77 can't be tried here
 set -euo pipefail
@@ -113,4 +114,24 @@ for file in checkpoints/last/model.safetensors checkpoints/last/optimizer.safete
   cmp "$work/run/$file" "$work/one/$file" || fail "$file differs"
 done
 echo "   weights, optimiser and predictions are the same, bit for bit"
+
+echo "5. a sweep as one job array"
+cat >"$work/sweep.json" <<'SWEEP'
+{"base": {"model": {"width": 0.125, "middle_blocks": 0}, "data": {"image_size": 71, "validation_size": 40},
+          "train": {"batch_size": 24, "epochs": 3, "log_interval": 1}},
+ "grid": {"model.intermediate_activation": ["none", "relu", "elu"]}, "seeds": 2}
+SWEEP
+sweep=("$xception" sweep "$work/sweep.json" "${common[@]}")
+"${sweep[@]}" --out "$work/array" --launcher slurm --jobs 2 --sbatch=--partition=low >"$work/sweep.log" 2>&1 ||
+  fail "the sweep: $(tail -n 3 "$work/sweep.log")"
+grep "job array" "$work/sweep.log" | sed 's/^/   /'
+"${sweep[@]}" --out "$work/local" >/dev/null
+"$xception" sweep status "$work/array" | tail -n 1 | sed 's/^/   /'
+for folder in array local; do
+  grep -v '"train_seconds"\|"images_per_second"' "$work/$folder/leaderboard.json" >"$work/$folder.board"
+done
+cmp "$work/array.board" "$work/local.board" || fail "the leaderboards differ"
+echo "   the leaderboard is the local sweep's"
+# A task that is stopped goes on: the array is submitted again with what is left.
+"${sweep[@]}" --out "$work/array" --launcher slurm --resume train.epochs=3 2>&1 | grep -q "6 trials, 6 complete" || fail "kept"
 echo passed

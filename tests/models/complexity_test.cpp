@@ -50,8 +50,8 @@ class Tiny : public Classifier {
 
 TEST(Complexity, ByHand) {
   Tiny model;
-  const Complexity cost = count_complexity(model, 9);  // 9 -> 4 px
-  EXPECT_EQ(cost.parameters, 6 * 9 + 6 + 6 * 4 + 4);   // the frozen bias isn't trainable
+  const Complexity cost = count_complexity(model, 9);     // 9 -> 4 px
+  EXPECT_EQ(cost.parameters, 6 * 9 + 6 + 6 * 4 + 4 + 4);  // the frozen bias too
   EXPECT_EQ(cost.activations, 6 * 16 + 4);
   EXPECT_EQ(cost.multiply_adds, 6 * 16 * 9 + 6 * 4);
 }

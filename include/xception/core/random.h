@@ -17,6 +17,7 @@ enum class RandomStream : std::uint32_t {
   order = 2,      ///< order of an epoch
   augment = 3,    ///< parameters of one image's augmentation
   synthetic = 4,  ///< synthetic images
+  sweep = 5,      ///< settings of a random sweep
 };
 
 /// Random numbers that are a pure function of (seed, purpose, a, b): no state is shared and none

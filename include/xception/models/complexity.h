@@ -8,7 +8,7 @@ namespace xception {
 
 /// The cost of a model for one image in evaluation mode.
 struct Complexity {
-  std::int64_t parameters = 0;     ///< trainable
+  std::int64_t parameters = 0;     ///< all, frozen or not
   std::int64_t multiply_adds = 0;  ///< of convolutions and linear layers (biases not counted)
   std::int64_t activations = 0;    ///< elements of the outputs of those layers
 };

@@ -25,6 +25,13 @@ inline constexpr const char* kDeviceHelp = "auto, cpu, cuda, cuda:N, cuda:0,cuda
 [[nodiscard]] JobPlan plan_job(const std::string& device, std::int64_t ranks,
                                const Environment& environment = process_environment);
 
+/// The GPUs of a list such as `cuda:0,cuda:1`. Errors (input): other words, one named twice.
+[[nodiscard]] std::vector<std::string> gpu_list(const std::string& device);
+
+/// How many GPUs a process of this program would see: asked of one, so that this one doesn't start
+/// CUDA.
+[[nodiscard]] std::int64_t count_gpus_elsewhere();
+
 /// The device of a rank that torchrun, Slurm or we started, on a machine with so many visible GPUs.
 /// Errors (input): more ranks than GPUs.
 [[nodiscard]] std::string device_of_rank(const std::string& device, const RankPlace& place,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "xception/config/config.h"
+#include "xception/core/folder_lock.h"
 
 namespace xception {
 
@@ -57,12 +58,9 @@ class RunDirectory {
 class RunLock {
  public:
   explicit RunLock(const RunDirectory& directory);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
 
  private:
-  int descriptor_;
+  FolderLock lock_;
 };
 
 /// A folder for a run that was given none: `runs/<name>`, or with `resume` the newest of

@@ -37,7 +37,7 @@ class Summary : public Stateful {
   void set_best_test(double accuracy, double loss);
   void set_last_test(double accuracy) { last_test_accuracy_ = accuracy; }
 
-  /// summary.json. status: running, complete, interrupted, failed.
+  /// summary.json. status: running, complete, paused, interrupted, failed.
   [[nodiscard]] nlohmann::ordered_json to_json(const std::string& status) const;
 
   [[nodiscard]] std::string state_name() const override { return "summary"; }

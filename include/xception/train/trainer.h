@@ -40,9 +40,10 @@ class Trainer {
   /// that was.
   CheckpointPlace resume();
 
-  /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary. Returns
-  /// the signal that stopped it after saving, or 0. Errors (run): loss or weights not finite,
-  /// checkpoint not saved.
+  /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary; with
+  /// train.stop_after_epoch it leaves there, status `paused`, without a test. Returns the signal
+  /// that stopped it after saving, or 0. Errors (run): loss or weights not finite, checkpoint not
+  /// saved.
   int run();
 
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace xception {
+
+/// Variables for a child: this process's without those that `drop` names, and then `add`.
+[[nodiscard]] std::vector<std::string> child_environment(
+    const std::vector<std::pair<std::string, std::string>>& add,
+    const std::function<bool(const std::string& name)>& drop = {});
+
+/// A process that this one started by fork and exec. It gets SIGTERM when this one dies.
+class ChildProcess {
+ public:
+  struct Options {
+    std::vector<std::string> environment = {};
+    std::filesystem::path output =
+        {};  ///< appended to by its standard output and error; empty: ours
+  };
+
+  /// Runs this very program with other arguments (the first is its name). Errors (run).
+  static ChildProcess run_self(std::vector<std::string> arguments, const Options& options);
+
+  [[nodiscard]] pid_t id() const { return id_; }
+  /// Looks whether it has ended; never waits.
+  bool ended();
+  /// Its exit code, or nothing if a signal killed it.
+  [[nodiscard]] std::optional<int> exit_code() const;
+  /// The signal that killed it, or 0.
+  [[nodiscard]] int signal() const;
+  void send(int number) const;
+
+ private:
+  explicit ChildProcess(pid_t id) : id_(id) {}
+
+  pid_t id_;
+  bool ended_ = false;
+  int status_ = 0;
+};
+
+/// Keeps SIGCHLD, SIGINT and SIGTERM for `wait`, for its lifetime: they are blocked in this thread
+/// and those that it starts, but not in children.
+class SignalQueue {
+ public:
+  SignalQueue();
+  ~SignalQueue();
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+
+  /// A signal that arrived.
+  struct Arrival {
+    int number = 0;              ///< 0: none came in time
+    bool from_terminal = false;  ///< Ctrl-C, which children of the same terminal get themselves
+  };
+  [[nodiscard]] static Arrival wait(std::chrono::milliseconds time);
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace xception

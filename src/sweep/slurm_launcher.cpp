@@ -1,0 +1,143 @@
+#include "slurm_launcher.h"
+
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+
+#include "status_table.h"
+#include "xception/core/child_process.h"
+#include "xception/core/error.h"
+#include "xception/core/files.h"
+#include "xception/core/log.h"
+
+namespace xception {
+namespace {
+
+struct Output {
+  int code = 0;
+  std::string text = {};  ///< standard output and error
+};
+
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+Output run_command(const std::string& command) {
+  Output output;
+  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return {.code = 127};
+  std::array<char, 4096> buffer{};
+  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
+    output.text.append(buffer.data(), n);
+  }
+  const int status = ::pclose(pipe);
+  output.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  while (!output.text.empty() && output.text.back() == '\n') output.text.pop_back();
+  return output;
+}
+
+std::filesystem::path folder_of(const SweepDirectory& directory) {
+  return std::filesystem::absolute(directory.root()) / "slurm";
+}
+
+/// Whether Slurm still has an array's tasks; a controller that doesn't answer counts as yes.
+bool is_queued(const std::string& job) {
+  const auto answer = run_command("squeue --noheader --jobs=" + job + " --format=%T");
+  if (answer.code == 0) return !answer.text.empty();
+  return answer.text.find("Invalid job id") == std::string::npos;
+}
+
+std::string script_text(const SweepDirectory& directory, const SweepDescription& description,
+                        std::size_t count, std::int64_t jobs) {
+  const auto folder = folder_of(directory);
+  const auto program = std::filesystem::read_symlink("/proc/self/exe");
+  return fmt::format(
+      "#!/bin/bash\n"
+      "#SBATCH --job-name=sweep-{}\n"
+      "#SBATCH --array=0-{}{}\n"
+      "#SBATCH --requeue\n"
+      "#SBATCH --open-mode=append\n"
+      "#SBATCH --signal=TERM@120\n"
+      "#SBATCH --output={}/%a.log\n"
+      "mapfile -t trials < {}\n"
+      "srun --ntasks=1 {} sweep-trial {} \"${{trials[$SLURM_ARRAY_TASK_ID]}}\"\n"
+      "code=$?\n"
+      "# 128 + 15: preempted, or at its time limit, after saving.\n"
+      "if ((code == 143)); then\n"
+      "  scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\" && sleep 120\n"
+      "fi\n"
+      "exit $code\n",
+      description.name, count - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.string(),
+      quoted((folder / "trials.txt").string()), quoted(program.string()),
+      quoted(std::filesystem::absolute(directory.root()).string()));
+}
+
+std::string submit(const SweepDirectory& directory, const SweepDescription& description,
+                   const std::vector<std::string>& trials, std::int64_t jobs,
+                   const std::vector<std::string>& options) {
+  const auto folder = folder_of(directory);
+  std::filesystem::create_directories(folder);
+  std::string names;
+  for (const auto& trial : trials) names += trial + "\n";
+  write_file_atomic(folder / "trials.txt", names);
+  const auto script = folder / "array.sbatch";
+  write_file_atomic(script, script_text(directory, description, trials.size(), jobs));
+  std::string command = "sbatch --parsable";
+  for (const auto& option : options) command += " " + quoted(option);
+  const auto answer = run_command(command + " " + quoted(script.string()));
+  if (answer.code != 0) {
+    throw input_error("sweep", "--launcher slurm: sbatch says: {}",
+                      answer.text.substr(0, answer.text.find('\n')));
+  }
+  const auto job = answer.text.substr(0, answer.text.find(';'));
+  write_file_atomic(folder / "job.txt", job + "\n");
+  return job;
+}
+
+}  // namespace
+
+int run_on_slurm(const SweepDirectory& directory, const SweepDescription& description,
+                 const std::vector<std::string>& trials, std::int64_t jobs,
+                 const std::vector<std::string>& options) {
+  if (run_command("command -v sbatch squeue").code != 0) {
+    throw input_error("sweep", "--launcher slurm: sbatch and squeue are not on this machine");
+  }
+  const auto job_file = folder_of(directory) / "job.txt";
+  std::string job;
+  if (std::filesystem::exists(job_file)) {
+    job = read_file(job_file, "sweep");
+    job = job.substr(0, job.find('\n'));
+    if (is_queued(job)) {
+      spdlog::info("job array {} is in Slurm's queue: waiting for it", job);
+    } else {
+      job.clear();
+    }
+  }
+  if (job.empty()) {
+    if (trials.empty()) return 0;
+    job = submit(directory, description, trials, jobs, options);
+    spdlog::info("job array {} of {} tasks is submitted; squeue --jobs={} shows it", job,
+                 trials.size(), job);
+  }
+  const SignalQueue signals;
+  StatusTable table;
+  while (is_queued(job)) {
+    table.show(directory, description);
+    const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
+    if (arrival.number != SIGINT && arrival.number != SIGTERM) continue;
+    table.clear();
+    spdlog::info(
+        "job array {} goes on without this process; scancel {} ends it, --resume waits for "
+        "it again",
+        job, job);
+    return arrival.number;
+  }
+  table.clear();
+  return 0;
+}
+
+}  // namespace xception

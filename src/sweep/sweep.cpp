@@ -1,0 +1,274 @@
+#include "xception/sweep/sweep.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "estimate.h"
+#include "local_launcher.h"
+#include "slurm_launcher.h"
+#include "status_table.h"
+#include "xception/core/error.h"
+#include "xception/core/folder_lock.h"
+#include "xception/core/json.h"
+#include "xception/core/log.h"
+#include "xception/data/dataset.h"
+#include "xception/data/pipeline.h"
+#include "xception/parallel/device.h"
+#include "xception/parallel/launch.h"
+#include "xception/sweep/leaderboard.h"
+#include "xception/sweep/trial_process.h"
+#include "xception/train/progress_line.h"
+
+namespace xception {
+namespace {
+
+/// Where trials may run: every GPU, else the CPU; or what the user names.
+std::vector<std::string> sweep_devices(const std::string& device) {
+  if (device == "auto" || device == "all") {
+    std::vector<std::string> gpus;
+    for (std::int64_t i = 0; i < count_gpus_elsewhere(); ++i) {
+      gpus.push_back("cuda:" + std::to_string(i));
+    }
+    return gpus.empty() ? std::vector<std::string>{"cpu"} : gpus;
+  }
+  if (device == "cpu") return {device};
+  return gpu_list(device == "cuda" ? "cuda:0" : device);
+}
+
+/// What `train` would refuse about a trial's data and transforms, before the first trial.
+void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset) {
+  const Size size{dataset.train.images.size(2), dataset.train.images.size(3)};
+  for (const auto& trial : plan.trials) {
+    const auto& config = trial.config;
+    const auto& label = plan.variants[trial.variant].label;
+    try {
+      if (config.model.num_classes != dataset.num_classes()) {
+        throw input_error("config", "model.num_classes: found {}, but the data has {} classes",
+                          config.model.num_classes, dataset.num_classes());
+      }
+      const auto seed = static_cast<std::uint64_t>(config.seed);
+      const auto splits = split_dataset(dataset, config.data, seed);
+      const auto side = config.data.image_size;
+      const Pipeline train(config.augment.train, "augment.train", config.augment, side, size,
+                           torch::kCPU);
+      const Pipeline test(config.augment.test, "augment.test", config.augment, side, size,
+                          torch::kCPU);
+      const auto& metric = sweep.metric.name;
+      const bool missing = (metric.starts_with("validation") && splits.validation.empty()) ||
+                           (metric.find("test") != std::string::npos && splits.test.empty());
+      if (missing) {
+        throw input_error("config", "metric {}: the split that it needs is empty", metric);
+      }
+    } catch (const Error& error) {
+      throw input_error("sweep", "{}: {}: {}", sweep.name, label, error.what());
+    }
+  }
+}
+
+void show_plan(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset,
+               std::int64_t jobs, const std::string& device) {
+  spdlog::info("{}: {} variants x {} seeds = {} trials, metric {} ({}){}", sweep.name,
+               plan.variants.size(), sweep.seeds.size(), plan.trials.size(), sweep.metric.name,
+               sweep.metric.maximize ? "maximize" : "minimize",
+               sweep.halving ? fmt::format(", successive halving from {} epochs by {}",
+                                           sweep.halving->min_epochs, sweep.halving->reduction)
+                             : "");
+  const auto seconds = estimate_seconds(plan, dataset, parse_device(device));
+  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
+    spdlog::info("  {:<60}  {} epochs  about {}", plan.trials[i].name,
+                 plan.trials[i].config.train.epochs, format_duration(seconds[i]));
+  }
+  // On a CPU jobs share it; GPUs work side by side.
+  const auto all = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  const auto side_by_side = device == "cpu" ? 1.0 : static_cast<double>(jobs);
+  spdlog::info("about {} in all with {} jobs{}; nothing was trained, nothing was written",
+               format_duration(all / side_by_side), jobs,
+               sweep.halving ? ", less what is stopped early" : "");
+}
+
+/// Takes over the names of run directories that hold the same trials under other labels.
+void keep_old_names(const SweepDirectory& directory, TrialPlan& plan) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(directory.root() / "trials", error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  for (auto& trial : plan.trials) {
+    const auto ending = "-" + trial.hash.substr(0, 8);
+    for (const auto& name : names) {
+      if (name.ends_with(ending)) trial.name = name;
+    }
+  }
+}
+
+std::vector<TrialProgress> all_progress(const SweepDirectory& directory,
+                                        const SweepDescription& description) {
+  std::vector<TrialProgress> all;
+  for (const auto& trial : description.trials) {
+    auto status = read_status(directory, description, trial);
+    // Going on gives a trial that failed for good its retries again.
+    if (status.state == TrialState::failed) status.state = TrialState::interrupted;
+    all.push_back(progress_of(status, trial, description.metric));
+  }
+  return all;
+}
+
+/// The leaderboard on disk and on the screen; returns the exit code.
+int conclude(const SweepDirectory& directory, const SweepDescription& description) {
+  const auto statuses = read_all(directory, description);
+  const auto board = rank_variants(description, statuses);
+  write_leaderboard(directory, description, board);
+  spdlog::info("\n{}", leaderboard_text(description, board));
+  spdlog::info("done: {}", directory.leaderboard("md").string());
+  return std::any_of(statuses.begin(), statuses.end(),
+                     [](const TrialStatus& s) { return s.state == TrialState::failed; })
+             ? 1
+             : 0;
+}
+
+}  // namespace
+
+int run_sweep(const SweepRequest& request) {
+  auto overrides = request.overrides;
+  if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
+  const auto sweep = read_sweep(request.file, overrides);
+  if (request.launcher == "slurm" && sweep.halving) {
+    throw input_error("sweep",
+                      "{}: asha: a Slurm array runs every trial to its end; take it out, or "
+                      "--launcher local",
+                      request.file.string());
+  }
+  const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
+  auto plan = plan_trials(sweep, dataset.checksum);
+  for (auto& trial : plan.trials) {
+    trial.config.data.dir = std::filesystem::absolute(dataset.folder).lexically_normal().string();
+  }
+  check_trials(sweep, plan, dataset);
+  const auto devices = sweep_devices(request.device);
+  const auto jobs = request.jobs > 0 ? request.jobs : static_cast<std::int64_t>(devices.size());
+  if (request.dry_run) {
+    show_plan(sweep, plan, dataset, jobs, devices.front());
+    return 0;
+  }
+
+  const SweepDirectory directory(request.out.empty() ? "sweeps/" + sweep.name : request.out);
+  if (directory.holds_sweep() && !request.resume) {
+    throw input_error("sweep",
+                      "--out {}: already holds a sweep; add --resume to go on with it, or "
+                      "choose another folder",
+                      directory.root().string());
+  }
+  directory.create();
+  const FolderLock lock(directory.root(),
+                        fmt::format("--out {}: another process runs a sweep there; wait for it, or "
+                                    "choose another folder",
+                                    directory.root().string()));
+  keep_old_names(directory, plan);
+  const auto description = describe_sweep(sweep, plan);
+  for (const auto& trial : plan.trials) {
+    write_json(directory.config(trial.name), to_json(trial.config));
+  }
+  write_json(directory.description(), to_json(description));
+  const auto progress = all_progress(directory, description);
+  const auto complete = std::count_if(progress.begin(), progress.end(),
+                                      [](const TrialProgress& p) { return p.complete; });
+  spdlog::info("{}: {} trials, {} complete; {} at a time on {}", directory.root().string(),
+               progress.size(), complete, jobs, fmt::join(devices, ", "));
+
+  int stopped = 0;
+  if (request.launcher == "slurm") {
+    std::vector<std::string> waiting;
+    for (std::size_t i = 0; i < progress.size(); ++i) {
+      if (!progress[i].complete) waiting.push_back(description.trials[i].name);
+    }
+    stopped = run_on_slurm(directory, description, waiting, request.jobs, request.sbatch);
+  } else {
+    const auto scheduler =
+        sweep.halving ? halve(progress, *sweep.halving, sweep.metric.maximize) : run_all(progress);
+    stopped = run_locally(directory, description, *scheduler,
+                          {.devices = devices,
+                           .jobs = jobs,
+                           .threads = std::max<std::int64_t>(1, at::get_num_threads() / jobs),
+                           .max_epochs = sweep.max_epochs,
+                           .max_hours = sweep.max_hours});
+  }
+  if (stopped != 0) {
+    spdlog::info("stopped by signal {}. To go on: the same command with --out {} --resume", stopped,
+                 directory.root().string());
+    return 128 + stopped;
+  }
+  return conclude(directory, description);
+}
+
+int run_sweep_trial(const std::filesystem::path& path, const std::string& name,
+                    const std::string& device) {
+  const SweepDirectory directory(path);
+  auto description = read_description(directory);
+  const auto trial =
+      std::find_if(description.trials.begin(), description.trials.end(),
+                   [&](const SweepDescription::Entry& entry) { return entry.name == name; });
+  if (trial == description.trials.end()) {
+    throw input_error("sweep", "{}: has no trial {}", path.string(), name);
+  }
+  description.trials = {*trial};
+  RankPlace place;
+  place.launcher = Launcher::slurm;
+  place.size = 2;  // rank_threads leaves a process alone to LibTorch
+  place.local_size = 1;
+  const auto scheduler = run_all(all_progress(directory, description));
+  const int stopped = run_locally(directory, description, *scheduler,
+                                  {.devices = {device}, .threads = rank_threads(place)});
+  if (stopped != 0) return 128 + stopped;
+  const auto status = read_status(directory, description, description.trials.front());
+  return status.state == TrialState::complete ? 0 : 1;
+}
+
+void show_sweep_status(const std::filesystem::path& path, bool watch, bool json) {
+  const SweepDirectory directory(path);
+  StatusTable table;
+  while (true) {
+    const auto description = read_description(directory);
+    const auto trials = read_all(directory, description);
+    const auto open = std::any_of(trials.begin(), trials.end(), [](const TrialStatus& status) {
+      return status.state == TrialState::running || status.state == TrialState::waiting;
+    });
+    const bool last = !watch || !open;
+    if (json && last) {
+      nlohmann::ordered_json list = nlohmann::ordered_json::array();
+      for (std::size_t i = 0; i < trials.size(); ++i) {
+        const auto& status = trials[i];
+        list.push_back(
+            {{"trial", description.trials[i].name},
+             {"variant", description.variants[description.trials[i].variant]},
+             {"seed", description.trials[i].seed},
+             {"state", state_name(status.state)},
+             {"epochs", status.result.epochs},
+             {"of", description.trials[i].epochs},
+             {"metric", status.result.metric ? nlohmann::ordered_json(*status.result.metric)
+                                             : nlohmann::ordered_json(nullptr)},
+             {"device", status.device},
+             {"failures", status.failures},
+             {"reason", status.reason}});
+      }
+      table.clear();
+      std::printf("%s\n", list.dump(2).c_str());
+      return;
+    }
+    if (last || !StatusLine::available()) {
+      table.clear();
+      for (const auto& line : status_lines(description, trials, false)) spdlog::info("{}", line);
+    } else {
+      table.draw(status_lines(description, trials, false));
+    }
+    if (last) return;
+    const SignalQueue signals;
+    const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
+    if (arrival.number == SIGINT || arrival.number == SIGTERM) return;
+  }
+}
+
+}  // namespace xception
