@@ -214,8 +214,8 @@ class Connected : public Communicator {
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
-      throw LostContact(
-          fmt::format("not all {} ranks came together: {}", place.size, first_line(error.what())));
+      throw LostContact(fmt::format("[parallel] not all {} ranks came together: {}", place.size,
+                                    first_line(error.what())));
     }
   }
 

@@ -13,6 +13,8 @@
 namespace xception {
 namespace {
 
+constexpr std::size_t kMostRows = 24;  // of a live table that shows every trial
+
 /// Seconds until all is done, if every trial goes on as those before did; below 0: nobody knows.
 double seconds_left(const SweepDescription& description, const std::vector<TrialStatus>& trials) {
   double seconds = 0.0;
@@ -34,13 +36,21 @@ double seconds_left(const SweepDescription& description, const std::vector<Trial
   return left * seconds / static_cast<double>(epochs) / static_cast<double>(running);
 }
 
+/// Until a trial ends, if it goes on as before; empty where nobody knows.
+std::string time_left(const SweepDescription::Entry& trial, const TrialStatus& status) {
+  const auto& result = status.result;
+  if (status.state != TrialState::running || result.epochs == 0) return "";
+  const auto epoch = result.train_seconds / static_cast<double>(result.epochs);
+  return format_duration(epoch * static_cast<double>(trial.epochs - result.epochs));
+}
+
 std::string row(const SweepDescription::Entry& trial, const TrialStatus& status,
                 std::size_t width) {
   const auto& result = status.result;
-  return fmt::format("{:<{}}  {:<11}  {:>4}/{:<4}  {:>10}  {:<8}  {}", trial.name, width,
+  return fmt::format("{:<{}}  {:<11}  {:>4}/{:<4}  {:>10}  {:<8}  {:>8}  {}", trial.name, width,
                      state_name(status.state), result.epochs, trial.epochs,
                      result.metric ? fmt::format("{:.4f}", *result.metric) : "-",
-                     status.device.empty() ? "-" : status.device,
+                     status.device.empty() ? "-" : status.device, time_left(trial, status),
                      status.state == TrialState::complete ? "" : status.reason);
 }
 
@@ -50,12 +60,13 @@ std::vector<std::string> status_lines(const SweepDescription& description,
                                       const std::vector<TrialStatus>& trials, bool live) {
   std::size_t width = 5;
   for (const auto& trial : description.trials) width = std::max(width, trial.name.size());
-  std::vector<std::string> lines = {fmt::format("{:<{}}  {:<11}  {:>9}  {:>10}  {:<8}  {}", "trial",
-                                                width, "state", "epoch", "metric", "device", "")};
+  std::vector<std::string> lines = {fmt::format("{:<{}}  {:<11}  {:>9}  {:>10}  {:<8}  {:>8}",
+                                                "trial", width, "state", "epoch", "metric",
+                                                "device", "left")};
   std::map<TrialState, std::int64_t> counts;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     ++counts[trials[i].state];
-    if (live && trials[i].state != TrialState::running) continue;
+    if (live && trials.size() > kMostRows && trials[i].state != TrialState::running) continue;
     lines.push_back(row(description.trials[i], trials[i], width));
   }
   std::string sum;

@@ -9,8 +9,8 @@
 // The table of a sweep's trials, live and as `sweep status` prints it.
 namespace xception {
 
-/// Lines: a heading, the trials, and a sum with the time that is left. live: only the trials that
-/// run.
+/// Lines: a heading, the trials, and a sum with the time that is left. live: where they are many,
+/// only the trials that run.
 [[nodiscard]] std::vector<std::string> status_lines(const SweepDescription& description,
                                                     const std::vector<TrialStatus>& trials,
                                                     bool live);

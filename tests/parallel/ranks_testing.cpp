@@ -4,12 +4,33 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 namespace xception {
+
+namespace {
+
+/// Waits until somebody listens: clients that come too early wait for a second.
+void wait_for_listener(std::uint16_t port) {
+  for (int i = 0; i < 500; ++i) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool listens =
+        ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    ::close(socket);
+    if (listens) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+}  // namespace
 
 std::uint16_t free_port() {
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -52,6 +73,7 @@ void run_ranks(int size, const std::function<void(const std::shared_ptr<Communic
         errors[static_cast<std::size_t>(i)] = std::current_exception();
       }
     });
+    if (i == 0) wait_for_listener(port);
   }
   for (auto& thread : threads) thread.join();
   for (const auto& error : errors) {
