@@ -42,6 +42,10 @@ VariantRow row_of(const SweepDescription& description, const std::vector<TrialSt
       auto reason = status.reason;
       if (status.state == TrialState::paused) {
         reason = fmt::format("after epoch {} of {}", result.epochs, entry.epochs);
+        if (result.epochs > row.stopped_epoch) {
+          row.stopped_epoch = result.epochs;
+          row.stopped_value = result.metric;
+        }
       }
       row.problems.push_back(fmt::format("seed {}: {}{}", entry.seed, state_name(status.state),
                                          reason.empty() ? "" : " (" + reason + ")"));
@@ -92,7 +96,10 @@ std::string shown(const std::string& metric, double value) {
 }
 
 std::string shown(const std::string& metric, const VariantRow& row) {
-  if (row.complete == 0) return "-";
+  if (row.complete == 0) {
+    if (!row.stopped_value) return "-";
+    return fmt::format("{} (epoch {})", shown(metric, *row.stopped_value), row.stopped_epoch);
+  }
   auto text = shown(metric, row.mean);
   if (row.deviation) {
     text += is_share(metric) ? fmt::format(" ± {:.2f}", 100.0 * *row.deviation)
@@ -121,6 +128,8 @@ nlohmann::ordered_json json_of(const Leaderboard& board) {
          {"parameters", row.parameters},
          {"train_seconds", row.train_seconds},
          {"images_per_second", row.images_per_second},
+         {"stopped_epoch", row.stopped_epoch},
+         {"stopped_value", optional(row.stopped_value)},
          {"problems", row.problems}});
   }
   json["comparisons"] = nlohmann::ordered_json::array();
@@ -168,8 +177,13 @@ Leaderboard rank_variants(const SweepDescription& description,
   std::stable_sort(board.rows.begin(), board.rows.end(),
                    [&](const VariantRow& a, const VariantRow& b) {
                      if ((a.complete > 0) != (b.complete > 0)) return a.complete > 0;
-                     if (a.complete == 0) return false;
-                     return description.metric.maximize ? a.mean > b.mean : a.mean < b.mean;
+                     if (a.complete == 0 && a.stopped_epoch != b.stopped_epoch) {
+                       return a.stopped_epoch > b.stopped_epoch;
+                     }
+                     if (a.complete == 0 && (!a.stopped_value || !b.stopped_value)) return false;
+                     const auto x = a.complete > 0 ? a.mean : *a.stopped_value;
+                     const auto y = b.complete > 0 ? b.mean : *b.stopped_value;
+                     return description.metric.maximize ? x > y : x < y;
                    });
   std::vector<double> p;
   for (std::size_t i = 0; i < board.rows.size(); ++i) {

@@ -23,6 +23,9 @@ struct VariantRow {
   std::int64_t parameters = 0;
   double train_seconds = 0.0;
   double images_per_second = 0.0;
+  // Where none is complete: how far successive halving let the furthest trial go, and its metric.
+  std::int64_t stopped_epoch = 0;
+  std::optional<double> stopped_value;
   std::vector<std::string> problems;  ///< of trials that didn't get to their end: name and reason
 };
 
@@ -41,7 +44,8 @@ struct Comparison {
 
 struct Leaderboard {
   std::string metric;
-  std::vector<VariantRow> rows;  ///< best first; those without a complete trial last
+  /// Best first; behind them those without a complete trial, the ones that came furthest first.
+  std::vector<VariantRow> rows;
   std::vector<Comparison> comparisons;
 };
 
