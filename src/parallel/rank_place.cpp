@@ -186,6 +186,10 @@ int rank_threads(const RankPlace& place, const Environment& environment) {
   if (place.launcher == Launcher::slurm) {
     const auto given = parse_number(environment("SLURM_CPUS_PER_TASK").value_or(""));
     if (given && *given > 0) return static_cast<int>(*given);
+    const auto on_node = parse_number(environment("SLURM_CPUS_ON_NODE").value_or(""));
+    if (on_node && *on_node > 0) {
+      return std::max(1, static_cast<int>(*on_node) / place.local_size);
+    }
     // A task that Slurm bound to its own cores has no others to share with.
     if (cores < ::sysconf(_SC_NPROCESSORS_ONLN)) return cores;
   }

@@ -66,9 +66,10 @@ std::string script_text(const SweepDirectory& directory, const SweepDescription&
       "mapfile -t trials < {}\n"
       "srun --ntasks=1 {} sweep-trial {} \"${{trials[$SLURM_ARRAY_TASK_ID]}}\"\n"
       "code=$?\n"
-      "# 128 + 15: preempted, or at its time limit, after saving.\n"
-      "if ((code == 143)); then\n"
-      "  scontrol requeue \"${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\" && sleep 120\n"
+      "# 128 + 15: stopped after saving; preempted or at its time limit, unless scancel did it.\n"
+      "task=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n"
+      "if ((code == 143)) && scontrol show job \"$task\" | grep -q JobState=RUNNING; then\n"
+      "  scontrol requeue \"$task\" && sleep 120\n"
       "fi\n"
       "exit $code\n",
       description.name, count - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.string(),

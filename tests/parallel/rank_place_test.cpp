@@ -170,6 +170,8 @@ TEST(RankPlace, ThreadsAreSharedOut) {
   EXPECT_EQ(rank_threads(place, environment({{"OMP_NUM_THREADS", "7"}})), 1);
   place.launcher = Launcher::slurm;
   EXPECT_EQ(rank_threads(place, environment({{"SLURM_CPUS_PER_TASK", "12"}})), 12);
+  EXPECT_EQ(rank_threads(place, environment({{"SLURM_CPUS_ON_NODE", "4096"}})), 4);
+  EXPECT_EQ(rank_threads(place, environment({{"SLURM_CPUS_ON_NODE", "7"}})), 1);
 }
 
 std::string device_of(const std::string& device, Launcher launcher, int local_rank, int local_size,

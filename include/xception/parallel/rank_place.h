@@ -50,8 +50,9 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 [[nodiscard]] int slurm_tasks_on(const std::string& tasks_per_node, int node);
 
 /// CPU threads of a rank whose config leaves them open: Slurm's CPUs a task, or an equal part of
-/// the cores that this process may use. torchrun's OMP_NUM_THREADS=1 is meant for data loaders in
-/// other processes and is not followed. 0, LibTorch's own choice, for a process alone.
+/// what the job has on this machine, or of the cores that this process may use. torchrun's
+/// OMP_NUM_THREADS=1 is meant for data loaders in other processes and is not followed. 0,
+/// LibTorch's own choice, for a process alone.
 [[nodiscard]] int rank_threads(const RankPlace& place,
                                const Environment& environment = process_environment);
 
