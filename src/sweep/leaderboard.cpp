@@ -108,6 +108,18 @@ std::string shown(const std::string& metric, const VariantRow& row) {
   return text;
 }
 
+/// A cell of a CSV file, of a Markdown table.
+std::string csv_cell(const std::string& text) {
+  std::string cell = "\"";
+  for (const char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return cell + "\"";
+}
+std::string markdown_cell(const std::string& text) {
+  std::string cell;
+  for (const char c : text) cell += c == '|' ? std::string("\\|") : std::string(1, c);
+  return cell;
+}
+
 nlohmann::ordered_json json_of(const Leaderboard& board) {
   nlohmann::ordered_json json = {{"metric", board.metric}};
   json["variants"] = nlohmann::ordered_json::array();
@@ -152,8 +164,8 @@ std::string csv_of(const Leaderboard& board) {
     return value ? fmt::format("{}", *value) : std::string();
   };
   for (const auto& row : board.rows) {
-    text += fmt::format("\"{}\",{},{},{},{},{},{},{},{},{}\n", row.label, row.trials, row.complete,
-                        row.complete > 0 ? fmt::format("{}", row.mean) : "",
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", csv_cell(row.label), row.trials,
+                        row.complete, row.complete > 0 ? fmt::format("{}", row.mean) : "",
                         optional(row.deviation), row.best_epoch, optional(row.test_accuracy),
                         row.parameters, row.train_seconds, row.images_per_second);
   }
@@ -232,13 +244,14 @@ std::string leaderboard_text(const SweepDescription& description, const Leaderbo
       "|---|---|---|---|---|---|---|---|\n",
       board.metric);
   for (const auto& row : board.rows) {
-    text += fmt::format(
-        "| {} | {} | {} of {} | {} | {} | {} | {} | {} |\n", row.label, shown(board.metric, row),
-        row.complete, row.trials, row.complete > 0 ? fmt::format("{:.1f}", row.best_epoch) : "-",
-        row.test_accuracy ? fmt::format("{:.2f} %", 100.0 * *row.test_accuracy) : "-",
-        row.complete > 0 ? std::to_string(row.parameters) : "-",
-        row.complete > 0 ? fmt::format("{:.0f} s", row.train_seconds) : "-",
-        row.complete > 0 ? fmt::format("{:.1f}", row.images_per_second) : "-");
+    text +=
+        fmt::format("| {} | {} | {} of {} | {} | {} | {} | {} | {} |\n", markdown_cell(row.label),
+                    shown(board.metric, row), row.complete, row.trials,
+                    row.complete > 0 ? fmt::format("{:.1f}", row.best_epoch) : "-",
+                    row.test_accuracy ? fmt::format("{:.2f} %", 100.0 * *row.test_accuracy) : "-",
+                    row.complete > 0 ? std::to_string(row.parameters) : "-",
+                    row.complete > 0 ? fmt::format("{:.0f} s", row.train_seconds) : "-",
+                    row.complete > 0 ? fmt::format("{:.1f}", row.images_per_second) : "-");
   }
   if (!board.comparisons.empty()) {
     text +=
@@ -247,11 +260,11 @@ std::string leaderboard_text(const SweepDescription& description, const Leaderbo
         "|\n|---|---|---|---|---|---|\n";
   }
   for (const auto& comparison : board.comparisons) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", board.rows[comparison.better].label,
-                        board.rows[comparison.worse].label,
-                        shown(board.metric, std::abs(comparison.difference)), comparison.pairs,
-                        comparison.p ? fmt::format("{:.3g}", *comparison.p) : "-",
-                        comparison.verdict());
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} | {} |\n", markdown_cell(board.rows[comparison.better].label),
+        markdown_cell(board.rows[comparison.worse].label),
+        shown(board.metric, std::abs(comparison.difference)), comparison.pairs,
+        comparison.p ? fmt::format("{:.3g}", *comparison.p) : "-", comparison.verdict());
   }
   std::string problems;
   for (const auto& row : board.rows) {

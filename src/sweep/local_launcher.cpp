@@ -25,11 +25,7 @@ class LocalLauncher {
         description_(description),
         scheduler_(scheduler),
         limits_(limits),
-        slots_(static_cast<std::size_t>(limits.jobs)) {
-    for (const auto& trial : description_.trials) {
-      done_epochs_ += directory_.read_result(trial.name, description_.metric).epochs;
-    }
-  }
+        slots_(static_cast<std::size_t>(limits.jobs)) {}
 
   int run() {
     while (true) {
@@ -99,8 +95,8 @@ class LocalLauncher {
       if (!task) return;
       const auto& trial = description_.trials[task->trial];
       const auto result = directory_.read_result(trial.name, description_.metric);
-      started_epochs_ += std::max<std::int64_t>(0, task->until_epoch - result.epochs);
-      if (limits_.max_epochs > 0 && done_epochs_ + started_epochs_ > limits_.max_epochs) {
+      const auto more = std::max<std::int64_t>(0, task->until_epoch - result.epochs);
+      if (limits_.max_epochs > 0 && epochs_spent() + more > limits_.max_epochs) {
         say_limit(fmt::format("limits.epochs {}", limits_.max_epochs));
         stopped_starting_ = true;
         scheduler_.put_back(*task);
@@ -114,6 +110,19 @@ class LocalLauncher {
                                  .device = limits_.devices[i % limits_.devices.size()],
                                  .threads = limits_.threads});
     }
+  }
+
+  /// Epochs that all trials have, and those that the running ones are about to have.
+  [[nodiscard]] std::int64_t epochs_spent() const {
+    std::int64_t epochs = 0;
+    for (std::size_t i = 0; i < description_.trials.size(); ++i) {
+      auto done = directory_.read_result(description_.trials[i].name, description_.metric).epochs;
+      for (const auto& slot : slots_) {
+        if (slot.process && slot.task.trial == i) done = std::max(done, slot.task.until_epoch);
+      }
+      epochs += done;
+    }
+    return epochs;
   }
 
   /// Whether nothing new may start; running trials are told to save when the time is over.
@@ -157,8 +166,6 @@ class LocalLauncher {
   std::vector<Slot> slots_;
   StatusTable table_;
   Clock::time_point start_ = Clock::now();
-  std::int64_t done_epochs_ = 0;     ///< when this process began
-  std::int64_t started_epochs_ = 0;  ///< by this process
   bool stopped_starting_ = false;
   int stop_ = 0;
 };

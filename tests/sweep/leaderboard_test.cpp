@@ -87,6 +87,14 @@ TEST(Leaderboard, RanksMeansAndSaysWhatIsNoise) {
   EXPECT_THAT(text, HasSubstr("- c, seed 0: failed (out of memory)"));
 }
 
+TEST(Leaderboard, LabelsDoNotBreakTables) {
+  Example example;
+  example.description.variants[1] = R"(train=[{"name":"a|b"}])";
+  const auto board = rank_variants(example.description, example.trials);
+  EXPECT_THAT(leaderboard_text(example.description, board),
+              HasSubstr(R"(| train=[{"name":"a\|b"}] | 61.33 %)"));
+}
+
 TEST(Leaderboard, OneSeedCannotSay) {
   Example example;
   for (std::size_t i = 0; i < example.trials.size(); ++i) {
