@@ -48,16 +48,20 @@ std::string unknown_subcommand(const CLI::App& program, int argc, const char* co
     const std::string word = argv[i];
     const auto commands = command->get_subcommands([](const CLI::App*) { return true; });
     if (word.starts_with('-') || commands.empty()) return "";
+    if (command->get_require_subcommand_min() == 0) return "";  // takes other words too
     std::vector<std::string> names;
-    for (const auto* candidate : commands) names.push_back(candidate->get_name());
-    const auto found = std::find(names.begin(), names.end(), word);
-    if (found == names.end()) {
+    for (const auto* candidate : commands) {
+      if (!candidate->get_group().empty()) names.push_back(candidate->get_name());  // not hidden
+    }
+    const auto found = std::find_if(commands.begin(), commands.end(),
+                                    [&](const CLI::App* item) { return item->get_name() == word; });
+    if (found == commands.end()) {
       const auto near = nearest_name(word, names);
       return fmt::format("{}: unknown subcommand; expected one of {}{}", word,
                          fmt::join(names, ", "),
                          near.empty() ? "" : fmt::format("; did you mean {}?", near));
     }
-    command = commands[static_cast<std::size_t>(found - names.begin())];
+    command = *found;
   }
   return "";
 }
