@@ -30,6 +30,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kMeeting{120'000};  // at least, for the others to start
+constexpr milliseconds kTelling{2000};     // for the others to read why rank 0 ends
 constexpr std::size_t kBroadcastBytes = std::size_t{64} << 20;
 
 std::string host_name() {
@@ -185,7 +186,7 @@ class Alone : public Communicator {
 class Connected : public Communicator {
  public:
   Connected(const RankPlace& place, const torch::Device& device, const Patience& patience)
-      : Communicator(place), host_(host_name()) {
+      : Communicator(place), host_(host_name()), on_gpu_(device.is_cuda()) {
     const auto meeting = std::max(kMeeting, patience.collective);
     store_ = open_store(place, place.hosts_store, meeting);
     watch_ = std::make_unique<Watch>(open_store(place, false, meeting),
@@ -197,8 +198,16 @@ class Connected : public Communicator {
       control_ = make_gloo("control", patience.collective);
       group_ = c10::make_intrusive<c10d::ProcessGroup>(
           c10::make_intrusive<c10d::PrefixStore>("device", store_), place.rank, place.size);
-      // The meeting: nobody goes on before all are there.
-      (void)gather_texts("");
+      // The meeting: nobody goes on before all are there, and all train on the same kind of device.
+      const auto kinds = gather_texts(device.is_cuda() ? "a GPU" : "the CPU");
+      for (std::size_t i = 1; i < kinds.size(); ++i) {
+        if (kinds[i] == kinds[0]) continue;
+        throw input_error(
+            "parallel",
+            "rank {} would train on {}, but rank 0 on {}; give all --device cpu, or mend "
+            "the machine that shows no GPU",
+            i, kinds[i], kinds[0]);
+      }
       const bool cuda = device.is_cuda();
       const auto type =
           cuda ? c10d::ProcessGroup::BackendType::NCCL : c10d::ProcessGroup::BackendType::GLOO;
@@ -321,6 +330,7 @@ class Connected : public Communicator {
     guarded("finish", [&] {
       if (later_) later_->wait();
       (void)gather_texts("");
+      if (on_gpu_) group_->shutdown();
     });
     watch_->announce_end();
     watch_.reset();
@@ -352,7 +362,8 @@ class Connected : public Communicator {
         found.host = watch_->host_of(found.rank);
         found.message = "[parallel] lost: killed, or its machine or network is gone";
       }
-      if (watch_->post(found)) cause = found;
+      if (!watch_->post(found) || silent.empty())
+        cause = watch_->wait_for_failure(milliseconds(500));
       if (!cause) cause = watch_->wait_for_failure(milliseconds(1000));
       if (!cause) cause = found;
     }
@@ -400,12 +411,15 @@ class Connected : public Communicator {
   [[noreturn]] void end(const std::string& line, int exit_code, bool print) {
     if (print) print_error(line);
     if (watch_) watch_->announce_end();
+    // The store dies with the process that hosts it: the others shall have read the cause.
+    if (place().hosts_store) std::this_thread::sleep_for(kTelling);
     spdlog::default_logger()->flush();
     std::fflush(nullptr);
     std::_Exit(exit_code);
   }
 
   std::string host_;
+  bool on_gpu_;
   std::atomic<bool> failing_ = false;
   c10::intrusive_ptr<c10d::Store> store_;
   std::unique_ptr<Watch> watch_;

@@ -162,8 +162,6 @@ void GradientReducer::backward(const torch::Tensor& loss) {
   try {
     parts_->reducer->prepare_for_backward({loss});
     loss.backward();
-    // After the first step, when the gradients' order is known.
-    if (parts_->reducer->rebuild_buckets()) parts_->ordered = true;
   } catch (const c10::DistError& error) {
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   } catch (const std::exception& error) {
@@ -175,6 +173,15 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     throw LostContact("sum of the gradients: " + first_line(error.what()));
   }
   parts_->count(start, Clock::now());
+  try {
+    // After the first step, when the gradients' order is known.
+    if (parts_->reducer->rebuild_buckets()) parts_->ordered = true;
+  } catch (const std::exception& error) {
+    const auto line = first_line(error.what());
+    // Not every parameter got a gradient: this rank's own affair.
+    if (line.find("Expected to have finished reduction") != std::string::npos) throw;
+    throw LostContact("order of the gradients: " + line);
+  }
 }
 
 State GradientReducer::state() const {

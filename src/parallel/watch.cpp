@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kBeat{500};
 constexpr milliseconds kStoreCall{3000};  // the longest that a failing rank waits for the store
+constexpr milliseconds kPause{5000};      // longer between two beats: the process was stopped
 constexpr milliseconds kGrace{3000};  // for the training to notice by itself what the watch knows
 constexpr const char* kFailureKey = "failure";
 
@@ -128,6 +129,8 @@ void Watch::look_at_neighbour() {
   // One that isn't there yet is awaited elsewhere.
   if (!beats_->check({alive_key(neighbour)})) return;
   auto value = beats_->get_to_str(alive_key(neighbour));
+  if (now - looked_ > kPause) neighbour_changed_ = now;  // this process was stopped for a while
+  looked_ = now;
   if (value != neighbour_value_) {
     neighbour_value_ = std::move(value);
     neighbour_changed_ = now;
@@ -154,8 +157,12 @@ void Watch::note(const Failure& failure) {
 
 void Watch::guard() {
   std::unique_lock lock(mutex_);
+  auto before = Clock::now();
   while (!changed_.wait_for(lock, kBeat, [this] { return stopping_; })) {
     const auto now = Clock::now();
+    // The process itself was stopped for a while (Ctrl-Z, a suspended job): it has missed nothing.
+    if (now - before > kPause) last_contact_ = now;
+    before = now;
     std::optional<Failure> failure;
     if (failure_ && now - noted_ > kGrace) {
       failure = failure_;

@@ -80,6 +80,7 @@ class Watch {
   // Of the beating thread alone:
   std::string neighbour_value_;
   Clock::time_point neighbour_changed_ = Clock::now();
+  Clock::time_point looked_ = Clock::now();
   std::thread beat_thread_;
   std::thread guard_thread_;
 };

@@ -1,5 +1,7 @@
 #include "xception/train/share_state.h"
 
+#include <cstring>
+
 namespace xception {
 
 void share_state(Communicator& ranks, Stateful& object) {
@@ -16,15 +18,21 @@ void share_state(Communicator& ranks, Stateful& object) {
     }
   }
   description = nlohmann::json::parse(ranks.broadcast_text(description.dump()));
-  // The tensors follow as rows of bytes: rank 0 gives them, the others none.
+  // The tensors follow as bytes.
   for (const auto& item : description.value("tensors", nlohmann::json::array())) {
     const std::string name = item.at("name");
     const auto dtype = static_cast<torch::ScalarType>(item.at("dtype").get<int>());
     const auto sizes = item.at("sizes").get<std::vector<std::int64_t>>();
-    auto flat = torch::empty({0}, dtype);
-    if (ranks.is_root()) flat = state.tensors.at(name).detach().cpu().contiguous().view({-1});
-    flat = ranks.gather_rows(flat);
-    if (!ranks.is_root()) state.tensors[name] = flat.view(sizes);
+    std::string bytes;
+    if (ranks.is_root()) {
+      const auto flat = state.tensors.at(name).detach().cpu().contiguous();
+      bytes.assign(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+    }
+    bytes = ranks.broadcast_text(bytes);
+    if (ranks.is_root()) continue;
+    auto tensor = torch::empty(sizes, dtype);
+    std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+    state.tensors[name] = tensor;
   }
   if (ranks.is_root()) return;
   state.values = description.at("values");

@@ -68,6 +68,13 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
   const auto before = first.contains("resumed") ? first["resumed"].back() : first;
   for (const auto* key : {"world_size", "threads", "libtorch", "device", "processor"}) {
     if (!before.contains(key) || before[key] == environment[key]) continue;
+    if (key == std::string("world_size") && experiment.config().parallel.batch_norm == "rank0") {
+      spdlog::info(
+          "resume: {} is {}, was {}: same order and steps, but each rank normalises other "
+          "parts of a batch (parallel.batch_norm)",
+          key, environment[key].dump(), before[key].dump());
+      continue;
+    }
     spdlog::info("resume: {} is {}, was {}: the result may differ in the last bits", key,
                  environment[key].dump(), before[key].dump());
   }
