@@ -263,7 +263,7 @@ std::string leaderboard_text(const SweepDescription& description, const Leaderbo
     text += fmt::format(
         "| {} | {} | {} | {} | {} | {} |\n", markdown_cell(board.rows[comparison.better].label),
         markdown_cell(board.rows[comparison.worse].label),
-        shown(board.metric, std::abs(comparison.difference)), comparison.pairs,
+        shown(board.metric, comparison.difference), comparison.pairs,
         comparison.p ? fmt::format("{:.3g}", *comparison.p) : "-", comparison.verdict());
   }
   std::string problems;

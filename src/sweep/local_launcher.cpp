@@ -127,10 +127,12 @@ class LocalLauncher {
 
   /// Whether nothing new may start; running trials are told to save when the time is over.
   bool out_of_time() {
-    if (stopped_starting_) return true;
     const auto hours =
         std::chrono::duration<double, std::ratio<3600>>(Clock::now() - start_).count();
-    if (limits_.max_hours == 0.0 || hours < limits_.max_hours) return false;
+    if (limits_.max_hours == 0.0 || hours < limits_.max_hours || hours_over_) {
+      return stopped_starting_;
+    }
+    hours_over_ = true;
     say_limit(fmt::format("limits.hours {:g}", limits_.max_hours));
     stopped_starting_ = true;
     for (auto& slot : slots_) {
@@ -167,6 +169,7 @@ class LocalLauncher {
   StatusTable table_;
   Clock::time_point start_ = Clock::now();
   bool stopped_starting_ = false;
+  bool hours_over_ = false;
   int stop_ = 0;
 };
 
@@ -184,6 +187,7 @@ TrialProgress progress_of(const TrialStatus& status, const SweepDescription::Ent
   progress.done = status.result.epochs;
   progress.complete = status.state == TrialState::complete;
   progress.failed = status.state == TrialState::failed;
+  progress.unfinished = status.unfinished;
   std::optional<double> best;
   for (const auto& value : status.result.by_epoch) {
     const bool better = value && std::isfinite(*value) &&

@@ -36,7 +36,13 @@ class Halve : public Scheduler {
         trials_(trials),
         reached_(trials.size(), -1),
         busy_(trials.size(), false) {
-    for (std::size_t i = 0; i < trials_.size(); ++i) note(i);
+    for (std::size_t i = 0; i < trials_.size(); ++i) {
+      note(i);
+      // A promotion that was under way stands, whatever has come in since.
+      if (trials_[i].unfinished == 0 || trials_[i].complete || trials_[i].failed) continue;
+      busy_[i] = true;
+      again_.push_back({i, trials_[i].unfinished});
+    }
   }
 
   std::optional<Task> next() override {

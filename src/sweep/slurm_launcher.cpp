@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <sstream>
 
 #include "status_table.h"
 #include "xception/core/child_process.h"
@@ -94,7 +95,18 @@ std::string submit(const SweepDirectory& directory, const SweepDescription& desc
     throw input_error("sweep", "--launcher slurm: sbatch says: {}",
                       answer.text.substr(0, answer.text.find('\n')));
   }
-  const auto job = answer.text.substr(0, answer.text.find(';'));
+  // Warnings may stand around the line with the number.
+  std::string job;
+  std::istringstream lines(answer.text);
+  for (std::string line; job.empty() && std::getline(lines, line);) {
+    const auto number = line.substr(0, line.find(';'));
+    if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos)
+      job = number;
+  }
+  if (job.empty()) {
+    throw input_error("sweep", "--launcher slurm: sbatch gave no job number: {}",
+                      answer.text.substr(0, answer.text.find('\n')));
+  }
   write_file_atomic(folder / "job.txt", job + "\n");
   return job;
 }

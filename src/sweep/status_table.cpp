@@ -22,7 +22,8 @@ double seconds_left(const SweepDescription& description, const std::vector<Trial
   double left = 0.0;
   std::int64_t running = 0;
   for (std::size_t i = 0; i < trials.size(); ++i) {
-    const auto& [state, result, device, reason, failures] = trials[i];
+    const auto state = trials[i].state;
+    const auto& result = trials[i].result;
     if (result.epochs > 0) {
       seconds += result.train_seconds;
       epochs += result.epochs;

@@ -111,19 +111,30 @@ std::vector<TrialProgress> all_progress(const SweepDirectory& directory,
   for (const auto& trial : description.trials) {
     auto status = read_status(directory, description, trial);
     // Going on gives a trial that failed for good its retries again.
-    if (status.state == TrialState::failed) status.state = TrialState::interrupted;
+    if (status.state == TrialState::failed) {
+      directory.write(trial.name, {.outcome = "resumed", .epochs = status.result.epochs});
+      status.state = TrialState::interrupted;
+    }
     all.push_back(progress_of(status, trial, description.metric));
   }
   return all;
 }
 
 /// The leaderboard on disk and on the screen; returns the exit code.
-int conclude(const SweepDirectory& directory, const SweepDescription& description) {
+int conclude(const SweepDirectory& directory, const SweepDescription& description,
+             bool all_must_end) {
   const auto statuses = read_all(directory, description);
   const auto board = rank_variants(description, statuses);
   write_leaderboard(directory, description, board);
   spdlog::info("\n{}", leaderboard_text(description, board));
   spdlog::info("done: {}", directory.leaderboard("md").string());
+  const auto missing = std::count_if(statuses.begin(), statuses.end(), [](const TrialStatus& s) {
+    return s.state != TrialState::complete;
+  });
+  if (all_must_end && missing > 0) {
+    spdlog::info("{} trials are not complete; --resume submits them again", missing);
+    return 1;
+  }
   return std::any_of(statuses.begin(), statuses.end(),
                      [](const TrialStatus& s) { return s.state == TrialState::failed; })
              ? 1
@@ -141,6 +152,13 @@ int run_sweep(const SweepRequest& request) {
                       "{}: asha: a Slurm array runs every trial to its end; take it out, or "
                       "--launcher local",
                       request.file.string());
+  }
+  if (request.launcher == "slurm" && (sweep.max_epochs > 0 || sweep.max_hours > 0)) {
+    throw input_error(
+        "sweep",
+        "{}: limits: epochs and hours are not kept by a Slurm array; take them out (sbatch "
+        "--time), or --launcher local",
+        request.file.string());
   }
   const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
   auto plan = plan_trials(sweep, dataset.checksum);
@@ -201,7 +219,7 @@ int run_sweep(const SweepRequest& request) {
                  directory.root().string());
     return 128 + stopped;
   }
-  return conclude(directory, description);
+  return conclude(directory, description, /*all_must_end=*/request.launcher == "slurm");
 }
 
 int run_sweep_trial(const std::filesystem::path& path, const std::string& name,

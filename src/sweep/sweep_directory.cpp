@@ -76,6 +76,7 @@ void SweepDirectory::write(const std::string& trial, const JournalEntry& entry) 
   nlohmann::ordered_json line = {{"event", entry.start ? "start" : "end"}};
   if (entry.start) {
     line["device"] = entry.device;
+    line["until"] = entry.until;
   } else {
     line["outcome"] = entry.outcome;
     line["epochs"] = entry.epochs;
@@ -91,6 +92,7 @@ std::vector<JournalEntry> SweepDirectory::read_journal(const std::string& trial)
   for (const auto& line : json_lines(journal(trial))) {
     entries.push_back({.start = line.value("event", "") == "start",
                        .device = line.value("device", ""),
+                       .until = line.value("until", std::int64_t{0}),
                        .outcome = line.value("outcome", ""),
                        .reason = line.value("reason", ""),
                        .seconds = line.value("seconds", 0.0),
@@ -208,7 +210,15 @@ TrialStatus read_status(const SweepDirectory& directory, const SweepDescription&
   std::int64_t epochs = -1;  // at the last failure
   for (const auto& entry : directory.read_journal(trial.name)) {
     started = entry.start;
-    if (entry.start) status.device = entry.device;
+    if (entry.start) {
+      status.device = entry.device;
+      status.unfinished = entry.until;
+    }
+    if (entry.outcome == "complete" || entry.outcome == "paused") status.unfinished = 0;
+    if (entry.outcome == "resumed") {  // a trial that had failed for good gets its retries again
+      status.failures = 0;
+      epochs = -1;
+    }
     if (entry.outcome != "failed") continue;
     if (entry.epochs > epochs) status.failures = 0;
     ++status.failures;

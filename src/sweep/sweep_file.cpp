@@ -15,6 +15,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t kLargest = 1'000'000;
+
 std::string shown(const json& value) {
   auto text = value.dump();
   if (text.size() > 60) text = text.substr(0, 57) + "...";
@@ -51,8 +53,9 @@ class Fields {
 
   void read(const std::string& name, std::int64_t& value, std::int64_t low) const {
     if (const auto* item = find(name)) {
-      if (!item->is_number_integer() || item->get<std::int64_t>() < low) {
-        throw wrong(name, *item, fmt::format("a whole number >= {}", low));
+      if (!item->is_number_integer() || item->get<std::int64_t>() < low ||
+          item->get<std::int64_t>() > kLargest) {
+        throw wrong(name, *item, fmt::format("a whole number >= {}, at most {}", low, kLargest));
       }
       value = item->get<std::int64_t>();
     }
@@ -144,7 +147,9 @@ RandomAxis random_axis(const std::string& key, const json& object, const std::st
   axis.high = values[1].get<double>();
   const bool whole =
       axis.kind != integer || (values[0].is_number_integer() && values[1].is_number_integer());
-  if (axis.low > axis.high || !whole || (axis.kind == log_uniform && axis.low <= 0)) throw fail();
+  const bool too_wide = axis.kind == integer && axis.high - axis.low > 1e9;
+  if (axis.low > axis.high || !whole || too_wide || (axis.kind == log_uniform && axis.low <= 0))
+    throw fail();
   return axis;
 }
 
@@ -165,7 +170,8 @@ void read_random(const json& object, const std::string& where, SweepConfig& swee
 }
 
 void read_seeds(const json& value, const std::string& where, SweepConfig& sweep) {
-  const bool count = value.is_number_integer() && value.get<std::int64_t>() >= 1;
+  const bool count = value.is_number_integer() && value.get<std::int64_t>() >= 1 &&
+                     value.get<std::int64_t>() <= 1'000'000;
   const bool list = value.is_array() && !value.empty() &&
                     std::all_of(value.begin(), value.end(), [](const json& seed) {
                       return seed.is_number_integer() && seed.get<std::int64_t>() >= 0;
@@ -197,6 +203,15 @@ void read_metric(const Fields& fields, SweepConfig& sweep) {
                       fields.place("direction"), direction);
   }
   metric.maximize = direction == "maximize";
+}
+
+/// Errors (input): a key that the sweep itself sets.
+void check_free(const std::string& key, const std::string& where) {
+  if (key == "seed")
+    throw input_error("sweep", "{}: seed: give \"seeds\" in the sweep file", where);
+  if (key == "parallel.threads" || key == "train.stop_after_epoch") {
+    throw input_error("sweep", "{}: {}: the sweep itself sets it; take it out", where, key);
+  }
 }
 
 /// Every swept key, once.
@@ -252,12 +267,14 @@ void read_base(const Fields& fields, const std::filesystem::path& file,
       throw fields.wrong("base", *base, "the name of a config file, or a config");
     }
   }
-  (void)config_of_json(sweep.base, where);
+  const auto base_seed = config_of_json(sweep.base, where).seed;
+  if (fields.find("seeds") == nullptr) sweep.seeds = {base_seed};
   if (const auto* fixed = fields.find("set")) {
     for (const auto& [key, value] : settings_of(*fixed, fields.place("set"))) {
       if (swept.contains(key)) {
         throw input_error("sweep", "{}: {} is also swept; keep one", fields.place("set"), key);
       }
+      check_free(key, fields.place("set"));
       set_key(sweep.base, key, value);
     }
     (void)config_of_json(sweep.base, fields.place("set"));
@@ -265,6 +282,7 @@ void read_base(const Fields& fields, const std::filesystem::path& file,
   const auto asked = load_config({}, overrides);
   const auto values = to_json(asked);
   for (const auto& key : asked.given) {
+    check_free(key, "command line");
     if (swept.contains(key)) {
       throw input_error("sweep", "command line: {} is swept by {}; leave it, or take it out there",
                         key, file.string());
@@ -331,6 +349,10 @@ SweepConfig read_sweep(const std::filesystem::path& file,
     sweep.halving = halving;
   }
   read_metric(fields, sweep);
+  if (sweep.halving && swept_keys(sweep, where).contains("train.epochs")) {
+    throw input_error(
+        "sweep", "{}: asha: train.epochs is swept, so rungs can't be compared; keep one", where);
+  }
   read_base(fields, file, overrides, swept_keys(sweep, where), sweep);
   return sweep;
 }

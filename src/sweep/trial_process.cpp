@@ -19,7 +19,7 @@ ChildProcess start_process(const SweepDirectory& directory, const TrialOrder& or
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   const auto stop = order.until_epoch < order.epochs ? order.until_epoch : 0;
-  directory.write(order.trial, {.start = true, .device = order.device});
+  directory.write(order.trial, {.start = true, .device = order.device, .until = order.until_epoch});
   return ChildProcess::run_self(
       {"xception", "train", "--config", directory.config(order.trial).string(), "--out",
        run.string(), "--device", order.device, "--resume",
@@ -58,9 +58,10 @@ JournalEntry TrialProcess::finish(const Metric& metric) const {
   const auto code = process_.exit_code();
   if (code == 0 && (result.status == "complete" || result.status == "paused")) {
     entry.outcome = result.status;
-  } else if (code && *code > 128) {
+  } else if (const int number = code ? *code - 128 : process_.signal();
+             (code && number > 0) || number == SIGTERM || number == SIGINT) {
     entry.outcome = "interrupted";
-    entry.reason = fmt::format("stopped by signal {}", *code - 128);
+    entry.reason = fmt::format("stopped by signal {}", number);
   } else {
     entry.outcome = "failed";
     entry.reason = code ? last_error(directory_.output(order_.trial))

@@ -128,13 +128,19 @@ std::vector<Variant> expand_variants(const SweepConfig& sweep) {
 }
 
 TrialPlan plan_trials(const SweepConfig& sweep, const std::string& data_checksum) {
-  TrialPlan plan;
-  plan.variants = expand_variants(sweep);
-  const auto count = plan.variants.size() * sweep.seeds.size();
-  if (count > static_cast<std::size_t>(sweep.max_trials)) {
-    throw input_error("sweep", "{}: {} trials, but limits.trials is {}; sweep less, or raise it",
+  // Counted before they are made.
+  double count = static_cast<double>(sweep.seeds.size());
+  for (const auto& axis : sweep.grid) count *= static_cast<double>(axis.values.size());
+  if (!sweep.zip.empty()) count *= static_cast<double>(sweep.zip.front().values.size());
+  if (!sweep.list.empty()) count *= static_cast<double>(sweep.list.size());
+  if (sweep.samples > 0) count *= static_cast<double>(sweep.samples);
+  if (count > static_cast<double>(sweep.max_trials)) {
+    throw input_error("sweep",
+                      "{}: {:.0f} trials, but limits.trials is {}; sweep less, or raise it",
                       sweep.name, count, sweep.max_trials);
   }
+  TrialPlan plan;
+  plan.variants = expand_variants(sweep);
   std::map<std::string, std::string> seen;
   for (std::size_t v = 0; v < plan.variants.size(); ++v) {
     const auto& variant = plan.variants[v];

@@ -146,5 +146,19 @@ TEST(Halving, GoesOnWhereItWas) {
   EXPECT_FALSE(scheduler->next());
 }
 
+TEST(Halving, APromotionThatWasCutOffGoesOn) {
+  Simulation simulation{.quality = {0.5, 0.4, 0.3, 0.9, 0.1}, .epochs = 9};
+  std::vector<TrialProgress> trials;
+  for (std::size_t i = 0; i < 5; ++i) trials.push_back(simulation.progress(i, 1));
+  trials[0].unfinished = 3;  // the best of the first three, when the sweep was killed
+  const auto scheduler = halve(trials, simulation.halving, true);
+  const auto first = scheduler->next();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->trial, 0U);
+  EXPECT_EQ(first->until_epoch, 3);
+  EXPECT_EQ(scheduler->next()->trial, 3U);  // the best of five now
+  EXPECT_FALSE(scheduler->next());
+}
+
 }  // namespace
 }  // namespace xception

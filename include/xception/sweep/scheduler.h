@@ -21,6 +21,7 @@ struct TrialProgress {
   std::int64_t done = 0;                      ///< complete ones
   bool complete = false;                      ///< trained and tested
   bool failed = false;                        ///< for good
+  std::int64_t unfinished = 0;                ///< the epoch of a task that was cut off; 0: none was
   std::vector<std::optional<double>> metric;  ///< the best so far after each epoch done
 };
 

@@ -37,7 +37,8 @@ struct TrialResult {
 /// An entry of a trial's journal: its process started or ended.
 struct JournalEntry {
   bool start = false;
-  std::string device;        ///< of a start
+  std::string device = {};   ///< of a start
+  std::int64_t until = 0;    ///< of a start: the epoch to stop at
   std::string outcome = {};  ///< of an end: complete, paused, interrupted, failed
   std::string reason = {};   ///< of a failure
   double seconds = 0.0;      ///< of an end: how long the process ran
@@ -119,9 +120,10 @@ struct SweepDescription {
 struct TrialStatus {
   TrialState state = TrialState::waiting;
   TrialResult result;
-  std::string device;         ///< where it runs or ran last
-  std::string reason;         ///< of its last failure
-  std::int64_t failures = 0;  ///< one after the other, without a new epoch between them
+  std::string device;           ///< where it runs or ran last
+  std::string reason;           ///< of its last failure
+  std::int64_t unfinished = 0;  ///< the epoch that its last process was to reach, if it didn't
+  std::int64_t failures = 0;    ///< one after the other, without a new epoch between them
 };
 
 /// A trial's status. One whose process started and didn't end counts as running while somebody
