@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 
@@ -78,12 +79,7 @@ json override_object(const std::string& text) {
     }
   }
   json object;
-  const auto dot = key.find('.');
-  if (dot == std::string::npos) {
-    object[key] = value;
-  } else {
-    object[key.substr(0, dot)][key.substr(dot + 1)] = value;
-  }
+  object[dotted_key(key)] = value;
   return object;
 }
 

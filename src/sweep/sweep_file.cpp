@@ -7,6 +7,7 @@
 #include <set>
 
 #include "xception/config/config.h"
+#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 
@@ -207,8 +208,9 @@ void read_metric(const Fields& fields, SweepConfig& sweep) {
 
 /// Errors (input): a key that the sweep itself sets.
 void check_free(const std::string& key, const std::string& where) {
-  if (key == "seed")
+  if (key == "seed") {
     throw input_error("sweep", "{}: seed: give \"seeds\" in the sweep file", where);
+  }
   if (key == "parallel.threads" || key == "train.stop_after_epoch") {
     throw input_error("sweep", "{}: {}: the sweep itself sets it; take it out", where, key);
   }
@@ -218,6 +220,10 @@ void check_free(const std::string& key, const std::string& where) {
 std::set<std::string> swept_keys(const SweepConfig& sweep, const std::string& where) {
   std::set<std::string> keys;
   const auto add = [&](const std::string& key) {
+    check_free(key, where);
+    if (key == "data.dir") {
+      throw input_error("sweep", "{}: data.dir is swept, but all trials share one data set", where);
+    }
     if (!keys.insert(key).second) {
       throw input_error("sweep", "{}: {} is swept twice; keep it in one of grid, zip, list, random",
                         where, key);
@@ -231,24 +237,7 @@ std::set<std::string> swept_keys(const SweepConfig& sweep, const std::string& wh
     for (const auto& [key, value] : entry) listed.insert(key);
   }
   for (const auto& key : listed) add(key);
-  if (keys.contains("seed")) {
-    throw input_error("sweep", "{}: seed is swept; give \"seeds\" instead", where);
-  }
-  for (const auto* key : {"data.dir", "parallel.threads", "train.stop_after_epoch"}) {
-    if (!keys.contains(key)) continue;
-    throw input_error("sweep", "{}: {} is swept, but the sweep itself sets it; take it out", where,
-                      key);
-  }
   return keys;
-}
-
-void set_key(json& config, const std::string& key, const json& value) {
-  const auto dot = key.find('.');
-  if (dot == std::string::npos) {
-    config[key] = value;
-  } else {
-    config[key.substr(0, dot)][key.substr(dot + 1)] = value;
-  }
 }
 
 /// The base config with the file's `set` and the command line's overrides put in.
@@ -275,7 +264,7 @@ void read_base(const Fields& fields, const std::filesystem::path& file,
         throw input_error("sweep", "{}: {} is also swept; keep one", fields.place("set"), key);
       }
       check_free(key, fields.place("set"));
-      set_key(sweep.base, key, value);
+      sweep.base[dotted_key(key)] = value;
     }
     (void)config_of_json(sweep.base, fields.place("set"));
   }
@@ -287,10 +276,7 @@ void read_base(const Fields& fields, const std::filesystem::path& file,
       throw input_error("sweep", "command line: {} is swept by {}; leave it, or take it out there",
                         key, file.string());
     }
-    const auto dot = key.find('.');
-    set_key(sweep.base, key,
-            dot == std::string::npos ? json(values.at(key))
-                                     : json(values.at(key.substr(0, dot)).at(key.substr(dot + 1))));
+    sweep.base[dotted_key(key)] = values.at(dotted_key(key));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/random.h"
@@ -78,16 +79,8 @@ std::string file_name(const std::string& label) {
 
 RunConfig config_of(const SweepConfig& sweep, const Variant& variant, std::int64_t seed) {
   json config = sweep.base;
-  const auto set = [&](const std::string& key, const json& value) {
-    const auto dot = key.find('.');
-    if (dot == std::string::npos) {
-      config[key] = value;
-    } else {
-      config[key.substr(0, dot)][key.substr(dot + 1)] = value;
-    }
-  };
-  for (const auto& [key, value] : variant.settings) set(key, value);
-  set("seed", seed);
+  for (const auto& [key, value] : variant.settings) config[dotted_key(key)] = value;
+  config["seed"] = seed;
   auto result = config_of_json(config, fmt::format("{}: {}", sweep.name, variant.label));
   resolve_batch_size(result, 1);
   try {

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 
@@ -25,20 +26,16 @@ RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
   const auto now = to_json(asked);
   std::vector<std::string> changes;
   for (const auto& key : asked.given) {
-    const auto dot = key.find('.');
-    const auto at = [&](auto& json) -> auto& {
-      return dot == std::string::npos ? json[key] : json[key.substr(0, dot)][key.substr(dot + 1)];
-    };
-    auto wanted = now;
-    auto had = before;
-    if (at(wanted) == at(had)) continue;
+    const auto& wanted = now.at(dotted_key(key));
+    const auto& had = before.at(dotted_key(key));
+    if (wanted == had) continue;
     if (!changeable_keys().contains(key)) {
       throw input_error("train",
                         "--resume: {} is {}, but the run in {} was trained with {}; leave it, or "
                         "start a new run with another --out",
-                        key, at(wanted).dump(), directory.root().string(), at(had).dump());
+                        key, wanted.dump(), directory.root().string(), had.dump());
     }
-    changes.push_back(key + "=" + at(wanted).dump());
+    changes.push_back(key + "=" + wanted.dump());
   }
   return load_config(directory.config(), changes);
 }

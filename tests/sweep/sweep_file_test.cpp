@@ -66,8 +66,7 @@ TEST_F(SweepFileTest, TableOfExpansions) {
               ElementsAre("optimizer.name=sgd,schedule.name=cosine"));
 }
 
-TEST_F(SweepFileTest, TheOrderOfKeysIsTheFiles) {
-  // As a human wrote them: JSON objects are kept sorted by this library, so grids are too.
+TEST_F(SweepFileTest, KeysGoInAlphabeticalOrder) {
   EXPECT_THAT(labels(R"({"grid": {"optimizer.lr": [1], "model.width": [1, 2]}})"),
               ElementsAre("width=1,lr=1", "width=2,lr=1"));
 }

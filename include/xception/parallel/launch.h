@@ -13,7 +13,6 @@ struct JobPlan {
   RankPlace place;     ///< this process's
   int to_launch = 0;   ///< above 0: this process starts so many ranks, waits and computes nothing
   std::string device;  ///< else: of this rank, as parse_device takes it
-  std::string notice;  ///< what the user should know of it; may be empty
 };
 
 /// What a user may write for `--device`.
