@@ -52,20 +52,18 @@ bool is_queued(const std::string& job) {
   return answer.text.find("Invalid job id") == std::string::npos;
 }
 
-std::string script_text(const SweepDirectory& directory, const SweepDescription& description,
+std::string script_text(const SweepDirectory& directory, const std::string& device,
                         std::size_t count, std::int64_t jobs) {
-  const auto folder = folder_of(directory);
   const auto program = std::filesystem::read_symlink("/proc/self/exe");
   return fmt::format(
       "#!/bin/bash\n"
-      "#SBATCH --job-name=sweep-{}\n"
       "#SBATCH --array=0-{}{}\n"
       "#SBATCH --requeue\n"
       "#SBATCH --open-mode=append\n"
       "#SBATCH --signal=TERM@120\n"
-      "#SBATCH --output={}/%a.log\n"
       "mapfile -t trials < {}\n"
-      "srun --ntasks=1 {} sweep-trial {} \"${{trials[$SLURM_ARRAY_TASK_ID]}}\"\n"
+      "srun --ntasks=1 --cpus-per-task=\"${{SLURM_CPUS_PER_TASK:-1}}\" {} sweep-trial {} "
+      "\"${{trials[$SLURM_ARRAY_TASK_ID]}}\" --device {}\n"
       "code=$?\n"
       "# 128 + 15: stopped after saving; preempted or at its time limit, unless scancel did it.\n"
       "task=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID\n"
@@ -73,22 +71,24 @@ std::string script_text(const SweepDirectory& directory, const SweepDescription&
       "  scontrol requeue \"$task\" && sleep 120\n"
       "fi\n"
       "exit $code\n",
-      description.name, count - 1, jobs > 0 ? fmt::format("%{}", jobs) : "", folder.string(),
-      quoted((folder / "trials.txt").string()), quoted(program.string()),
-      quoted(std::filesystem::absolute(directory.root()).string()));
+      count - 1, jobs > 0 ? fmt::format("%{}", jobs) : "",
+      quoted((folder_of(directory) / "trials.txt").string()), quoted(program.string()),
+      quoted(std::filesystem::absolute(directory.root()).string()), quoted(device));
 }
 
 std::string submit(const SweepDirectory& directory, const SweepDescription& description,
                    const std::vector<std::string>& trials, std::int64_t jobs,
-                   const std::vector<std::string>& options) {
+                   const std::string& device, const std::vector<std::string>& options) {
   const auto folder = folder_of(directory);
   std::filesystem::create_directories(folder);
   std::string names;
   for (const auto& trial : trials) names += trial + "\n";
   write_file_atomic(folder / "trials.txt", names);
   const auto script = folder / "array.sbatch";
-  write_file_atomic(script, script_text(directory, description, trials.size(), jobs));
-  std::string command = "sbatch --parsable";
+  write_file_atomic(script, script_text(directory, device, trials.size(), jobs));
+  // Not in the script, whose #SBATCH lines know no quotes.
+  std::string command = "sbatch --parsable --job-name=" + quoted("sweep-" + description.name) +
+                        " --output=" + quoted((folder / "%a.log").string());
   for (const auto& option : options) command += " " + quoted(option);
   const auto answer = run_command(command + " " + quoted(script.string()));
   if (answer.code != 0) {
@@ -115,7 +115,7 @@ std::string submit(const SweepDirectory& directory, const SweepDescription& desc
 
 int run_on_slurm(const SweepDirectory& directory, const SweepDescription& description,
                  const std::vector<std::string>& trials, std::int64_t jobs,
-                 const std::vector<std::string>& options) {
+                 const std::string& device, const std::vector<std::string>& options) {
   if (run_command("command -v sbatch squeue").code != 0) {
     throw input_error("sweep", "--launcher slurm: sbatch and squeue are not on this machine");
   }
@@ -132,7 +132,7 @@ int run_on_slurm(const SweepDirectory& directory, const SweepDescription& descri
   }
   if (job.empty()) {
     if (trials.empty()) return 0;
-    job = submit(directory, description, trials, jobs, options);
+    job = submit(directory, description, trials, jobs, device, options);
     spdlog::info("job array {} of {} tasks is submitted; squeue --jobs={} shows it", job,
                  trials.size(), job);
   }

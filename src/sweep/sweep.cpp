@@ -203,7 +203,8 @@ int run_sweep(const SweepRequest& request) {
     for (std::size_t i = 0; i < progress.size(); ++i) {
       if (!progress[i].complete) waiting.push_back(description.trials[i].name);
     }
-    stopped = run_on_slurm(directory, description, waiting, request.jobs, request.sbatch);
+    stopped =
+        run_on_slurm(directory, description, waiting, request.jobs, request.device, request.sbatch);
   } else {
     const auto scheduler =
         sweep.halving ? halve(progress, *sweep.halving, sweep.metric.maximize) : run_all(progress);

@@ -137,12 +137,12 @@ grep -q "6 trials, 6 complete" "$work/again.log" || fail "finished trials are no
 grep -q "job array" "$work/again.log" && fail "an array was submitted for nothing"
 
 echo "6. an array that is cancelled goes on with what is left"
-"${sweep[@]}" --out "$work/cancelled" --launcher slurm --jobs 1 train.epochs=20 >"$work/cancelled.log" 2>&1 &
+"${sweep[@]}" --out "$work/can celled" --launcher slurm --jobs 1 train.epochs=20 >"$work/cancelled.log" 2>&1 &
 waiting=$!
-for _ in $(seq 300); do [[ $(cat "$work"/cancelled/journal/*.jsonl 2>/dev/null | grep -c '"complete"') -ge 1 ]] && break; sleep 0.2; done
+for _ in $(seq 300); do [[ $(cat "$work/can celled"/journal/*.jsonl 2>/dev/null | grep -c '"complete"') -ge 1 ]] && break; sleep 0.2; done
 scancel --user=root
 wait $waiting || true
-"$xception" sweep status "$work/cancelled" | tail -n 1 | sed 's/^/   /'
-"${sweep[@]}" --out "$work/cancelled" --launcher slurm --resume train.epochs=20 >"$work/rest.log" 2>&1 || fail "going on"
-[[ $("$xception" sweep status "$work/cancelled" | tail -n 1) == "6 complete" ]] || fail "not all complete"
+"$xception" sweep status "$work/can celled" | tail -n 1 | sed 's/^/   /'
+"${sweep[@]}" --out "$work/can celled" --launcher slurm --resume train.epochs=20 >"$work/rest.log" 2>&1 || fail "going on"
+[[ $("$xception" sweep status "$work/can celled" | tail -n 1) == "6 complete" ]] || fail "not all complete"
 echo passed
