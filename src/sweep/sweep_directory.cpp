@@ -1,6 +1,7 @@
 #include "xception/sweep/sweep_directory.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 
@@ -16,6 +17,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr auto kStartUp = std::chrono::seconds(30);  // of a trial, until it locks its folder
+
 std::vector<json> json_lines(const std::filesystem::path& file) {
   std::vector<json> lines;
   std::ifstream stream(file);
@@ -30,6 +33,14 @@ std::optional<double> number(const json& object, const std::string& key) {
   const auto item = object.find(key);
   if (item == object.end() || !item->is_number()) return std::nullopt;
   return item->get<double>();
+}
+
+/// How long ago a file was written to.
+std::filesystem::file_time_type::duration age_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(file, error);
+  if (error) return std::filesystem::file_time_type::duration::max();
+  return std::filesystem::file_time_type::clock::now() - written;
 }
 
 /// The column of history.jsonl for a metric that each epoch has; empty for the others.
@@ -230,7 +241,9 @@ TrialStatus read_status(const SweepDirectory& directory, const SweepDescription&
   if (found == "complete") {
     status.state = TrialState::complete;
   } else if (started) {
-    const bool alive = FolderLock::is_held(directory.run(trial.name));
+    const bool alive =
+        FolderLock::is_held(directory.run(trial.name)) ||
+        (FolderLock::is_held(directory.root()) && age_of(directory.journal(trial.name)) < kStartUp);
     status.state = alive ? TrialState::running : TrialState::interrupted;
   } else if (status.failures > description.retries) {
     status.state = TrialState::failed;

@@ -176,6 +176,7 @@ TEST_F(SweepTest, TwoSweepsInOneFolderAreRefused) {
   const auto sweep = file(R"(, "set": {"train.epochs": 1000})");
   Process first(xception_command(arguments(sweep)));
   first.wait_until([&] { return !children_of(first.id()).empty(); });
+  EXPECT_EQ(status()[0]["state"], "running");  // before it has locked its folder, too
   EXPECT_TRUE(fails(run_xception(arguments(sweep, {"--resume"})), 2, {"another process"}));
   const auto shown = run_xception({"sweep", "status", out.string()});
   EXPECT_THAT(shown.out, HasSubstr("running"));

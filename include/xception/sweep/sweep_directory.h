@@ -127,7 +127,7 @@ struct TrialStatus {
 };
 
 /// A trial's status. One whose process started and didn't end counts as running while somebody
-/// holds the lock of its run directory.
+/// holds the lock of its run directory, or while it starts and the sweep's own lock is held.
 [[nodiscard]] TrialStatus read_status(const SweepDirectory& directory,
                                       const SweepDescription& description,
                                       const SweepDescription::Entry& trial);
