@@ -17,7 +17,9 @@ cleanup() {
   scancel --user=root 2>/dev/null || true
   sleep 1
   for id in "${daemons[@]}"; do kill -9 "$id" 2>/dev/null || true; done
-  pkill -f "slurmstepd.*$work" 2>/dev/null || true
+  pkill -9 -f "$work/spool" 2>/dev/null || true
+  # runuser's child outlives it.
+  [[ -z ${own_munge:-} ]] || pkill -9 -u munge munged 2>/dev/null || true
   rm -rf "$work"
 }
 [[ $(id -u) == 0 ]] || skip "slurmd needs root"
@@ -63,6 +65,7 @@ if ! munge -n >/dev/null 2>&1; then
   [[ -e /etc/munge/munge.key ]] || { mungekey --create 2>/dev/null || dd if=/dev/urandom of=/etc/munge/munge.key bs=1 count=1024 status=none; chown munge: /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; }
   runuser -u munge -- munged --force --foreground >"$work/munged.log" 2>&1 &
   daemons+=($!)
+  own_munge=yes
   for _ in $(seq 50); do munge -n >/dev/null 2>&1 && break; sleep 0.1; done
   munge -n >/dev/null || skip "munge doesn't start"
 fi
