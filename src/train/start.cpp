@@ -176,7 +176,7 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
     write_json(directory.config(), to_json(experiment.config()));
     write_environment(directory, request, experiment, reports, ranks->place(), saved);
     show_start(request, experiment, directory, trainer, reports);
-    check_disk_space(directory, trainer.summary().parameters());
+    check_disk_space(directory, trainer.summary().complexity().parameters);
     add_observers(trainer, directory, saved);
   }
   if (saved) {

@@ -4,7 +4,6 @@
 
 #include "xception/core/error.h"
 #include "xception/core/log.h"
-#include "xception/models/complexity.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/train/environment.h"
@@ -69,7 +68,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
   const auto row = [](const std::string& name, const std::string& text) {
     spdlog::info("  {:<10} {}", name, text);
   };
-  const auto cost = count_complexity(trainer.model(), config.data.image_size);
+  const auto& cost = trainer.summary().complexity();
   const auto info = describe_device(experiment.device());
   row("run", directory.root().string());
   row("config",

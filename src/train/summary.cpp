@@ -61,7 +61,10 @@ nlohmann::ordered_json Summary::to_json(const std::string& status) const {
   json["status"] = status;
   json["model"] = config.model.name;
   json["variant"] = config.model.variant;
-  json["parameters"] = parameters_;
+  json["parameters"] = complexity_.parameters;
+  json["multiply_adds"] = complexity_.multiply_adds;
+  json["activations"] = complexity_.activations;
+  json["image_size"] = config.data.image_size;
   json["epochs"] = epochs_;
   json["best_epoch"] = best_epoch_ > 0 ? Json(best_epoch_) : Json(nullptr);
   json["validation_accuracy"] = or_null<Json>(best_accuracy_);

@@ -91,9 +91,7 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
   }
   steps_per_epoch_ = (images_per_epoch_ + batch - 1) / batch;
 
-  std::int64_t parameters = 0;
-  for (const auto& parameter : model_->parameters()) parameters += parameter.numel();
-  summary_.set_parameters(parameters);
+  summary_.set_complexity(count_complexity(*model_, config.data.image_size));
   summary_.set_ranks(ranks_->size());
   shared_states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, &generators_};
   if (reducer_) shared_states_.push_back(reducer_.get());

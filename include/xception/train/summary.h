@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "xception/core/state.h"
+#include "xception/models/complexity.h"
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
 
@@ -29,8 +30,8 @@ class Summary : public Stateful {
 
   /// When the program began, for wall_seconds.
   void set_start(std::chrono::steady_clock::time_point start) { start_ = start; }
-  [[nodiscard]] std::int64_t parameters() const { return parameters_; }
-  void set_parameters(std::int64_t parameters) { parameters_ = parameters; }
+  [[nodiscard]] const Complexity& complexity() const { return complexity_; }
+  void set_complexity(const Complexity& complexity) { complexity_ = complexity; }
   void set_ranks(int ranks) { ranks_ = ranks; }
   void set_reduction(const ReductionCounters& reduction) { reduction_ = reduction; }
   void set_epochs(std::int64_t epochs) { epochs_ = epochs; }
@@ -54,7 +55,7 @@ class Summary : public Stateful {
   std::int64_t images_ = 0;
   double epoch_seconds_ = 0.0;
   std::int64_t epoch_images_ = 0;
-  std::int64_t parameters_ = 0;
+  Complexity complexity_ = {};
   int ranks_ = 1;
   std::optional<ReductionCounters> reduction_;  ///< of this process's steps
   std::int64_t epochs_ = 0;                     ///< complete
