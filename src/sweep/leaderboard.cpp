@@ -3,29 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
-#include <cmath>
-#include <numeric>
 
 #include "xception/core/files.h"
 #include "xception/core/json.h"
+#include "xception/statistics/paired.h"
 
 namespace xception {
 namespace {
-
-double mean_of(const std::vector<double>& values) {
-  return values.empty() ? 0.0
-                        : std::accumulate(values.begin(), values.end(), 0.0) /
-                              static_cast<double>(values.size());
-}
-
-std::optional<double> deviation_of(const std::vector<double>& values) {
-  if (values.size() < 2) return std::nullopt;
-  const auto mean = mean_of(values);
-  double sum = 0.0;
-  for (const auto value : values) sum += (value - mean) * (value - mean);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
-}
 
 VariantRow row_of(const SweepDescription& description, const std::vector<TrialStatus>& trials,
                   std::size_t variant) {
@@ -210,30 +194,6 @@ Leaderboard rank_variants(const SweepDescription& description,
     if (comparison.p) comparison.p = adjusted[next++];
   }
   return board;
-}
-
-std::optional<double> paired_t_test(const std::vector<double>& differences) {
-  const auto deviation = deviation_of(differences);
-  if (!deviation) return std::nullopt;
-  const auto mean = mean_of(differences);
-  if (*deviation == 0.0) return mean == 0.0 ? 1.0 : 0.0;
-  const auto n = static_cast<double>(differences.size());
-  const double t = mean / (*deviation / std::sqrt(n));
-  const boost::math::students_t distribution(n - 1.0);
-  return 2.0 * boost::math::cdf(boost::math::complement(distribution, std::abs(t)));
-}
-
-std::vector<double> holm(const std::vector<double>& p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
-  std::vector<double> adjusted(p.size());
-  double largest = 0.0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    largest = std::max(largest, static_cast<double>(p.size() - i) * p[order[i]]);
-    adjusted[order[i]] = std::min(1.0, largest);
-  }
-  return adjusted;
 }
 
 std::string leaderboard_text(const SweepDescription& description, const Leaderboard& board) {

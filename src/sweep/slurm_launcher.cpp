@@ -1,9 +1,5 @@
 #include "slurm_launcher.h"
 
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <sstream>
 
@@ -12,34 +8,10 @@
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/log.h"
+#include "xception/core/shell.h"
 
 namespace xception {
 namespace {
-
-struct Output {
-  int code = 0;
-  std::string text = {};  ///< standard output and error
-};
-
-std::string quoted(const std::string& text) {
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
-Output run_command(const std::string& command) {
-  Output output;
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return {.code = 127};
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    output.text.append(buffer.data(), n);
-  }
-  const int status = ::pclose(pipe);
-  output.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-  while (!output.text.empty() && output.text.back() == '\n') output.text.pop_back();
-  return output;
-}
 
 std::filesystem::path folder_of(const SweepDirectory& directory) {
   return std::filesystem::absolute(directory.root()) / "slurm";
@@ -72,8 +44,8 @@ std::string script_text(const SweepDirectory& directory, const std::string& devi
       "fi\n"
       "exit $code\n",
       count - 1, jobs > 0 ? fmt::format("%{}", jobs) : "",
-      quoted((folder_of(directory) / "trials.txt").string()), quoted(program.string()),
-      quoted(std::filesystem::absolute(directory.root()).string()), quoted(device));
+      shell_quoted((folder_of(directory) / "trials.txt").string()), shell_quoted(program.string()),
+      shell_quoted(std::filesystem::absolute(directory.root()).string()), shell_quoted(device));
 }
 
 std::string submit(const SweepDirectory& directory, const SweepDescription& description,
@@ -87,10 +59,11 @@ std::string submit(const SweepDirectory& directory, const SweepDescription& desc
   const auto script = folder / "array.sbatch";
   write_file_atomic(script, script_text(directory, device, trials.size(), jobs));
   // Not in the script, whose #SBATCH lines know no quotes.
-  std::string command = "sbatch --parsable --job-name=" + quoted("sweep-" + description.name) +
-                        " --output=" + quoted((folder / "%a.log").string());
-  for (const auto& option : options) command += " " + quoted(option);
-  const auto answer = run_command(command + " " + quoted(script.string()));
+  std::string command =
+      "sbatch --parsable --job-name=" + shell_quoted("sweep-" + description.name) +
+      " --output=" + shell_quoted((folder / "%a.log").string());
+  for (const auto& option : options) command += " " + shell_quoted(option);
+  const auto answer = run_command(command + " " + shell_quoted(script.string()));
   if (answer.code != 0) {
     throw input_error("sweep", "--launcher slurm: sbatch says: {}",
                       answer.text.substr(0, answer.text.find('\n')));

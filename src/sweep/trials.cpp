@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "xception/config/decisive.h"
 #include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
@@ -158,14 +159,7 @@ TrialPlan plan_trials(const SweepConfig& sweep, const std::string& data_checksum
 }
 
 std::string result_hash(const RunConfig& config, const std::string& data_checksum) {
-  auto json = to_json(config);
-  json["data"].erase("dir");
-  json.erase("parallel");
-  for (const auto* key :
-       {"log_interval", "checkpoint_interval", "stop_after_epoch", "batch_size_per_device"}) {
-    json["train"].erase(key);
-  }
-  json["batch_norm"] = config.parallel.batch_norm;
+  auto json = decisive_config(to_json(config));
   json["data_checksum"] = data_checksum;
   return sha256(json.dump());
 }

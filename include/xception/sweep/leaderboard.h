@@ -52,13 +52,6 @@ struct Leaderboard {
 [[nodiscard]] Leaderboard rank_variants(const SweepDescription& description,
                                         const std::vector<TrialStatus>& trials);
 
-/// Two-sided p of Student's t for the mean of paired differences being 0 (scipy.stats.ttest_rel);
-/// unset below two. Differences that are all equal: 0, or 1 where they are 0.
-[[nodiscard]] std::optional<double> paired_t_test(const std::vector<double>& differences);
-
-/// Holm's step-down correction (1979): the adjusted values in the order of the given ones.
-[[nodiscard]] std::vector<double> holm(const std::vector<double>& p);
-
 /// Writes leaderboard.md, .csv and .json. Errors (run).
 void write_leaderboard(const SweepDirectory& directory, const SweepDescription& description,
                        const Leaderboard& board);
