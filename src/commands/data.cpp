@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "subcommands.h"
 #include "xception/core/error.h"
@@ -7,7 +6,7 @@
 #include "xception/data/batch_source.h"
 #include "xception/data/cifar10.h"
 #include "xception/data/dataset.h"
-#include "xception/data/image_io.h"
+#include "xception/data/image_grid.h"
 #include "xception/data/pipeline.h"
 #include "xception/data/synthetic.h"
 
@@ -74,26 +73,6 @@ void verify(const DataArguments& arguments) {
                dataset.checksum);
 }
 
-/// float32 (n, S, S, 3), 0 .. 255 -> one picture, as square as it gets, with a border between.
-RgbImage make_grid(const torch::Tensor& images) {
-  constexpr std::int64_t kBorder = 2;
-  const auto n = images.size(0);
-  const auto side = images.size(1);
-  const auto columns = static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(n))));
-  const auto rows = (n + columns - 1) / columns;
-  const auto pitch = side + kBorder;
-  auto grid =
-      torch::full({rows * pitch + kBorder, columns * pitch + kBorder, 3}, 255, torch::kUInt8);
-  const auto bytes = images.clamp(0, 255).to(torch::kUInt8);
-  for (std::int64_t i = 0; i < n; ++i) {
-    grid.narrow(0, i / columns * pitch + kBorder, side)
-        .narrow(1, i % columns * pitch + kBorder, side)
-        .copy_(bytes[i]);
-  }
-  const auto* data = grid.const_data_ptr<std::uint8_t>();
-  return {.height = grid.size(0), .width = grid.size(1), .pixels = {data, data + grid.numel()}};
-}
-
 /// What the network sees of an epoch, in its order.
 void preview(const DataArguments& arguments) {
   auto config = load_config(arguments.config, arguments.overrides);
@@ -114,7 +93,7 @@ void preview(const DataArguments& arguments) {
   const auto n = std::min(arguments.count, source.size());
   const auto batch = source.at(torch::arange(n, torch::kInt64));
   const auto file = arguments.out.empty() ? "preview.png" : arguments.out;
-  write_png(file, make_grid(pipeline.transformed(batch.images, batch.drawn)));
+  write_png(file, image_grid(pipeline.transformed(batch.images, batch.drawn)));
   spdlog::info("{}: {} images of the {} split, epoch {}, after {}", file, n, arguments.split,
                arguments.epoch, key);
 }

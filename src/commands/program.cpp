@@ -69,6 +69,7 @@ std::string unknown_subcommand(const CLI::App& program, int argc, const char* co
 void add_subcommands(CLI::App& program, Invocation& invocation) {
   add_train_command(program, invocation);
   add_sweep_command(program, invocation);
+  add_report_command(program, invocation);
   add_eval_command(program, invocation);
   add_predict_command(program, invocation);
   add_models_command(program, invocation);

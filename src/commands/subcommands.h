@@ -16,6 +16,7 @@ struct Invocation {
 // Each adds one subcommand: its options, its help with an example, and what it does.
 void add_train_command(CLI::App& program, Invocation& invocation);
 void add_sweep_command(CLI::App& program, Invocation& invocation);
+void add_report_command(CLI::App& program, Invocation& invocation);
 void add_eval_command(CLI::App& program, Invocation& invocation);
 void add_predict_command(CLI::App& program, Invocation& invocation);
 void add_models_command(CLI::App& program, Invocation& invocation);

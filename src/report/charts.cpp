@@ -1,0 +1,239 @@
+#include "xception/report/charts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "xception/core/error.h"
+#include "xception/core/files.h"
+#include "xception/core/shell.h"
+
+namespace xception {
+namespace {
+
+constexpr int kWidth = 560;
+constexpr int kHeight = 360;
+
+struct Style {
+  const char* colour;
+  int point;
+};
+
+constexpr std::array<Style, kStyles> kPalette = {{{"#0072B2", 7},
+                                                  {"#D55E00", 5},
+                                                  {"#009E73", 9},
+                                                  {"#CC79A7", 11},
+                                                  {"#E69F00", 13},
+                                                  {"#56B4E9", 6},
+                                                  {"#000000", 4}}};
+
+Style style_of(int style) {
+  if (style == kGrey) return {"#999999", 1};
+  return kPalette[static_cast<std::size_t>(style % kStyles)];
+}
+
+/// Text for gnuplot. Single quotes: nothing inside is a command or an escape.
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') result += '\'';
+    result += c == '\n' ? ' ' : c;
+  }
+  return result + "'";
+}
+
+std::string range_text(const Axis& axis) {
+  const auto bound = [](const std::optional<double>& value) {
+    return value ? fmt::format("{}", *value) : std::string("*");
+  };
+  return fmt::format("[{}:{}]", bound(axis.low), bound(axis.high));
+}
+
+std::string axis_text(const char* name, const Axis& axis) {
+  return fmt::format("set {}label {} noenhanced\nset {}range {}\n", name, quoted(axis.label), name,
+                     range_text(axis));
+}
+
+/// A block of data: a line a point.
+std::string data_text(const std::string& name, const Series& series) {
+  std::string text = "$" + name + " << EOD\n";
+  const bool ranges = series.low.size() == series.y.size();
+  for (std::size_t i = 0; i < series.y.size(); ++i) {
+    text += fmt::format("{:.10g} {:.10g}", series.x[i], series.y[i]);
+    if (ranges) text += fmt::format(" {:.10g} {:.10g}", series.low[i], series.high[i]);
+    text += '\n';
+  }
+  return text + "EOD\n";
+}
+
+/// The plot commands of one series.
+std::vector<std::string> plots_of(const std::string& block, const Series& series) {
+  const auto [colour, point] = style_of(series.style);
+  const bool ranges = !series.low.empty();
+  const auto title = series.label.empty() ? std::string("notitle")
+                                          : "title " + quoted(series.label) + " noenhanced";
+  std::vector<std::string> plots;
+  if (ranges && series.kind == Series::Kind::points) {
+    plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorlines lc rgb '{}' pt {} ps 0.7 {}",
+                                block, colour, point, title));
+    return plots;
+  }
+  if (ranges) {
+    plots.push_back(fmt::format(
+        "${} using 1:3:4 with filledcurves fc rgb '{}' fs transparent solid 0.15 noborder notitle",
+        block, colour));
+  }
+  const auto style = [&]() -> std::string {
+    const auto marks = fmt::format("pt {} ps 0.5", point);
+    switch (series.kind) {
+      case Series::Kind::dashed:
+        return "linespoints dt 2 lw 1.5 " + marks;
+      case Series::Kind::steps:
+        return "steps lw 2";
+      case Series::Kind::points:
+        return fmt::format("points pt {} ps 0.8", point);
+      case Series::Kind::line:
+        break;
+    }
+    return series.style == kGrey ? "lines lw 1.2" : "linespoints lw 2 " + marks;
+  }();
+  plots.push_back(fmt::format("${} using 1:2 with {} lc rgb '{}' {}", block, style, colour, title));
+  return plots;
+}
+
+std::string joined(const std::vector<std::string>& plots) {
+  std::string text = "plot ";
+  for (std::size_t i = 0; i < plots.size(); ++i) text += (i == 0 ? "" : ", \\\n  ") + plots[i];
+  return text + "\n";
+}
+
+}  // namespace
+
+ChartBook::ChartBook(std::filesystem::path folder) : folder_(std::move(folder)) {
+  const auto answer = run_command("gnuplot --version");
+  if (answer.code == 0) return;
+  throw input_error("report",
+                    "gnuplot: not found; install it (Debian: apt-get install gnuplot-nox), or give "
+                    "--no-figures");
+}
+
+void ChartBook::start(const std::string& name, const std::string& title, int width, int height) {
+  names_.push_back(name);
+  script_ += fmt::format(
+      "reset\n"
+      "set terminal svg size {},{} dynamic font 'sans-serif,13' background '#ffffff'\n"
+      "set output {}\n"
+      "set title {} noenhanced\n"
+      "set key noenhanced\n",
+      width, height, quoted((folder_ / (name + ".svg")).string()), quoted(title));
+}
+
+void ChartBook::add(const std::string& name, const LineChart& chart) {
+  std::size_t in_key = 0;
+  for (const auto& series : chart.series) in_key += series.label.empty() ? 0 : 1;
+  const int rows = static_cast<int>((in_key + 1) / 2);
+  start(name, chart.title, kWidth, kHeight + 17 * rows);
+  script_ += axis_text("x", chart.x) + axis_text("y", chart.y);
+  script_ +=
+      "set key below maxcols 2 samplen 3\nset grid lc rgb '#dddddd' lw 1 lt 1\n"
+      "set border 3 lc rgb '#555555'\nset tics nomirror\n";
+  std::vector<std::string> plots;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    if (chart.series[i].y.empty()) continue;
+    const auto block = fmt::format("data{}", i);
+    script_ += data_text(block, chart.series[i]);
+    for (auto& plot : plots_of(block, chart.series[i])) plots.push_back(std::move(plot));
+  }
+  if (chart.diagonal) {
+    plots.push_back("[0:1] x with lines lc rgb '#999999' dt 2 notitle");
+  }
+  if (plots.empty()) plots.push_back("NaN notitle");
+  script_ += joined(plots);
+}
+
+void ChartBook::add(const std::string& name, const IntervalChart& chart) {
+  const auto rows = static_cast<int>(chart.rows.size());
+  start(name, chart.title, kWidth, 110 + 34 * rows);
+  script_ += axis_text("x", chart.x);
+  script_ += fmt::format(
+      "set yrange [{}:0.3]\nset border 1 lc rgb '#555555'\nset tics nomirror\nunset key\n"
+      "set grid x lc rgb '#dddddd' lw 1 lt 1\nset ytics scale 0 noenhanced (",
+      static_cast<double>(rows) + 0.7);
+  for (int i = 0; i < rows; ++i) {
+    script_ += fmt::format("{}{} {}", i == 0 ? "" : ", ",
+                           quoted(chart.rows[static_cast<std::size_t>(i)].label), i + 1);
+  }
+  script_ += ")\n";
+  std::vector<std::string> plots;
+  for (int i = 0; i < rows; ++i) {
+    const auto& row = chart.rows[static_cast<std::size_t>(i)];
+    const auto [colour, point] = style_of(row.style);
+    script_ += fmt::format("$row{} << EOD\n{:.10g} {} {:.10g} {:.10g}\nEOD\n", i, row.value, i + 1,
+                           row.low, row.high);
+    plots.push_back(fmt::format("$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 1",
+                                i, colour, point));
+    if (row.dots.empty()) continue;
+    script_ += fmt::format("$dots{} << EOD\n", i);
+    for (const auto dot : row.dots) script_ += fmt::format("{:.10g} {}\n", dot, i + 1.25);
+    script_ += "EOD\n";
+    plots.push_back(
+        fmt::format("$dots{} using 1:2 with points lc rgb '{}' pt {} ps 0.5", i, colour, point));
+  }
+  script_ += joined(plots);
+}
+
+void ChartBook::add(const std::string& name, const HeatMap& chart) {
+  const auto n = chart.labels.size();
+  const int side = 150 + 38 * static_cast<int>(n);
+  start(name, chart.title, side + 40, side);
+  script_ += fmt::format(
+      "set xlabel {} noenhanced\nset ylabel {} noenhanced\nunset key\nunset colorbox\n"
+      "set tics scale 0\nset palette defined (0 '#ffffff', 1 '#08519c')\nset cbrange [0:1]\n"
+      "set xrange [-0.5:{}]\nset yrange [{}:-0.5]\nset size ratio -1\n",
+      quoted(chart.column_axis), quoted(chart.row_axis), static_cast<double>(n) - 0.5,
+      static_cast<double>(n) - 0.5);
+  std::string tics;
+  for (std::size_t i = 0; i < n; ++i) {
+    tics += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(chart.labels[i]), i);
+  }
+  script_ += fmt::format("set xtics rotate by 45 right noenhanced ({})\n", tics);
+  script_ += fmt::format("set ytics noenhanced ({})\n$cells << EOD\n", tics);
+  for (std::size_t row = 0; row < n; ++row) {
+    for (std::size_t column = 0; column < n; ++column) {
+      script_ += fmt::format("{} {} {:.6g}\n", column, row, chart.shares[row][column]);
+    }
+  }
+  script_ += "EOD\n";
+  // Percent where there is any to read; white on dark cells.
+  const auto labels = [](const char* test, const char* colour) {
+    return fmt::format(
+        "$cells using ($3 {} ? $1 : NaN):2:($3 < 0.005 ? '' : sprintf('%.0f', 100 * $3)) with "
+        "labels font ',11' tc rgb '{}'",
+        test, colour);
+  };
+  script_ += joined({"$cells using 1:2:3 with image pixels", labels("< 0.5", "#222222"),
+                     labels(">= 0.5", "#ffffff")});
+}
+
+void ChartBook::draw() {
+  if (names_.empty()) return;
+  const auto file = folder_ / ".charts.gnuplot";
+  write_file_atomic(file, "set encoding utf8\n" + script_ + "unset output\n");
+  const auto answer = run_command("LC_ALL=C.UTF-8 gnuplot " + shell_quoted(file.string()));
+  std::filesystem::remove(file);
+  const auto missing = std::find_if(names_.begin(), names_.end(), [&](const auto& name) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(folder_ / (name + ".svg"), error);
+    return error || size == 0;
+  });
+  script_.clear();
+  if (answer.code == 0 && missing == names_.end()) return;
+  throw run_error("report", "gnuplot: {}; --no-figures leaves the charts out",
+                  answer.text.empty()
+                      ? "wrote no figure " + (missing == names_.end() ? "" : *missing)
+                      : answer.text.substr(0, answer.text.find('\n')));
+}
+
+}  // namespace xception

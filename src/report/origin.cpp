@@ -1,0 +1,121 @@
+#include <fmt/ranges.h>
+
+#include <map>
+#include <set>
+
+#include "sections.h"
+
+namespace xception {
+namespace {
+
+constexpr std::size_t kMostRunRows = 60;
+
+std::string text_of(const nlohmann::ordered_json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end() || found->is_null()) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+/// A value that each run has, with how many have it where they aren't all alike.
+std::string values_of(const RunSet& set, const std::function<std::string(const RunRecord&)>& get) {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& run : set.runs) {
+    if (const auto value = get(run); !value.empty()) ++counts[value];
+  }
+  std::vector<std::string> parts;
+  for (const auto& [value, count] : counts) {
+    parts.push_back(counts.size() == 1 && count == set.runs.size()
+                        ? value
+                        : fmt::format("{} ({} of {} runs)", value, count, set.runs.size()));
+  }
+  return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+void add_environment(ReportParts& parts) {
+  const auto from_environment = [&](const char* key) {
+    return values_of(parts.set,
+                     [key](const RunRecord& run) { return text_of(run.environment, key); });
+  };
+  Table table{.header = {"what", "value"}};
+  const std::vector<std::pair<std::string, const char*>> rows = {
+      {"xception", "xception"}, {"commit", "git_commit"},   {"LibTorch", "libtorch"},
+      {"CUDA", "cuda"},         {"cuDNN", "cudnn"},         {"compiler", "compiler"},
+      {"host", "host"},         {"processor", "processor"}, {"threads", "threads"},
+      {"device", "device"},     {"ranks", "world_size"}};
+  for (const auto& [name, key] : rows) {
+    const auto value = from_environment(key);
+    if (value != "-") table.rows.push_back({name, value});
+  }
+  table.rows.push_back(
+      {"data", values_of(parts.set, [](const RunRecord& run) {
+         const auto& data =
+             run.summary.value("/data"_json_pointer, nlohmann::ordered_json::object());
+         const auto checksum = text_of(data, "checksum");
+         return checksum.empty() ? ""
+                                 : fmt::format("{}: {} training, {} validation, {} test images",
+                                               text_of(data, "name"), text_of(data, "train"),
+                                               text_of(data, "validation"), text_of(data, "test"));
+       })});
+  table.rows.push_back({"data's SHA-256", values_of(parts.set, [](const RunRecord& run) {
+                          return run.data_checksum();
+                        })});
+  parts.add(std::move(table));
+}
+
+void add_config(ReportParts& parts) {
+  const auto differences = config_differences(parts.set);
+  parts.add(Heading{.level = 3, .text = "What differs in the configs"});
+  if (differences.empty()) {
+    parts.add(Paragraph{.text = "Nothing but seeds."});
+    return;
+  }
+  if (parts.set.variants.size() > kMostCurves) {
+    std::vector<std::string> keys;
+    for (const auto& row : differences) keys.push_back(row.front());
+    parts.add(Paragraph{
+        .text = fmt::format("{}; their values are in report.json.", fmt::join(keys, ", "))});
+    return;
+  }
+  Table table{.header = {"key"}, .rows = differences};
+  for (const auto& variant : parts.set.variants) table.header.push_back(variant.label);
+  parts.add(std::move(table));
+}
+
+void add_runs(ReportParts& parts) {
+  parts.add(Heading{.level = 3, .text = "Runs"});
+  Table table{
+      .header = {"run", "model", "seed", "status", "epochs", "test accuracy", "training", "time"}};
+  std::size_t left_out = 0;
+  for (std::size_t v = 0; v < parts.set.variants.size(); ++v) {
+    for (const auto place : parts.set.variants[v].runs) {
+      const auto& run = parts.set.runs[place];
+      if (table.rows.size() == kMostRunRows) {
+        ++left_out;
+        continue;
+      }
+      table.rows.push_back({run.folder.string(), parts.label(v), fmt::format("{}", run.seed()),
+                            run.status(), fmt::format("{}", run.history.size()),
+                            run.answers ? percent(run.answers->accuracy()) : "-",
+                            seconds_text(run.train_seconds()), text_of(run.environment, "time")});
+    }
+  }
+  parts.add(std::move(table));
+  if (left_out > 0) {
+    parts.add(Paragraph{.text = fmt::format("And {} more; all are in report.json.", left_out)});
+  }
+}
+
+}  // namespace
+
+void add_origin(ReportParts& parts) {
+  if (!parts.set.notices.empty()) {
+    parts.add(Heading{.text = "What is missing"});
+    parts.add(List{.items = parts.set.notices});
+  }
+  parts.add(Heading{.text = "How it was made"});
+  add_environment(parts);
+  add_config(parts);
+  add_runs(parts);
+}
+
+}  // namespace xception
