@@ -239,11 +239,11 @@ RgbImage read_image(const Path& file) {
                     file.string(), describe(bytes));
 }
 
-void write_png(const Path& file, const RgbImage& image) {
+std::string encode_png(const RgbImage& image) {
   if (image.width < 1 || image.height < 1 || image.width > kMaxImagePixels / image.height ||
       std::ssize(image.pixels) != image.height * image.width * 3) {
-    throw run_error(kRoom, "{}: {} bytes of pixels for {} x {} RGB pixels", file.string(),
-                    image.pixels.size(), image.width, image.height);
+    throw run_error(kRoom, "PNG: {} bytes of pixels for {} x {} RGB pixels", image.pixels.size(),
+                    image.width, image.height);
   }
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
@@ -254,10 +254,14 @@ void write_png(const Path& file, const RgbImage& image) {
   png_alloc_size_t size = bytes.size();
   if (png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) ==
       0) {
-    throw run_error(kRoom, "{}: cannot be encoded as PNG: {}", file.string(), png.message);
+    throw run_error(kRoom, "PNG: cannot be encoded: {}", png.message);
   }
   bytes.resize(size);
-  write_file_atomic(file, bytes);
+  return bytes;
+}
+
+void write_png(const Path& file, const RgbImage& image) {
+  write_file_atomic(file, encode_png(image));
 }
 
 }  // namespace xception

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 #include <utility>
 
 #include "xception/core/error.h"
@@ -35,13 +36,20 @@ Style style_of(int style) {
 }
 
 /// Text for gnuplot. Single quotes: nothing inside is a command or an escape.
-std::string quoted(const std::string& text) {
+std::string gnuplot_text(const std::string& text) {
   std::string result = "'";
   for (const char c : text) {
     if (c == '\'') result += '\'';
     result += c == '\n' ? ' ' : c;
   }
   return result + "'";
+}
+
+/// The label of a tic, which gnuplot takes for a format.
+std::string tic_text(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '%' ? std::string("%%") : std::string(1, c);
+  return gnuplot_text(result);
 }
 
 std::string range_text(const Axis& axis) {
@@ -52,8 +60,9 @@ std::string range_text(const Axis& axis) {
 }
 
 std::string axis_text(const char* name, const Axis& axis) {
-  return fmt::format("set {}label {} noenhanced\nset {}range {}\n", name, quoted(axis.label), name,
-                     range_text(axis));
+  return fmt::format("set {0}label {1} noenhanced\nset {0}range {2}\n{3}", name,
+                     gnuplot_text(axis.label), range_text(axis),
+                     axis.whole ? fmt::format("set {}tics 1\n", name) : "");
 }
 
 /// A block of data: a line a point.
@@ -73,7 +82,7 @@ std::vector<std::string> plots_of(const std::string& block, const Series& series
   const auto [colour, point] = style_of(series.style);
   const bool ranges = !series.low.empty();
   const auto title = series.label.empty() ? std::string("notitle")
-                                          : "title " + quoted(series.label) + " noenhanced";
+                                          : "title " + gnuplot_text(series.label) + " noenhanced";
   std::vector<std::string> plots;
   if (ranges && series.kind == Series::Kind::points) {
     plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorlines lc rgb '{}' pt {} ps 0.7 {}",
@@ -109,6 +118,15 @@ std::string joined(const std::vector<std::string>& plots) {
   return text + "\n";
 }
 
+/// What gnuplot stopped at: its first line that is no warning.
+std::string complaint_of(const std::string& output, const std::string& missing) {
+  std::istringstream lines(output);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.find("warning") == std::string::npos) return line;
+  }
+  return "wrote no figure " + missing;
+}
+
 }  // namespace
 
 ChartBook::ChartBook(std::filesystem::path folder) : folder_(std::move(folder)) {
@@ -123,21 +141,21 @@ void ChartBook::start(const std::string& name, const std::string& title, int wid
   names_.push_back(name);
   script_ += fmt::format(
       "reset\n"
-      "set terminal svg size {},{} dynamic font 'sans-serif,13' background '#ffffff'\n"
+      "set terminal svg noenhanced size {},{} dynamic font 'sans-serif,13' background '#ffffff'\n"
       "set output {}\n"
       "set title {} noenhanced\n"
       "set key noenhanced\n",
-      width, height, quoted((folder_ / (name + ".svg")).string()), quoted(title));
+      width, height, gnuplot_text((folder_ / (name + ".svg")).string()), gnuplot_text(title));
 }
 
 void ChartBook::add(const std::string& name, const LineChart& chart) {
   std::size_t in_key = 0;
   for (const auto& series : chart.series) in_key += series.label.empty() ? 0 : 1;
-  const int rows = static_cast<int>((in_key + 1) / 2);
-  start(name, chart.title, kWidth, kHeight + 17 * rows);
+  start(name, chart.title, kWidth, kHeight + 17 * static_cast<int>(in_key));
   script_ += axis_text("x", chart.x) + axis_text("y", chart.y);
   script_ +=
-      "set key below maxcols 2 samplen 3\nset grid lc rgb '#dddddd' lw 1 lt 1\n"
+      "set key below maxcols 1 samplen 3\nset xlabel offset 0,0.4\nset grid lc rgb '#dddddd' lw 1 "
+      "lt 1\n"
       "set border 3 lc rgb '#555555'\nset tics nomirror\n";
   std::vector<std::string> plots;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
@@ -149,7 +167,7 @@ void ChartBook::add(const std::string& name, const LineChart& chart) {
   if (chart.diagonal) {
     plots.push_back("[0:1] x with lines lc rgb '#999999' dt 2 notitle");
   }
-  if (plots.empty()) plots.push_back("NaN notitle");
+  if (plots.empty()) plots.push_back("[0:1][0:1] NaN notitle");
   script_ += joined(plots);
 }
 
@@ -163,7 +181,7 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
       static_cast<double>(rows) + 0.7);
   for (int i = 0; i < rows; ++i) {
     script_ += fmt::format("{}{} {}", i == 0 ? "" : ", ",
-                           quoted(chart.rows[static_cast<std::size_t>(i)].label), i + 1);
+                           tic_text(chart.rows[static_cast<std::size_t>(i)].label), i + 1);
   }
   script_ += ")\n";
   std::vector<std::string> plots;
@@ -172,11 +190,11 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
     const auto [colour, point] = style_of(row.style);
     script_ += fmt::format("$row{} << EOD\n{:.10g} {} {:.10g} {:.10g}\nEOD\n", i, row.value, i + 1,
                            row.low, row.high);
-    plots.push_back(fmt::format("$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 1",
-                                i, colour, point));
+    plots.push_back(fmt::format(
+        "$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 0.8", i, colour, point));
     if (row.dots.empty()) continue;
     script_ += fmt::format("$dots{} << EOD\n", i);
-    for (const auto dot : row.dots) script_ += fmt::format("{:.10g} {}\n", dot, i + 1.25);
+    for (const auto dot : row.dots) script_ += fmt::format("{:.10g} {}\n", dot, i + 1.33);
     script_ += "EOD\n";
     plots.push_back(
         fmt::format("$dots{} using 1:2 with points lc rgb '{}' pt {} ps 0.5", i, colour, point));
@@ -192,11 +210,11 @@ void ChartBook::add(const std::string& name, const HeatMap& chart) {
       "set xlabel {} noenhanced\nset ylabel {} noenhanced\nunset key\nunset colorbox\n"
       "set tics scale 0\nset palette defined (0 '#ffffff', 1 '#08519c')\nset cbrange [0:1]\n"
       "set xrange [-0.5:{}]\nset yrange [{}:-0.5]\nset size ratio -1\n",
-      quoted(chart.column_axis), quoted(chart.row_axis), static_cast<double>(n) - 0.5,
+      gnuplot_text(chart.column_axis), gnuplot_text(chart.row_axis), static_cast<double>(n) - 0.5,
       static_cast<double>(n) - 0.5);
   std::string tics;
   for (std::size_t i = 0; i < n; ++i) {
-    tics += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(chart.labels[i]), i);
+    tics += fmt::format("{}{} {}", i == 0 ? "" : ", ", tic_text(chart.labels[i]), i);
   }
   script_ += fmt::format("set xtics rotate by 45 right noenhanced ({})\n", tics);
   script_ += fmt::format("set ytics noenhanced ({})\n$cells << EOD\n", tics);
@@ -219,6 +237,8 @@ void ChartBook::add(const std::string& name, const HeatMap& chart) {
 
 void ChartBook::draw() {
   if (names_.empty()) return;
+  // An older picture must not pass for one that failed.
+  for (const auto& name : names_) std::filesystem::remove(folder_ / (name + ".svg"));
   const auto file = folder_ / ".charts.gnuplot";
   write_file_atomic(file, "set encoding utf8\n" + script_ + "unset output\n");
   const auto answer = run_command("LC_ALL=C.UTF-8 gnuplot " + shell_quoted(file.string()));
@@ -231,9 +251,7 @@ void ChartBook::draw() {
   script_.clear();
   if (answer.code == 0 && missing == names_.end()) return;
   throw run_error("report", "gnuplot: {}; --no-figures leaves the charts out",
-                  answer.text.empty()
-                      ? "wrote no figure " + (missing == names_.end() ? "" : *missing)
-                      : answer.text.substr(0, answer.text.find('\n')));
+                  complaint_of(answer.text, missing == names_.end() ? std::string() : *missing));
 }
 
 }  // namespace xception

@@ -272,8 +272,11 @@ std::vector<Lead> lead_by_time(const RunSet& set) {
                    [](const Event& a, const Event& b) { return a.seconds < b.seconds; });
   std::map<std::size_t, double> now;
   std::vector<Lead> leads;
-  for (const auto& event : events) {
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const auto& event = events[i];
     now[event.variant] = event.accuracy;
+    // What happens at the same time happens together.
+    if (i + 1 < events.size() && events[i + 1].seconds == event.seconds) continue;
     const auto best = std::max_element(
         now.begin(), now.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
     if (leads.empty() || leads.back().variant != best->first) {

@@ -8,8 +8,7 @@ namespace {
 /// Wilson intervals and single runs of every drawn variant, and the baseline's values.
 void add_intervals(ReportParts& parts) {
   if (parts.charts == nullptr) return;
-  IntervalChart chart{.title = "Test accuracy: mean, 95 % Wilson interval, single runs",
-                      .x = {.label = "test accuracy, %"}};
+  IntervalChart chart{.title = "Test accuracy", .x = {.label = "test accuracy, %"}};
   for (const auto v : parts.drawn) {
     const auto& result = parts.results.variants[v];
     if (!result.wilson) continue;
@@ -24,7 +23,10 @@ void add_intervals(ReportParts& parts) {
   }
   if (chart.rows.empty()) return;
   parts.charts->add("test-accuracy", chart);
-  parts.add(FigureRow{{{.file = "test-accuracy.svg", .text = chart.title}}});
+  parts.add(FigureRow{
+      {{.file = "test-accuracy.svg",
+        .text =
+            "Test accuracy: mean with its 95 % Wilson interval, and below it the single runs"}}});
 }
 
 std::vector<std::string> seed_row(const ReportParts& parts, const PairResult& pair) {

@@ -58,8 +58,9 @@ std::string accuracy_sentence(const RunSet& set, const ComparisonResult& results
                   standing(set, results, worse), points(std::abs(pair.difference)),
                   pair.seeds.size(), p_text(*pair.p));
   if (pair.is_settled()) {
-    return fmt::format("{} is better than {} in test accuracy, and it is more than noise: {}.",
-                       set.variants[better].label, set.variants[worse].label, figures);
+    return fmt::format("{} is better than {} in test accuracy, and it is more than noise: {}.{}",
+                       set.variants[better].label, set.variants[worse].label, figures,
+                       pair.seeds.size() == 2 ? " Two seeds are few to rely on." : "");
   }
   return fmt::format(
       "{} and {} cannot be told apart in test accuracy; the difference may be "

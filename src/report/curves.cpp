@@ -24,6 +24,15 @@ std::optional<double> epoch_seconds(const EpochPoint& p) {
   return p.train_seconds;
 }
 
+constexpr std::size_t kMostWholeTics = 12;
+
+std::size_t most_epochs(const ReportParts& parts) {
+  std::size_t most = 0;
+  for (const auto& entry : parts.baseline.entries) most = std::max(most, entry.history.size());
+  for (const auto& run : parts.set.runs) most = std::max(most, run.history.size());
+  return most;
+}
+
 /// What the x axis counts.
 enum class Over { epochs, seconds, images };
 
@@ -70,6 +79,7 @@ Series reference(const Baseline& baseline, const Baseline::Entry& entry, EpochVa
 std::optional<Figure> against_each_other(ReportParts& parts, const std::string& name,
                                          const std::string& title, Axis x, Axis y, EpochValue value,
                                          Over over, double factor) {
+  x.whole = over == Over::epochs && most_epochs(parts) <= kMostWholeTics;
   LineChart chart{.title = title, .x = std::move(x), .y = std::move(y)};
   if (over == Over::epochs) {
     for (const auto& entry : parts.baseline.entries) {

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kStyle = R"css(
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1200px; padding: 1rem; background: #fff; color: #1b1b1b;
+body { margin: 0 auto; max-width: 1400px; padding: 1rem; background: #fff; color: #1b1b1b;
   font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; }
 h2 { font-size: 1.3rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; padding-bottom: .2rem; }

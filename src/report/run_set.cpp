@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -80,22 +81,32 @@ std::vector<std::string> differing_keys(
   return differing;
 }
 
-/// Labels the variants of one model by what sets them apart.
+/// `elu`, `lr=0.001`: a value, with its key where it doesn't speak for itself.
+std::string value_text(const std::map<std::string, std::string>& values, const std::string& key,
+                       bool only_key) {
+  const auto found = values.find(key);
+  auto value = found == values.end() ? std::string("unset") : found->second;
+  if (value.size() > 24) value = value.substr(0, 8) + "...";
+  if (value.empty()) value = "empty";
+  const bool is_word = std::isalpha(static_cast<unsigned char>(value.front())) != 0 &&
+                       value != "true" && value != "false" && value != "null";
+  return only_key && is_word ? value : key.substr(key.rfind('.') + 1) + "=" + value;
+}
+
+/// Labels the variants of one model by what sets them apart: `Xception (elu)`.
 void label(std::vector<Variant*>& variants) {
   std::vector<std::map<std::string, std::string>> values;
   for (const auto* variant : variants) values.push_back(flat(*variant));
   const auto keys = differing_keys(values);
   std::map<std::string, int> used;
   for (std::size_t i = 0; i < variants.size(); ++i) {
-    std::vector<std::string> parts = {title_of(variants[i]->model)};
+    std::vector<std::string> parts;
     for (std::size_t k = 0; k < std::min(keys.size(), kKeysInLabel); ++k) {
-      const auto found = values[i].find(keys[k]);
-      auto value = found == values[i].end() ? std::string("unset") : found->second;
-      if (value.size() > 24) value = value.substr(0, 12) + "...";
-      parts.push_back(keys[k].substr(keys[k].rfind('.') + 1) + "=" + value);
+      parts.push_back(value_text(values[i], keys[k], keys.size() == 1));
     }
-    auto text = fmt::format("{}", fmt::join(parts, ", "));
-    if (const int before = used[text]++; before > 0) text += fmt::format(" ({})", before + 1);
+    auto text = title_of(variants[i]->model);
+    if (!parts.empty()) text += fmt::format(" ({})", fmt::join(parts, ", "));
+    if (const int before = used[text]++; before > 0) text += fmt::format(" #{}", before + 1);
     variants[i]->label = text;
   }
 }

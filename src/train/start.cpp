@@ -1,16 +1,19 @@
 #include "xception/train/start.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "merge_config.h"
 #include "rank_check.h"
 #include "start_table.h"
+#include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/signals.h"
+#include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/launch.h"
@@ -153,8 +156,24 @@ RunStart share_start(const TrainRequest& request, const RunConfig& asked, Commun
           .complete = shared.at("complete")};
 }
 
+/// The first training images as the first epoch's transforms leave them.
+RgbImage sample_images(const Experiment& experiment) {
+  constexpr std::size_t kImages = 16;
+  auto indices = experiment.splits().train;
+  indices.resize(std::min(indices.size(), kImages));
+  const auto& pipeline = experiment.train_pipeline();
+  ResidentSource source(experiment.dataset().train, indices, Order::ascending,
+                        static_cast<std::uint64_t>(experiment.config().seed), pipeline,
+                        experiment.device());
+  source.start_epoch(0);
+  const auto batch = source.at(
+      torch::arange(source.size(), torch::TensorOptions(experiment.device()).dtype(torch::kInt64)));
+  return image_grid(pipeline.transformed(batch.images, batch.drawn).cpu());
+}
+
 /// The run's files and who writes them: rank 0 alone.
-void add_observers(Trainer& trainer, const RunDirectory& directory, bool saved) {
+void add_observers(Trainer& trainer, const RunDirectory& directory, const Experiment& experiment,
+                   bool saved) {
   const auto history = std::make_shared<HistoryWriter>(directory);
   const auto tensorboard = std::make_shared<TensorBoardWriter>(directory.root());
   trainer.add_observer(std::make_shared<ProgressLine>());
@@ -163,6 +182,8 @@ void add_observers(Trainer& trainer, const RunDirectory& directory, bool saved) 
   if (saved) return;
   history->clear();
   tensorboard->clear();
+  tensorboard->write_start(decisive_config(to_json(experiment.config())),
+                           sample_images(experiment));
 }
 
 /// Trains in a directory that rank 0 has locked. Returns the signal that stopped it, or 0.
@@ -177,7 +198,7 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
     write_environment(directory, request, experiment, reports, ranks->place(), saved);
     show_start(request, experiment, directory, trainer, reports);
     check_disk_space(directory, trainer.summary().complexity().parameters);
-    add_observers(trainer, directory, saved);
+    add_observers(trainer, directory, experiment, saved);
   }
   if (saved) {
     resume_run(trainer, directory, experiment.config());

@@ -54,6 +54,25 @@ std::string event(std::int64_t step, const std::string& rest) {
          varint(static_cast<std::uint64_t>(step)) + rest;
 }
 
+/// google.protobuf.Value { double number_value = 2; string string_value = 3; bool bool_value = 4; }
+std::string value_of(const nlohmann::ordered_json& value) {
+  if (value.is_boolean()) return key(4, Wire::varint) + varint(value.get<bool>() ? 1 : 0);
+  if (value.is_number()) return key(2, Wire::fixed64) + little_endian(value.get<double>());
+  return bytes_field(3, value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+/// Entries of a map<string, Value> in field 1, by dotted key.
+std::string hyper_parameter_map(const nlohmann::ordered_json& config, const std::string& prefix) {
+  std::string entries;
+  for (const auto& [name, value] : config.items()) {
+    const auto dotted = prefix.empty() ? name : prefix + "." + name;
+    entries += value.is_object()
+                   ? hyper_parameter_map(value, dotted)
+                   : bytes_field(1, bytes_field(1, dotted) + bytes_field(2, value_of(value)));
+  }
+  return entries;
+}
+
 std::string masked_crc(std::string_view bytes) {
   const auto crc = crc32c(bytes);
   return little_endian(((crc >> 15) | (crc << 17)) + 0xA282EAD8U);
@@ -113,6 +132,43 @@ void TensorBoardWriter::scalar(const std::string& tag, std::int64_t step, double
   const auto entry =
       bytes_field(1, tag) + key(2, Wire::fixed32) + little_endian(static_cast<float>(value));
   append(event(step, bytes_field(5, bytes_field(1, entry))));
+}
+
+void TensorBoardWriter::hyper_parameters(const std::string& tag, const std::string& content) {
+  // Value { string tag = 1; SummaryMetadata metadata = 9; }
+  // SummaryMetadata { PluginData { string plugin_name = 1; bytes content = 2; } plugin_data = 1; }
+  const auto plugin = bytes_field(1, "hparams") + bytes_field(2, content);
+  const auto value = bytes_field(1, tag) + bytes_field(9, bytes_field(1, plugin));
+  append(event(0, bytes_field(5, bytes_field(1, value))));
+}
+
+void TensorBoardWriter::write_start(const nlohmann::ordered_json& config, const RgbImage& images) {
+  // HParamsPluginData { SessionStartInfo session_start_info = 3; }
+  // SessionStartInfo { map<string, google.protobuf.Value> hparams = 1; double start_time_secs = 5;
+  // }
+  const auto session =
+      hyper_parameter_map(config, "") + key(5, Wire::fixed64) + little_endian(now());
+  hyper_parameters("_hparams_/session_start_info", bytes_field(3, session));
+  // Value { string tag = 1; Image image = 4; }
+  // Image { int32 height = 1, width = 2, colorspace = 3 (RGB); bytes encoded_image_string = 4; }
+  const auto number = [](std::uint64_t field, std::int64_t value) {
+    return key(field, Wire::varint) + varint(static_cast<std::uint64_t>(value));
+  };
+  const auto image = number(1, images.height) + number(2, images.width) + number(3, 3) +
+                     bytes_field(4, encode_png(images));
+  const auto value = bytes_field(1, "images/train") + bytes_field(4, image);
+  append(event(0, bytes_field(5, bytes_field(1, value))));
+}
+
+void TensorBoardWriter::on_end(const nlohmann::ordered_json& summary) {
+  // HParamsPluginData { SessionEndInfo session_end_info = 4; }
+  // SessionEndInfo { Status status = 1 (success 1, failure 2, running 3); double end_time_secs = 2;
+  // }
+  const auto status = summary.value("status", "");
+  const std::uint64_t code = status == "complete" ? 1 : status == "failed" ? 2 : 3;
+  const auto end =
+      key(1, Wire::varint) + varint(code) + key(2, Wire::fixed64) + little_endian(now());
+  hyper_parameters("_hparams_/session_end_info", bytes_field(4, end));
 }
 
 void TensorBoardWriter::append(const std::string& event_bytes) {

@@ -174,12 +174,12 @@ std::vector<nlohmann::json> csv_rows(const fs::path& file) {
   return rows;
 }
 
-nlohmann::json read_events(const fs::path& run) {
+nlohmann::json read_events(const fs::path& run, bool all) {
   const auto script =
       fs::path(environment_variable("XCEPTION_SOURCE_DIR")) / "tests/python/read_events.py";
-  const auto result =
-      Process({environment_variable("XCEPTION_TEST_PYTHON"), "-B", script.string(), run.string()})
-          .wait();
+  const auto result = Process({environment_variable("XCEPTION_TEST_PYTHON"), "-B", script.string(),
+                               run.string(), all ? "--all" : ""})
+                          .wait();
   if (result.exit_code != 0) throw std::runtime_error("no events: " + described(result));
   return nlohmann::json::parse(result.out);
 }

@@ -57,7 +57,7 @@ class CommandTest : public testing::Test {
 /// Rows of a CSV file by column name, as text.
 [[nodiscard]] std::vector<nlohmann::json> csv_rows(const std::filesystem::path& file);
 /// Scalars of a run's event file as TensorBoard reads them: {tag: [[step, value], ...]}.
-[[nodiscard]] nlohmann::json read_events(const std::filesystem::path& run);
+[[nodiscard]] nlohmann::json read_events(const std::filesystem::path& run, bool all = false);
 /// Names of an object's members, sorted.
 [[nodiscard]] std::vector<std::string> keys_of(const nlohmann::json& object);
 /// Every file below a folder with its content.

@@ -167,7 +167,7 @@ TEST_F(FullDiskTest, FillsUpWhileTraining) {
 
 TEST_F(StorageTest, FirstCheckpointIsNotSaved) {
   const auto failed =
-      run_xception(train_arguments(run, {"train.epochs=1"}), {.file_bytes = 100'000});
+      run_xception(train_arguments(run, {"train.epochs=1"}), {.file_bytes = 300'000});
   EXPECT_TRUE(fails(failed, 1, {"checkpoint of step 9", "File too large"}));
   EXPECT_TRUE(checkpoint_names().empty());
   const auto resumed = run_xception(train_arguments(run, {"--resume"}));

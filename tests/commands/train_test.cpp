@@ -180,6 +180,17 @@ TEST_F(TrainCommandTest, PredictHasTheDocumentedNames) {
   EXPECT_THAT(text.out, HasSubstr("image.png: " + json[0]["top"][0]["label"].get<std::string>()));
 }
 
+TEST_F(TrainCommandTest, TensorBoardReadsHyperParametersAndImages) {
+  const auto all = read_events(complete_run(), /*all=*/true);
+  EXPECT_EQ(all.at("hparams").at("model.name"), "xception");
+  EXPECT_EQ(all.at("hparams").at("optimizer.lr"), 0.001);
+  EXPECT_EQ(all.at("hparams").at("model.residual"), true);
+  EXPECT_EQ(all.at("hparams").at("seed"), 0.0);
+  EXPECT_THAT(all.at("hparams").at("augment.train"), HasSubstr("random_resized_crop"));
+  EXPECT_EQ(all.at("images").at("images/train"), (std::vector<int>{294, 294}));  // 4 x 4 of 71 px
+  EXPECT_EQ(all.at("status"), 1);
+}
+
 TEST_F(TrainCommandTest, TensorBoardReadsTheSameValues) {
   const auto scalars = read_events(complete_run());
   EXPECT_THAT(keys_of(scalars),

@@ -2,44 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/types.h>
-
-#include "support/python.h"
 
 namespace xception {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<double> numbers(const torch::Tensor& tensor) {
-  const auto* data = tensor.const_data_ptr<double>();
-  return {data, data + tensor.numel()};
-}
-
-TEST(Statistics, EqualScipys) {
-  const auto expected = run_python("export_statistics.py");
-  int cases = 0;
-  for (int i = 0; expected.contains("ttest/" + std::to_string(i) + "/p"); ++i, ++cases) {
-    const auto name = std::to_string(i);
-    const auto p = paired_t_test(numbers(expected.at("ttest/" + name + "/differences")));
-    ASSERT_TRUE(p);
-    EXPECT_NEAR(*p, numbers(expected.at("ttest/" + name + "/p"))[0], 1e-12);
-    const auto adjusted = holm(numbers(expected.at("holm/" + name + "/p")));
-    const auto wanted = numbers(expected.at("holm/" + name + "/adjusted"));
-    ASSERT_EQ(adjusted.size(), wanted.size());
-    for (std::size_t k = 0; k < wanted.size(); ++k) EXPECT_NEAR(adjusted[k], wanted[k], 1e-15);
-  }
-  EXPECT_EQ(cases, 40);
-}
-
-TEST(Statistics, Edges) {
-  EXPECT_FALSE(paired_t_test({}));
-  EXPECT_FALSE(paired_t_test({0.1}));
-  EXPECT_EQ(paired_t_test({0.0, 0.0}), 1.0);
-  EXPECT_EQ(paired_t_test({0.25, 0.25}), 0.0);
-  EXPECT_TRUE(holm({}).empty());
-}
 
 /// Two variants with three seeds and one that failed.
 struct Example {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace xception {
@@ -26,6 +27,9 @@ inline constexpr std::int64_t kMaxImagePixels = 256'000'000;
 /// read it. A JPEG with errors in the middle decodes, as in Pillow; one that ends early doesn't.
 /// Errors (input): missing, unreadable, neither JPEG nor PNG, damaged, more than kMaxImagePixels.
 [[nodiscard]] RgbImage read_image(const std::filesystem::path& file);
+
+/// The bytes of an 8-bit RGB PNG. Errors (run): no pixels, or not as many as height and width say.
+[[nodiscard]] std::string encode_png(const RgbImage& image);
 
 /// Writes an 8-bit RGB PNG, atomically. Errors (run): cannot be written, no pixels, or not as many
 /// as height and width say.

@@ -18,6 +18,7 @@ struct Axis {
   std::string label = {};
   std::optional<double> low = {};
   std::optional<double> high = {};
+  bool whole = false;  ///< tics at whole numbers only
 };
 
 /// One curve.

@@ -1,0 +1,258 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "report/fake_run.h"
+#include "xception/core/error.h"
+#include "xception/core/files.h"
+#include "xception/core/safetensors.h"
+#include "xception/report/baseline.h"
+#include "xception/report/charts.h"
+#include "xception/report/comparison.h"
+#include "xception/report/document.h"
+#include "xception/report/report.h"
+
+namespace xception {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+class ReportTest : public testing::Test {
+ protected:
+  ReportTest() {
+    auto name = (fs::temp_directory_path() / "xception-report-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    folder = name;
+  }
+  ~ReportTest() override {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  }
+  /// Two models with so many seeds; the second model makes more errors.
+  void write_two_models(std::int64_t seeds) const {
+    for (std::int64_t seed = 0; seed < seeds; ++seed) {
+      write_fake_run(folder / fmt::format("a{}", seed),
+                     {.model = "xception",
+                      .seed = seed,
+                      .images_per_second = 50.0,
+                      .answers = answers_with_errors(300, 10, seed)});
+      write_fake_run(folder / fmt::format("b{}", seed),
+                     {.model = "inception_v3",
+                      .seed = seed,
+                      .validation_accuracy = {0.2, 0.45, 0.48},
+                      .epoch_seconds = 5.0,
+                      .answers = answers_with_errors(300, seed == 0 ? 4 : 5, 1)});
+    }
+  }
+  fs::path folder;
+};
+
+TEST_F(ReportTest, GroupsBySeedAndNamesWhatDiffers) {
+  write_fake_run(folder / "1", {.seed = 1, .activation = "elu"});
+  write_fake_run(folder / "2", {.seed = 0, .activation = "elu", .answers = {0, 1, 2, 0, 1, 0}});
+  write_fake_run(folder / "3", {.seed = 0, .activation = "relu"});
+  write_fake_run(folder / "4", {.model = "inception_v3"});
+  const auto set = collect_runs({folder}, "best");
+  ASSERT_EQ(set.variants.size(), 3U);
+  EXPECT_EQ(set.variants[0].label, "Xception (elu)");
+  EXPECT_EQ(set.variants[1].label, "Xception (relu)");
+  EXPECT_EQ(set.variants[2].label, "Inception V3");
+  ASSERT_EQ(set.variants[0].runs.size(), 2U);
+  EXPECT_EQ(set.runs[set.variants[0].runs[0]].seed(), 0);  // by seed
+  EXPECT_THAT(set.class_names, ElementsAre("ant", "bee", "cow"));
+  EXPECT_TRUE(set.notices.empty());
+  const auto differences = config_differences(set);
+  ASSERT_EQ(differences.size(), 2U);
+  EXPECT_THAT(differences[0], ElementsAre("model.intermediate_activation", "elu", "relu", "none"));
+}
+
+TEST_F(ReportTest, ComparesOverSeedsAndOverImages) {
+  write_two_models(3);
+  const auto set = collect_runs({folder}, "best");
+  const auto results = compare_variants(set);
+  ASSERT_EQ(results.pairs.size(), 1U);
+  const auto& pair = results.pairs[0];
+  EXPECT_EQ(pair.first, 0U);  // the better one
+  EXPECT_THAT(pair.seeds, ElementsAre(0, 1, 2));
+  EXPECT_NEAR(pair.difference, (0.9 - 0.75 + 2 * (0.9 - 0.8)) / 3.0, 1e-12);
+  EXPECT_NEAR(*pair.p, *paired_t_test({0.15, 0.1, 0.1}), 1e-9);
+  EXPECT_TRUE(pair.is_settled());
+  ASSERT_EQ(pair.mcnemar.size(), 3U);
+  // Seed 0: wrong are 0, 10, ... (30) against 1, 5, 9, ... (75); no image in common.
+  EXPECT_EQ(pair.mcnemar[0].only_first, 75);
+  EXPECT_EQ(pair.mcnemar[0].only_second, 30);
+  // Seed 1: 1, 11, 21, ... are all among 1, 6, 11, ...
+  EXPECT_EQ(pair.mcnemar[1].only_second, 0);
+  EXPECT_TRUE(pair.both_wrong.empty());  // none with every seed
+  EXPECT_NEAR(results.variants[0].wilson->low, wilson_interval(270, 300).low, 1e-12);
+  EXPECT_NEAR(results.variants[0].calibration->ece, 0.1, 1e-6);
+  const auto leads = lead_by_time(set);
+  ASSERT_EQ(leads.size(), 2U);
+  EXPECT_EQ(leads[0].variant, 1U);
+  EXPECT_NEAR(leads[1].from_seconds, 30.0, 1e-12);
+}
+
+TEST_F(ReportTest, SaysWhatTheDataCannotSay) {
+  write_two_models(1);
+  const auto conclusion = [&] {
+    write_report({.paths = {folder}, .out = folder / "out", .figures = false});
+    return read_file(folder / "out/report.md", "test");
+  };
+  EXPECT_THAT(conclusion(),
+              HasSubstr("Whether the architecture or the seed did it takes more seeds"));
+  fs::remove_all(folder / "b0");
+  EXPECT_THAT(conclusion(), HasSubstr("There is nothing to compare with: Xception alone"));
+  write_fake_run(folder / "a0", {.status = "interrupted"});
+  fs::remove(folder / "a0/predictions-best-test.safetensors");
+  const auto text = conclusion();
+  EXPECT_THAT(text, HasSubstr("No run is complete and tested"));
+  EXPECT_THAT(text, HasSubstr("not complete (status interrupted, 3 epochs)"));
+}
+
+TEST_F(ReportTest, OneModelIsFasterThanTheOther) {
+  write_two_models(3);
+  write_report({.paths = {folder}, .out = folder / "out", .figures = false});
+  const auto text = read_file(folder / "out/report.md", "test");
+  EXPECT_THAT(text, HasSubstr("**Xception is better than Inception V3 in test accuracy, and it is "
+                              "more than noise: Xception 90.00 % ± 0.00"));
+  EXPECT_THAT(text, HasSubstr("Inception V3 trains 2.00 times as fast as Xception: 100.0 ± 0.0 "
+                              "against 50.0 ± 0.0 images/s"));
+  EXPECT_THAT(text, HasSubstr("Ahead in validation accuracy after equal training time: Inception "
+                              "V3 from 5 s of training, then Xception from 30 s of training."));
+  EXPECT_THAT(text, HasSubstr("| Inception V3 (notebook) | 24,371,444 | 85.44 %"));
+}
+
+TEST_F(ReportTest, BadRunsAreNoticesNotEnds) {
+  write_two_models(2);
+  const auto alter = [&](const std::string& name, const std::string& content) {
+    std::ofstream(folder / name) << content;
+  };
+  alter("a0/history.jsonl",
+        "{\"epoch\":1,\"train_loss\":0.5,\"val_loss\":null,\"val_acc\":0.2,\"time_per_epochs\":1}\n"
+        "{\"epoch\":2,\"train_l");
+  alter("a1/predictions-best-test.safetensors", "short");
+  alter("b0/environment.json", "{");
+  fs::remove(folder / "b1/summary.json");
+  fs::create_directories(folder / "empty");
+  alter("empty/config.json", "{}");
+  const auto set = collect_runs({folder}, "best");
+  EXPECT_EQ(set.runs.size(), 4U);
+  const auto notices = testing::PrintToString(set.notices);
+  for (const auto* words :
+       {"a0: history.jsonl: line 2 cannot be read", "a value of epoch 1 is not a number",
+        "a1: [core]", "b0: [report]", "b1: summary.json is missing", "empty: left out"}) {
+    EXPECT_THAT(notices, HasSubstr(words));
+  }
+  EXPECT_NO_THROW(write_report({.paths = {folder}, .out = folder / "out", .figures = false}));
+}
+
+TEST_F(ReportTest, NotANumberInPredictions) {
+  write_fake_run(folder / "a", {});
+  auto tensors = load_safetensors(folder / "a/predictions-best-test.safetensors");
+  tensors.at("probabilities")[2][1] = std::nan("");
+  save_safetensors(folder / "a/predictions-best-test.safetensors", tensors);
+  const auto set = collect_runs({folder / "a"}, "best");
+  EXPECT_FALSE(set.runs[0].answers);
+  EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("probabilities of 1 images are not"));
+}
+
+TEST_F(ReportTest, SameRunTwiceAndItsCopyCountOnce) {
+  write_fake_run(folder / "a", {});
+  fs::copy(folder / "a", folder / "copy", fs::copy_options::recursive);
+  const auto set = collect_runs({folder / "a", folder / "a/", folder / "copy"}, "best");
+  ASSERT_EQ(set.variants.size(), 1U);
+  EXPECT_EQ(set.variants[0].runs.size(), 1U);
+  EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("given more than once"));
+  EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("a copy of"));
+}
+
+TEST_F(ReportTest, DifferentDataIsNotCompared) {
+  write_fake_run(folder / "a", {});
+  write_fake_run(folder / "b", {.model = "inception_v3", .checksum = "decaf"});
+  const auto set = collect_runs({folder}, "best");
+  EXPECT_TRUE(compare_variants(set).pairs.empty());
+  EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("2 different data sets"));
+  EXPECT_NO_THROW(write_report({.paths = {folder}, .out = folder / "out", .figures = false}));
+}
+
+TEST_F(ReportTest, TwoHundredRuns) {
+  for (int i = 0; i < 200; ++i) {
+    write_fake_run(folder / std::to_string(i), {.seed = i % 2,
+                                                .activation = "act" + std::to_string(i / 2),
+                                                .answers = answers_with_errors(60, 3 + i / 2)});
+  }
+  write_report({.paths = {folder}, .out = folder / "out"});
+  std::size_t figures = 0;
+  for (const auto& entry : fs::directory_iterator(folder / "out/figures")) {
+    figures += entry.path().extension() == ".svg" ? 1 : 0;
+  }
+  EXPECT_LE(figures, 30U);  // of the best variants only
+  EXPECT_THAT(read_file(folder / "out/report.md", "test"), HasSubstr("only pairs with the best"));
+}
+
+TEST_F(ReportTest, WrongPathsAreRefused) {
+  EXPECT_THROW(static_cast<void>(collect_runs({folder / "nothing"}, "best")), Error);
+  EXPECT_THROW(static_cast<void>(collect_runs({folder}, "best")), Error);
+  EXPECT_THROW(static_cast<void>(load_baseline("nothing.json")), Error);
+}
+
+TEST_F(ReportTest, ChartsTakeAnyText) {
+  ChartBook book(folder);
+  const std::string text = "it's \"a_b\" `touch x` {/Bold} $1 <b>&\\n %";
+  book.add("one", LineChart{.title = text,
+                            .x = {.label = text},
+                            .y = {.label = text},
+                            .series = {{.label = text, .x = {1, 2}, .y = {3, 4}}, {}}});
+  book.add("two", IntervalChart{.title = text,
+                                .x = {.label = text},
+                                .rows = {{.label = text, .value = 1, .low = 0, .high = 2}}});
+  book.add("three", HeatMap{.title = text,
+                            .row_axis = "r",
+                            .column_axis = "c",
+                            .labels = {"a_b", "`touch x`"},
+                            .shares = {{1, 0}, {0.5, 0.5}}});
+  book.add("nothing", LineChart{});
+  book.draw();
+  for (const auto* name : {"one", "two", "three"}) {
+    const auto svg = read_file(folder / (std::string(name) + ".svg"), "test");
+    EXPECT_THAT(svg, HasSubstr("a_b")) << name;
+    EXPECT_THAT(svg, HasSubstr("`touch x`")) << name;
+    EXPECT_THAT(svg, Not(HasSubstr("<b>"))) << name;
+  }
+  EXPECT_TRUE(fs::exists(folder / "nothing.svg"));
+}
+
+TEST_F(ReportTest, DocumentsEscapeText) {
+  std::ofstream(folder / "x.svg") << "<svg/>";
+  const Document document{
+      .title = "<script>",
+      .blocks = {Paragraph{.text = "a < b & c_d | \"e\""},
+                 Table{.header = {"h|1", "2"}, .rows = {{"x|y", "<i>"}}, .grey_rows = 1},
+                 FigureRow{{{.file = "x.svg", .text = "alt \" text"}}}}};
+  const auto html = to_html(document, folder);
+  EXPECT_THAT(html, HasSubstr("<title>&lt;script&gt;</title>"));
+  EXPECT_THAT(html, HasSubstr("a &lt; b &amp; c_d | &quot;e&quot;"));
+  EXPECT_THAT(html, HasSubstr("data:image/svg+xml;base64,PHN2Zy8+\""));
+  EXPECT_THAT(html, HasSubstr("<tr class=\"grey\"><td>x|y</td><td>&lt;i&gt;</td></tr>"));
+  const auto markdown = to_markdown(document);
+  EXPECT_THAT(markdown, HasSubstr("| h\\|1 | 2 |\n|---|---:|\n| x\\|y | &lt;i> |"));
+  EXPECT_THAT(markdown, HasSubstr("![alt \" text](figures/x.svg)"));
+}
+
+TEST(Baseline, IsTheNotebooks) {
+  const auto baseline = load_baseline("notebook");
+  ASSERT_EQ(baseline.entries.size(), 4U);
+  EXPECT_EQ(baseline.entries[0].parameters, 24'371'444);
+  double seconds = 0.0;
+  for (const auto& point : baseline.entries[1].history) seconds += point.train_seconds;
+  EXPECT_NEAR(seconds, *baseline.entries[1].train_seconds, 0.005);
+  EXPECT_TRUE(load_baseline("none").entries.empty());
+}
+
+}  // namespace
+}  // namespace xception
