@@ -44,7 +44,8 @@ std::vector<std::string> seed_row(const ReportParts& parts, const PairResult& pa
 }
 
 void add_over_seeds(ReportParts& parts) {
-  Table table{.header = {"first", "second", "first - second, points", "seeds", "p", "verdict"}};
+  Table table{.header = {"first", "second", "first - second, points", "seeds", "p", "verdict"},
+              .text_columns = 2};
   for (const auto& pair : parts.results.pairs) table.rows.push_back(seed_row(parts, pair));
   parts.add(Heading{.level = 3, .text = "Over seeds"});
   parts.add(Paragraph{
@@ -56,7 +57,8 @@ void add_over_seeds(ReportParts& parts) {
 
 void add_over_images(ReportParts& parts) {
   Table table{.header = {"first", "second", "seed", "only first right", "only second right",
-                         "chi-square", "p", "both wrong, every seed"}};
+                         "chi-square", "p", "both wrong, every seed"},
+              .text_columns = 2};
   for (const auto& pair : parts.results.pairs) {
     for (std::size_t i = 0; i < pair.mcnemar.size(); ++i) {
       const auto& test = pair.mcnemar[i];

@@ -115,7 +115,8 @@ std::vector<std::int64_t> images_of(const ReportParts& parts, std::size_t v, std
 
 void add_confused(ReportParts& parts, const std::vector<std::size_t>& shown) {
   parts.add(Heading{.level = 3, .text = "Most confused"});
-  Table table{.header = {"model", "pair", "first taken for second", "second taken for first"}};
+  Table table{.header = {"model", "pair", "first taken for second", "second taken for first"},
+              .text_columns = 2};
   FigureRow row;
   for (const auto v : shown) {
     const auto pairs = parts.results.variants[v].confusion->confused_pairs(kPairs);

@@ -23,7 +23,8 @@ p, li { max-width: 75ch; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+.text { text-align: left; }
+th:first-child, td:first-child { position: sticky; left: 0; background: #fff; }
 td { white-space: nowrap; }
 td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 tr.grey td { color: #666; background: #f6f6f6; }
@@ -96,14 +97,20 @@ struct Writer {
     text += "</ul>\n";
   }
   void operator()(const Table& table) {
+    const auto place = [&](std::size_t column) {
+      return column < table.text_columns ? " class=\"text\"" : "";
+    };
     text += "<div class=\"table\"><table>\n<thead><tr>";
-    for (const auto& cell : table.header) text += "<th scope=\"col\">" + escaped(cell) + "</th>";
+    for (std::size_t c = 0; c < table.header.size(); ++c) {
+      text += fmt::format("<th scope=\"col\"{}>{}</th>", place(c), escaped(table.header[c]));
+    }
     text += "</tr></thead>\n<tbody>\n";
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
       text += i < table.grey_rows ? "<tr class=\"grey\">" : "<tr>";
-      for (const auto& cell : table.rows[i]) {
-        text += cell.size() > kLongCell ? "<td class=\"long\">" : "<td>";
-        text += escaped(cell) + "</td>";
+      for (std::size_t c = 0; c < table.rows[i].size(); ++c) {
+        const auto& cell = table.rows[i][c];
+        const auto* style = cell.size() > kLongCell ? " class=\"text long\"" : place(c);
+        text += fmt::format("<td{}>{}</td>", style, escaped(cell));
       }
       text += "</tr>\n";
     }

@@ -57,15 +57,22 @@ struct Writer {
     text += "\n";
   }
   void operator()(const Table& table) {
-    text += row_text(table.header) + "|---|";
-    for (std::size_t i = 1; i < table.header.size(); ++i) text += "---:|";
+    text += row_text(table.header) + "|";
+    for (std::size_t i = 0; i < table.header.size(); ++i) {
+      text += i < table.text_columns ? "---|" : "---:|";
+    }
     text += "\n";
     for (const auto& row : table.rows) text += row_text(row);
     text += "\n";
   }
   void operator()(const FigureRow& row) {
     for (const auto& figure : row.figures) {
-      text += fmt::format("![{}](figures/{})\n", escaped(figure.text), figure.file);
+      // A chart says itself what it shows.
+      const bool needs_caption = figure.file.ends_with(".png");
+      text +=
+          fmt::format("{}![{}](figures/{})\n", needs_caption ? escaped(figure.text) + ":\n\n" : "",
+                      escaped(figure.text), figure.file);
+      if (needs_caption) text += "\n";
     }
     text += "\n";
   }

@@ -36,7 +36,7 @@ void add_environment(ReportParts& parts) {
     return values_of(parts.set,
                      [key](const RunRecord& run) { return text_of(run.environment, key); });
   };
-  Table table{.header = {"what", "value"}};
+  Table table{.header = {"what", "value"}, .text_columns = 2};
   const std::vector<std::pair<std::string, const char*>> rows = {
       {"xception", "xception"}, {"commit", "git_commit"},   {"LibTorch", "libtorch"},
       {"CUDA", "cuda"},         {"cuDNN", "cudnn"},         {"compiler", "compiler"},
@@ -46,16 +46,18 @@ void add_environment(ReportParts& parts) {
     const auto value = from_environment(key);
     if (value != "-") table.rows.push_back({name, value});
   }
-  table.rows.push_back(
-      {"data", values_of(parts.set, [](const RunRecord& run) {
-         const auto& data =
-             run.summary.value("/data"_json_pointer, nlohmann::ordered_json::object());
-         const auto checksum = text_of(data, "checksum");
-         return checksum.empty() ? ""
-                                 : fmt::format("{}: {} training, {} validation, {} test images",
-                                               text_of(data, "name"), text_of(data, "train"),
-                                               text_of(data, "validation"), text_of(data, "test"));
-       })});
+  table.rows.push_back({"data", values_of(parts.set, [](const RunRecord& run) {
+                          const auto& data = run.summary.value("/data"_json_pointer,
+                                                               nlohmann::ordered_json::object());
+                          const auto checksum = text_of(data, "checksum");
+                          if (checksum.empty()) return std::string();
+                          auto text = text_of(data, "name");
+                          for (const auto* split : {"train", "validation", "test"}) {
+                            const auto count = text_of(data, split);
+                            if (!count.empty()) text += fmt::format(", {} {}", split, count);
+                          }
+                          return text;
+                        })});
   table.rows.push_back({"data's SHA-256", values_of(parts.set, [](const RunRecord& run) {
                           return run.data_checksum();
                         })});
@@ -76,7 +78,7 @@ void add_config(ReportParts& parts) {
         .text = fmt::format("{}; their values are in report.json.", fmt::join(keys, ", "))});
     return;
   }
-  Table table{.header = {"key"}, .rows = differences};
+  Table table{.header = {"key"}, .rows = differences, .text_columns = differences.front().size()};
   for (const auto& variant : parts.set.variants) table.header.push_back(variant.label);
   parts.add(std::move(table));
 }
@@ -84,7 +86,8 @@ void add_config(ReportParts& parts) {
 void add_runs(ReportParts& parts) {
   parts.add(Heading{.level = 3, .text = "Runs"});
   Table table{
-      .header = {"run", "model", "seed", "status", "epochs", "test accuracy", "training", "time"}};
+      .header = {"run", "model", "seed", "status", "epochs", "test accuracy", "training", "time"},
+      .text_columns = 2};
   std::size_t left_out = 0;
   for (std::size_t v = 0; v < parts.set.variants.size(); ++v) {
     for (const auto place : parts.set.variants[v].runs) {

@@ -238,7 +238,8 @@ TEST_F(ReportTest, DocumentsEscapeText) {
   EXPECT_THAT(html, HasSubstr("<title>&lt;script&gt;</title>"));
   EXPECT_THAT(html, HasSubstr("a &lt; b &amp; c_d | &quot;e&quot;"));
   EXPECT_THAT(html, HasSubstr("data:image/svg+xml;base64,PHN2Zy8+\""));
-  EXPECT_THAT(html, HasSubstr("<tr class=\"grey\"><td>x|y</td><td>&lt;i&gt;</td></tr>"));
+  EXPECT_THAT(html,
+              HasSubstr("<tr class=\"grey\"><td class=\"text\">x|y</td><td>&lt;i&gt;</td></tr>"));
   const auto markdown = to_markdown(document);
   EXPECT_THAT(markdown, HasSubstr("| h\\|1 | 2 |\n|---|---:|\n| x\\|y | &lt;i> |"));
   EXPECT_THAT(markdown, HasSubstr("![alt \" text](figures/x.svg)"));
