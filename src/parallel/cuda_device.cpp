@@ -38,4 +38,23 @@ std::int64_t cuda_peak_memory_bytes(const torch::Device& device) {
   return statistics.allocated_bytes[0].peak;
 }
 
+std::int64_t cuda_used_memory_bytes(const torch::Device& device) {
+  const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
+  return statistics.allocated_bytes[0].current;
+}
+
+std::int64_t cuda_available_memory_bytes(const torch::Device& device) {
+  const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
+  return describe_cuda_device(device).free_bytes + statistics.reserved_bytes[0].current -
+         statistics.allocated_bytes[0].current;
+}
+
+void reset_cuda_peak_memory(const torch::Device& device) {
+  c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
+}
+
+void release_cuda_unused_memory() {
+  c10::cuda::CUDACachingAllocator::emptyCache();
+}
+
 }  // namespace xception

@@ -22,5 +22,17 @@ void synchronize_cuda_device(const torch::Device&) {
 std::int64_t cuda_peak_memory_bytes(const torch::Device&) {
   fail();
 }
+std::int64_t cuda_used_memory_bytes(const torch::Device&) {
+  fail();
+}
+std::int64_t cuda_available_memory_bytes(const torch::Device&) {
+  fail();
+}
+void reset_cuda_peak_memory(const torch::Device&) {
+  fail();
+}
+void release_cuda_unused_memory() {
+  fail();
+}
 
 }  // namespace xception

@@ -11,20 +11,6 @@
 namespace xception {
 namespace {
 
-/// Keeps cuDNN from computing float32 convolutions with TF32's short mantissa, for its lifetime.
-class FullPrecision {
- public:
-  FullPrecision() : was_allowed_(at::globalContext().allowTF32CuDNN()) {
-    at::globalContext().setAllowTF32CuDNN(false);
-  }
-  ~FullPrecision() { at::globalContext().setAllowTF32CuDNN(was_allowed_); }
-  FullPrecision(const FullPrecision&) = delete;
-  FullPrecision& operator=(const FullPrecision&) = delete;
-
- private:
-  bool was_allowed_;
-};
-
 /// The rows of all ranks, of which some may have none.
 torch::Tensor gather(Communicator& ranks, const std::vector<torch::Tensor>& rows,
                      torch::ScalarType dtype) {
@@ -33,15 +19,49 @@ torch::Tensor gather(Communicator& ranks, const std::vector<torch::Tensor>& rows
 
 }  // namespace
 
+FullPrecision::FullPrecision() : was_allowed_(at::globalContext().allowTF32CuDNN()) {
+  at::globalContext().setAllowTF32CuDNN(false);
+}
+
+FullPrecision::~FullPrecision() {
+  at::globalContext().setAllowTF32CuDNN(was_allowed_);
+}
+
+BatchEvaluator::BatchEvaluator(Classifier& model, const BatchSource& source,
+                               const Pipeline& pipeline, const EvaluationOptions& options)
+    : model_(model),
+      source_(source),
+      pipeline_(pipeline),
+      precision_(options.precision),
+      channels_last_(options.channels_last),
+      mode_(model),
+      weights_(model.parameters().front().options()),
+      metrics_(weights_.device()) {}
+
+BatchEvaluator::Result BatchEvaluator::run(std::int64_t first, std::int64_t last,
+                                           StepProbe* probe) {
+  mark_phase(probe, StepPhase::start);
+  const auto positions = torch::arange(
+      first, last, torch::TensorOptions().dtype(torch::kInt64).device(weights_.device()));
+  Result result;
+  result.batch = source_.at(positions);
+  const auto dtype = c10::typeMetaToScalarType(weights_.dtype());
+  const auto images =
+      pipeline_.apply(result.batch.images, result.batch.drawn, dtype, channels_last_);
+  mark_phase(probe, StepPhase::data);
+  const Autocast autocast(precision_, weights_.device().type());
+  result.logits = model_.forward(images).logits;
+  mark_phase(probe, StepPhase::forward);
+  const auto loss = summed_cross_entropy(result.logits, result.batch.labels);
+  mark_phase(probe, StepPhase::loss);
+  metrics_.add(loss, result.logits, result.batch.labels);
+  mark_phase(probe, StepPhase::metrics);
+  return result;
+}
+
 std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const Pipeline& pipeline,
                                    const EvaluationOptions& options) {
-  const torch::NoGradGuard no_grad;
-  const EvaluationMode mode(model);
-  const FullPrecision full_precision;
-  const auto weights = model.parameters().front().options();
-  const auto device = weights.device();
-  const auto dtype = c10::typeMetaToScalarType(weights.dtype());
-  ClassificationMetrics metrics(device);
+  BatchEvaluator evaluator(model, source, pipeline, options);
   std::vector<torch::Tensor> indices, labels, probabilities;
   source.start_epoch(0);
   const auto alone = Communicator::alone();
@@ -56,20 +76,14 @@ std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const
     const auto first = (share.first + round) * options.batch_size;
     if (options.progress) options.progress(first);
     const auto last = std::min(first + options.batch_size, source.size());
-    const auto positions =
-        torch::arange(first, last, torch::TensorOptions().dtype(torch::kInt64).device(device));
-    const auto batch = source.at(positions);
-    const auto images = pipeline.apply(batch.images, batch.drawn, dtype, options.channels_last);
-    const Autocast autocast(options.precision, device.type());
-    const auto logits = model.forward(images).logits;
-    metrics.add(summed_cross_entropy(logits, batch.labels), logits, batch.labels);
+    const auto [batch, logits] = evaluator.run(first, last);
     if (!options.predictions) continue;
     indices.push_back(batch.indices);
     labels.push_back(batch.labels);
     probabilities.push_back(logits.to(torch::kFloat32).softmax(1));
   }
   Evaluation evaluation;
-  evaluation.metrics = metrics.collect(ranks);
+  evaluation.metrics = evaluator.metrics().collect(ranks);
   if (!options.predictions) return evaluation;
   evaluation.indices = gather(ranks, indices, torch::kInt64);
   evaluation.labels = gather(ranks, labels, torch::kInt64);

@@ -51,18 +51,21 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
 }
 
 Experiment::Experiment(RunConfig config, const torch::Device& device)
+    : Experiment(config, load_dataset(config.data), device) {
+  // A run directory finds its data from any working directory.
+  config_.data.dir = std::filesystem::absolute(dataset_.folder).lexically_normal().string();
+}
+
+Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& device)
     : config_(std::move(config)),
       device_(device),
-      dataset_(load_dataset(config_.data)),
+      dataset_(std::move(dataset)),
       splits_(split_dataset(dataset_, checked(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
       train_pipeline_(config_.augment.train, "augment.train", config_.augment,
                       config_.data.image_size, image_size_of(dataset_), device),
       test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device) {
-  // A run directory finds its data from any working directory.
-  config_.data.dir = std::filesystem::absolute(dataset_.folder).lexically_normal().string();
-}
+                     image_size_of(dataset_), device) {}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);

@@ -29,7 +29,8 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
   global_step_.fill_(first_global_step + step_in_epoch);
 }
 
-void TrainStep::run(std::int64_t batch_size) {
+void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
+  mark_phase(probe, StepPhase::start);
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
   const auto share = share_of_batch(batch_size, options_.rank, options_.ranks);
   const bool counts = share.count > 0;
@@ -48,7 +49,8 @@ void TrainStep::run(std::int64_t batch_size) {
     run_part({.positions = split[i],
               .whole = batch_size,
               .counts = counts,
-              .last = i + 1 == split.size()});
+              .last = i + 1 == split.size()},
+             probe);
   }
 
   const auto grads = gradients(parameters_);
@@ -64,19 +66,22 @@ void TrainStep::run(std::int64_t batch_size) {
   position_.add_(batch_size);
   step_in_epoch_.add_(1);
   global_step_.add_(1);
+  mark_phase(probe, StepPhase::optimizer);
 }
 
-void TrainStep::run_part(const Part& part) {
+void TrainStep::run_part(const Part& part, StepProbe* probe) {
   if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
   const auto batch = parts_.source.at(part.positions);
   const auto images = parts_.pipeline.apply(batch.images, batch.drawn,
                                             options_.precision.parameters, options_.channels_last);
+  mark_phase(probe, StepPhase::data);
   torch::Tensor loss;      // scalar, what is differentiated
   torch::Tensor loss_sum;  // scalar, of the main head, what is reported
   torch::Tensor logits;    // (N, classes)
   {
     const Autocast autocast(options_.precision, device_.type());
     const auto output = parts_.model.forward(images);
+    mark_phase(probe, StepPhase::forward);
     logits = output.logits;
     loss_sum = summed_cross_entropy(logits, batch.labels, options_.label_smoothing);
     loss = loss_sum;
@@ -87,13 +92,15 @@ void TrainStep::run_part(const Part& part) {
   }
   const auto mean = part.counts ? loss / static_cast<double>(part.whole) : loss * 0.0;
   const auto scaled = parts_.scaler.scale(mean);
+  mark_phase(probe, StepPhase::loss);
   if (parts_.reducer != nullptr) {
     parts_.reducer->backward(scaled);
   } else {
     scaled.backward();
   }
-  if (!part.counts) return;
-  parts_.metrics.add(loss_sum, logits, batch.labels, loss, global_step_);
+  mark_phase(probe, StepPhase::backward);
+  if (part.counts) parts_.metrics.add(loss_sum, logits, batch.labels, loss, global_step_);
+  mark_phase(probe, StepPhase::metrics);
 }
 
 torch::Tensor summed_cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels,

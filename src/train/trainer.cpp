@@ -16,64 +16,18 @@
 #include "xception/train/share_state.h"
 
 namespace xception {
-namespace {
-
-StepOptions step_options(const RunConfig& config, const Precision& precision,
-                         const Communicator& ranks) {
-  return {.precision = precision,
-          .accumulate = config.train.accumulate,
-          .aux_weight = config.model.aux_weight.value_or(0.0),
-          .label_smoothing = config.train.label_smoothing,
-          .clip_norm = config.optimizer.clip_norm,
-          .channels_last = config.train.channels_last,
-          .rank = ranks.rank(),
-          .ranks = ranks.size()};
-}
-
-}  // namespace
 
 Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
                  std::shared_ptr<Communicator> ranks)
     : experiment_(experiment),
       directory_(std::move(directory)),
       ranks_(std::move(ranks)),
-      precision_(parse_precision(experiment.config().train.precision)),
-      model_(experiment.build_model(precision_)),
-      source_(experiment.source(Split::train, Order::shuffled, experiment.train_pipeline())),
-      optimizer_(build_optimizer(experiment.config().optimizer, named_parameters(*model_))),
-      scaler_(precision_.scaled, experiment.device()),
-      metrics_(experiment.device()),
+      training_(experiment, ranks_),
       summary_(experiment),
       generators_(experiment.device(), *ranks_) {
   const auto& config = experiment_.config();
-  if (!ranks_->is_alone()) {
-    share_model();
-    const auto megabyte = static_cast<double>(1 << 20);
-    reducer_ = std::make_unique<GradientReducer>(
-        ranks_, named_parameters(*model_),
-        ReducerOptions{
-            .bucket_bytes = static_cast<std::int64_t>(config.parallel.bucket_mb * megabyte),
-            .find_unused_parameters = config.parallel.find_unused_parameters});
-    if (config.parallel.batch_norm == "sync") {
-      statistics_ = std::make_shared<StatisticsSync>(StatisticsSync{.ranks = ranks_});
-      synchronize_batch_norm(*model_, statistics_);
-    }
-    // After the initial weights, which rank 0 draws as a process alone does.
-    if (!is_root()) seed_generators(static_cast<std::uint64_t>(config.seed), ranks_->rank());
-  }
-  step_ =
-      std::make_unique<TrainStep>(StepParts{.model = *model_,
-                                            .source = *source_,
-                                            .pipeline = experiment_.train_pipeline(),
-                                            .optimizer = *optimizer_,
-                                            .scaler = scaler_,
-                                            .metrics = metrics_,
-                                            .reducer = reducer_.get(),
-                                            .statistics = statistics_.get()},
-                                  step_options(config, precision_, *ranks_), experiment_.device());
-
   const auto batch = config.train.batch_size;
-  const auto images = source_->size();
+  const auto images = training_.source->size();
   const auto rest = images % batch;
   images_per_epoch_ = images;
   if (rest != 0 && config.data.drop_last) {
@@ -91,10 +45,11 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
   }
   steps_per_epoch_ = (images_per_epoch_ + batch - 1) / batch;
 
-  summary_.set_complexity(count_complexity(*model_, config.data.image_size));
+  summary_.set_complexity(count_complexity(*training_.model, config.data.image_size));
   summary_.set_ranks(ranks_->size());
-  shared_states_ = {optimizer_.get(), &scaler_, &metrics_, &summary_, &generators_};
-  if (reducer_) shared_states_.push_back(reducer_.get());
+  shared_states_ = {training_.optimizer.get(), &training_.scaler, &training_.metrics, &summary_,
+                    &generators_};
+  if (training_.reducer) shared_states_.push_back(training_.reducer.get());
   states_ = shared_states_;
 }
 
@@ -106,7 +61,7 @@ void Trainer::add_observer(std::shared_ptr<RunObserver> observer) {
 }
 
 CheckpointContent Trainer::content() {
-  return {.model = *model_, .states = states_};
+  return {.model = *training_.model, .states = states_};
 }
 
 bool Trainer::stop_agreed() {
@@ -114,18 +69,12 @@ bool Trainer::stop_agreed() {
   return stop_ != 0;
 }
 
-void Trainer::share_model() {
-  std::vector<torch::Tensor> tensors;
-  for (const auto& [name, tensor] : model_tensors(*model_)) tensors.push_back(tensor);
-  ranks_->broadcast(tensors);
-}
-
 CheckpointPlace Trainer::resume() {
   if (is_root()) place_ = load_checkpoint(directory_, "last", content());
   if (ranks_->is_alone()) return place_;
-  share_model();
+  training_.share_model();
   for (auto* state : shared_states_) share_state(*ranks_, *state);
-  if (!is_root()) metrics_.reset();  // rank 0 has the sums of all
+  if (!is_root()) training_.metrics.reset();  // rank 0 has the sums of all
   const auto place = nlohmann::json::parse(ranks_->broadcast_text(
       nlohmann::json{place_.epoch, place_.step_in_epoch, place_.step}.dump()));
   place_ = {.epoch = place[0], .step_in_epoch = place[1], .step = place[2]};
@@ -135,7 +84,8 @@ CheckpointPlace Trainer::resume() {
 int Trainer::run() {
   const auto finish = [&](const std::string& status) {
     if (!is_root()) return;
-    if (reducer_ && experiment_.device().is_cpu()) summary_.set_reduction(reducer_->counters());
+    if (training_.reducer && experiment_.device().is_cpu())
+      summary_.set_reduction(training_.reducer->counters());
     const auto json = summary_.to_json(status);
     write_json(directory_.summary(), json);
     for (const auto& observer : observers_) observer->on_end(json);
@@ -183,12 +133,12 @@ std::int64_t Trainer::batch_size_of(std::int64_t step) const {
 int Trainer::train_epoch() {
   const auto& config = experiment_.config();
   const auto batch = config.train.batch_size;
-  source_->start_epoch(place_.epoch);
+  training_.source->start_epoch(place_.epoch);
   rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_per_epoch_,
                           config.train.epochs);
-  step_->start_epoch(rates_, place_.epoch * steps_per_epoch_, place_.step_in_epoch, batch);
-  if (place_.step_in_epoch == 0) metrics_.reset();
-  model_->train();
+  training_.step->start_epoch(rates_, place_.epoch * steps_per_epoch_, place_.step_in_epoch, batch);
+  if (place_.step_in_epoch == 0) training_.metrics.reset();
+  training_.model->train();
 
   EpochClock clock(config.train.log_interval, StatusLine::available());
   const auto account = [&] {
@@ -198,7 +148,7 @@ int Trainer::train_epoch() {
   };
   while (place_.step_in_epoch < steps_per_epoch_) {
     const auto size = batch_size_of(place_.step_in_epoch);
-    step_->run(size);
+    training_.step->run(size);
     ++place_.step_in_epoch;
     ++place_.step;
     clock.add_step(size);
@@ -209,14 +159,14 @@ int Trainer::train_epoch() {
     const auto interval = config.train.checkpoint_interval;
     if (stop || (interval > 0 && place_.step % interval == 0 && !last)) {
       account();
-      check_finite(metrics_.collect(*ranks_));
+      check_finite(training_.metrics.collect(*ranks_));
       save(/*best=*/false);
       if (stop) return stop_;
       clock.restart();  // saving is not training
     }
   }
   account();
-  check_finite(metrics_.collect(*ranks_));
+  check_finite(training_.metrics.collect(*ranks_));
   return 0;
 }
 
@@ -234,7 +184,7 @@ int Trainer::finish_epoch() {
     record.validation_accuracy = evaluation->metrics.accuracy;
     record.validation_seconds = clock.take().first;
   }
-  const auto values = metrics_.value();
+  const auto values = training_.metrics.value();
   record.epoch = place_.epoch + 1;
   record.global_step = place_.step;
   record.train_loss = values.loss;
@@ -259,7 +209,7 @@ int Trainer::test() {
     // Where the last epoch is the best, its images are not run twice.
     const bool same = is_root() && is_same_checkpoint(directory_, "last", "best");
     if (!evaluation || ranks_->agree(same ? 1 : 0) == 0) {
-      if (is_root()) load_checkpoint_model(directory_, checkpoint, *model_);
+      if (is_root()) load_checkpoint_model(directory_, checkpoint, *training_.model);
       evaluation = evaluate_split(Split::test, /*predictions=*/true);
     }
     if (!evaluation) return stop_;
@@ -276,17 +226,17 @@ int Trainer::test() {
 
 std::optional<Evaluation> Trainer::evaluate_split(Split split, bool predictions) {
   // BatchNorm's running statistics are each rank's own until here.
-  share_model();
+  training_.share_model();
   const auto source = experiment_.source(split, Order::ascending, experiment_.test_pipeline());
   auto options = experiment_.evaluation_options(ranks_->size());
   options.predictions = predictions;
   options.ranks = ranks_.get();
   options.interrupted = [this] { return stop_agreed(); };
-  return evaluate(*model_, *source, experiment_.test_pipeline(), options);
+  return evaluate(*training_.model, *source, experiment_.test_pipeline(), options);
 }
 
 void Trainer::report_progress(double rate) {
-  const auto values = metrics_.value();
+  const auto values = training_.metrics.value();
   check_finite(values);
   const auto& config = experiment_.config();
   const auto steps_left =
@@ -328,7 +278,7 @@ void Trainer::check_weights() const {
   // The loss was finite before the last update; its weights need not be.
   const torch::NoGradGuard no_grad;
   auto finite = torch::ones({}, torch::TensorOptions(experiment_.device()).dtype(torch::kBool));
-  for (const auto& [name, tensor] : model_tensors(*model_)) {
+  for (const auto& [name, tensor] : model_tensors(*training_.model)) {
     if (tensor.is_floating_point()) finite = finite.logical_and(tensor.isfinite().all());
   }
   if (finite.item<bool>()) return;

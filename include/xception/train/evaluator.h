@@ -11,6 +11,7 @@
 #include "xception/parallel/communicator.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
+#include "xception/train/step_probe.h"
 
 namespace xception {
 
@@ -33,6 +34,51 @@ struct EvaluationOptions {
   /// Asked between batches; empty: never. All ranks ask equally often.
   std::function<bool()> interrupted = {};
   std::function<void(std::int64_t images)> progress = {};  ///< told between batches; may be empty
+};
+
+/// Keeps cuDNN from computing float32 convolutions with TF32's short mantissa, for its lifetime.
+class FullPrecision {
+ public:
+  FullPrecision();
+  ~FullPrecision();
+  FullPrecision(const FullPrecision&) = delete;
+  FullPrecision& operator=(const FullPrecision&) = delete;
+
+ private:
+  bool was_allowed_;
+};
+
+/// Evaluates batches. For its lifetime the model is in evaluation mode, this thread records no
+/// gradients, and float32 means float32; then all is as it was.
+class BatchEvaluator {
+ public:
+  /// Model, source and pipeline outlive it.
+  BatchEvaluator(Classifier& model, const BatchSource& source, const Pipeline& pipeline,
+                 const EvaluationOptions& options);
+
+  /// What was computed of a batch.
+  struct Result {
+    Batch batch;
+    torch::Tensor logits;  ///< (N, classes)
+  };
+  /// The images at places first .. last - 1 of the source's epoch. The probe, if any, is told of
+  /// start, data, forward, loss and metrics.
+  Result run(std::int64_t first, std::int64_t last, StepProbe* probe = nullptr);
+
+  /// Of the batches so far.
+  [[nodiscard]] ClassificationMetrics& metrics() { return metrics_; }
+
+ private:
+  Classifier& model_;
+  const BatchSource& source_;
+  const Pipeline& pipeline_;
+  Precision precision_;
+  bool channels_last_;
+  torch::NoGradGuard no_grad_;
+  EvaluationMode mode_;
+  FullPrecision full_precision_;
+  torch::TensorOptions weights_;
+  ClassificationMetrics metrics_;
 };
 
 /// Runs the model in evaluation mode over every image of the source, each counted once, the partial

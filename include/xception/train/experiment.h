@@ -26,6 +26,9 @@ class Experiment {
   /// classes and both lists of transforms. Errors (input).
   Experiment(RunConfig config, const torch::Device& device);
 
+  /// The same with a data set that is already in memory, whatever the config says of its place.
+  Experiment(RunConfig config, Dataset dataset, const torch::Device& device);
+
   /// The model on the device, in the memory format of the config. `precision` decides the dtype of
   /// its weights.
   [[nodiscard]] std::shared_ptr<Classifier> build_model(const Precision& precision) const;

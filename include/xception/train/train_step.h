@@ -13,6 +13,7 @@
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
+#include "xception/train/step_probe.h"
 
 namespace xception {
 
@@ -56,8 +57,9 @@ class TrainStep {
   void start_epoch(const std::vector<double>& rates, std::int64_t first_global_step,
                    std::int64_t step_in_epoch, std::int64_t batch_size);
 
-  /// Trains on the next `batch_size` images of the epoch, over all ranks.
-  void run(std::int64_t batch_size);
+  /// Trains on the next `batch_size` images of the epoch, over all ranks. The probe, if any, is
+  /// told of each phase's end.
+  void run(std::int64_t batch_size, StepProbe* probe = nullptr);
 
  private:
   /// A part of this rank's share of a batch.
@@ -68,7 +70,7 @@ class TrainStep {
     bool last = true;        ///< of the share: then the gradients are summed over the ranks
   };
   /// Forward and backward.
-  void run_part(const Part& part);
+  void run_part(const Part& part, StepProbe* probe);
 
   StepParts parts_;
   StepOptions options_;

@@ -7,9 +7,7 @@
 #include <vector>
 
 #include "xception/core/state.h"
-#include "xception/models/batch_norm.h"
 #include "xception/parallel/communicator.h"
-#include "xception/parallel/gradient_reducer.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
@@ -17,7 +15,7 @@
 #include "xception/train/observer.h"
 #include "xception/train/run_directory.h"
 #include "xception/train/summary.h"
-#include "xception/train/train_step.h"
+#include "xception/train/training.h"
 
 namespace xception {
 
@@ -50,14 +48,12 @@ class Trainer {
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return dropped_notice_; }
   [[nodiscard]] Summary& summary() { return summary_; }
-  [[nodiscard]] Classifier& model() { return *model_; }
+  [[nodiscard]] Classifier& model() { return *training_.model; }
 
  private:
   [[nodiscard]] bool is_root() const { return ranks_->is_root(); }
   /// Whether any rank was asked to stop; all ranks get the same answer. The signal is in stop_.
   bool stop_agreed();
-  /// Rank 0's weights and buffers, to all.
-  void share_model();
   int train();
   /// One epoch's steps from where the place is. Returns the signal that interrupted it, or 0.
   int train_epoch();
@@ -77,15 +73,7 @@ class Trainer {
   const Experiment& experiment_;
   RunDirectory directory_;
   std::shared_ptr<Communicator> ranks_;
-  Precision precision_;
-  std::shared_ptr<Classifier> model_;
-  std::unique_ptr<BatchSource> source_;
-  std::unique_ptr<Optimizer> optimizer_;
-  GradientScaler scaler_;
-  ClassificationMetrics metrics_;
-  std::shared_ptr<StatisticsSync> statistics_;  ///< with BatchNorm over all ranks
-  std::unique_ptr<GradientReducer> reducer_;    ///< with several ranks
-  std::unique_ptr<TrainStep> step_;
+  Training training_;
   std::vector<std::shared_ptr<RunObserver>> observers_;
   Summary summary_;
   Generators generators_;

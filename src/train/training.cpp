@@ -1,0 +1,69 @@
+#include "xception/train/training.h"
+
+#include <utility>
+#include <vector>
+
+#include "xception/train/checkpoint.h"
+#include "xception/train/generators.h"
+
+namespace xception {
+namespace {
+
+StepOptions step_options(const RunConfig& config, const Precision& precision,
+                         const Communicator& ranks) {
+  return {.precision = precision,
+          .accumulate = config.train.accumulate,
+          .aux_weight = config.model.aux_weight.value_or(0.0),
+          .label_smoothing = config.train.label_smoothing,
+          .clip_norm = config.optimizer.clip_norm,
+          .channels_last = config.train.channels_last,
+          .rank = ranks.rank(),
+          .ranks = ranks.size()};
+}
+
+}  // namespace
+
+Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> communicator)
+    : ranks(std::move(communicator)),
+      precision(parse_precision(experiment.config().train.precision)),
+      model(experiment.build_model(precision)),
+      source(experiment.source(Split::train, Order::shuffled, experiment.train_pipeline())),
+      optimizer(build_optimizer(experiment.config().optimizer, named_parameters(*model))),
+      scaler(precision.scaled, experiment.device()),
+      metrics(experiment.device()) {
+  const auto& config = experiment.config();
+  if (!ranks->is_alone()) {
+    share_model();
+    const auto megabyte = static_cast<double>(1 << 20);
+    reducer = std::make_unique<GradientReducer>(
+        ranks, named_parameters(*model),
+        ReducerOptions{
+            .bucket_bytes = static_cast<std::int64_t>(config.parallel.bucket_mb * megabyte),
+            .find_unused_parameters = config.parallel.find_unused_parameters});
+    if (config.parallel.batch_norm == "sync") {
+      statistics = std::make_shared<StatisticsSync>(StatisticsSync{.ranks = ranks});
+      synchronize_batch_norm(*model, statistics);
+    }
+    // After the initial weights, which rank 0 draws as a process alone does.
+    if (!ranks->is_root()) {
+      seed_generators(static_cast<std::uint64_t>(config.seed), ranks->rank());
+    }
+  }
+  step = std::make_unique<TrainStep>(StepParts{.model = *model,
+                                               .source = *source,
+                                               .pipeline = experiment.train_pipeline(),
+                                               .optimizer = *optimizer,
+                                               .scaler = scaler,
+                                               .metrics = metrics,
+                                               .reducer = reducer.get(),
+                                               .statistics = statistics.get()},
+                                     step_options(config, precision, *ranks), experiment.device());
+}
+
+void Training::share_model() {
+  std::vector<torch::Tensor> tensors;
+  for (const auto& [name, tensor] : model_tensors(*model)) tensors.push_back(tensor);
+  ranks->broadcast(tensors);
+}
+
+}  // namespace xception
