@@ -22,9 +22,13 @@ void ResidentSource::start_epoch(std::int64_t epoch) {
                         ? torch::tensor(random_permutation(size(), random), torch::kInt64)
                         : torch::arange(size(), torch::kInt64);
   const auto epoch_indices = indices_.index_select(0, rows);
-  drawn_ = pipeline_.draw(seed_, epoch, epoch_indices);
-  rows_ = rows.to(device_);
-  epoch_indices_ = epoch_indices.to(device_);
+  // Into the same memory in every epoch: a recorded step reads there.
+  const auto keep = [](torch::Tensor& tensor, const torch::Tensor& values) {
+    tensor.defined() ? tensor.copy_(values) : tensor = values;
+  };
+  keep(drawn_, pipeline_.draw(seed_, epoch, epoch_indices));
+  keep(rows_, rows.to(device_));
+  keep(epoch_indices_, epoch_indices.to(device_));
 }
 
 Batch ResidentSource::at(const torch::Tensor& positions) const {

@@ -23,13 +23,35 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
                             std::int64_t step_in_epoch, std::int64_t batch_size) {
   // The fused CUDA kernels read a float32 learning rate; on the CPU double is what Python passes.
   const auto dtype = device_.is_cuda() ? torch::kFloat32 : torch::kFloat64;
-  rates_ = torch::tensor(rates, torch::kFloat64).to(torch::TensorOptions(device_).dtype(dtype));
+  const auto values =
+      torch::tensor(rates, torch::kFloat64).to(torch::TensorOptions(device_).dtype(dtype));
+  if (rates_.defined() && rates_.sizes() == values.sizes()) {
+    rates_.copy_(values);  // where a recorded step reads them
+  } else {
+    rates_ = values;
+    if (graph_) graph_ = make_step_graph(device_);
+  }
+  full_batch_ = batch_size;
   position_.fill_(step_in_epoch * batch_size);
   step_in_epoch_.fill_(step_in_epoch);
   global_step_.fill_(first_global_step + step_in_epoch);
 }
 
+void TrainStep::use_graph() {
+  graph_ = make_step_graph(device_);
+}
+
 void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
+  if (!graph_ || probe != nullptr) {
+    compute(batch_size, probe);
+  } else if (batch_size == full_batch_) {
+    graph_->run([&] { compute(batch_size, nullptr); });
+  } else {
+    graph_->run_once([&] { compute(batch_size, nullptr); });
+  }
+}
+
+void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   mark_phase(probe, StepPhase::start);
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
   const auto share = share_of_batch(batch_size, options_.rank, options_.ranks);

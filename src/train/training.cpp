@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "xception/core/log.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/generators.h"
 
@@ -19,6 +20,13 @@ StepOptions step_options(const RunConfig& config, const Precision& precision,
           .channels_last = config.train.channels_last,
           .rank = ranks.rank(),
           .ranks = ranks.size()};
+}
+
+/// Why a step cannot be recorded; empty if it can.
+std::string graph_obstacle(const Experiment& experiment, const Communicator& ranks) {
+  if (!experiment.device().is_cuda()) return "there is no GPU to record it on";
+  if (!ranks.is_alone()) return "several ranks sum their gradients outside of it";
+  return "";
 }
 
 }  // namespace
@@ -58,6 +66,12 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .reducer = reducer.get(),
                                                .statistics = statistics.get()},
                                      step_options(config, precision, *ranks), experiment.device());
+  if (!config.train.cuda_graph) return;
+  if (const auto reason = graph_obstacle(experiment, *ranks); !reason.empty()) {
+    spdlog::info("train.cuda_graph: off: {}", reason);
+  } else {
+    step->use_graph();
+  }
 }
 
 void Training::share_model() {

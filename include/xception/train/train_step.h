@@ -13,6 +13,7 @@
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
+#include "xception/train/step_graph.h"
 #include "xception/train/step_probe.h"
 
 namespace xception {
@@ -61,7 +62,11 @@ class TrainStep {
   /// told of each phase's end.
   void run(std::int64_t batch_size, StepProbe* probe = nullptr);
 
+  /// From now on full batches are recorded as a CUDA graph and replayed, where there is CUDA.
+  void use_graph();
+
  private:
+  void compute(std::int64_t batch_size, StepProbe* probe);
   /// A part of this rank's share of a batch.
   struct Part {
     torch::Tensor positions;
@@ -80,6 +85,8 @@ class TrainStep {
   torch::Tensor step_in_epoch_;  ///< int64 (1)
   torch::Tensor global_step_;    ///< int64 scalar
   torch::Tensor rates_;          ///< (steps), float64 on the CPU, float32 on CUDA
+  std::int64_t full_batch_ = 0;
+  std::unique_ptr<StepGraph> graph_;  ///< or none
 };
 
 /// Cross entropy summed over the batch, in at least float32.

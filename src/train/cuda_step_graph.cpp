@@ -1,0 +1,95 @@
+#include <ATen/autocast_mode.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <exception>
+
+#include "xception/core/log.h"
+#include "xception/train/step_graph.h"
+
+namespace xception {
+namespace {
+
+/// Steps before the recording: cuDNN chooses its algorithms, libraries make their handles, and
+/// optimisers their state, none of which may happen while a graph is recorded.
+constexpr int kWarmUps = 3;
+
+class CudaStepGraph : public StepGraph {
+ public:
+  explicit CudaStepGraph(const torch::Device& device)
+      : stream_(at::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {}
+
+  void run(const std::function<void()>& work) override {
+    if (graph_ == nullptr && !given_up_ && ++steps_ > kWarmUps) record(work);
+    run_once([&] { graph_ ? graph_->replay() : work(); });
+  }
+
+  void run_once(const std::function<void()>& work) override {
+    const auto callers = at::cuda::getCurrentCUDAStream(stream_.device_index());
+    follow(stream_, callers);
+    {
+      const at::cuda::CUDAStreamGuard guard(stream_);
+      work();
+    }
+    follow(callers, stream_);
+  }
+
+  [[nodiscard]] bool is_recorded() const override { return graph_ != nullptr; }
+
+ private:
+  /// What `later` gets from now on waits for what `earlier` has got so far.
+  static void follow(const at::cuda::CUDAStream& later, const at::cuda::CUDAStream& earlier) {
+    at::cuda::CUDAEvent event;
+    event.record(earlier);
+    event.block(later);
+  }
+
+  /// Records the work without running it.
+  void record(const std::function<void()>& work) {
+    follow(stream_, at::cuda::getCurrentCUDAStream(stream_.device_index()));
+    const at::cuda::CUDAStreamGuard guard(stream_);
+    // Weights cast outside of the recording would be read from memory that is given away.
+    at::autocast::clear_cache();
+    stream_.synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();  // the graph has a pool of its own
+    auto graph = std::make_unique<at::cuda::CUDAGraph>();
+    graph->capture_begin();
+    try {
+      work();
+      graph->capture_end();
+    } catch (const std::exception& error) {
+      given_up_ = true;
+      const std::string text = error.what();
+      spdlog::warn("warning: train.cuda_graph: off, because the step cannot be recorded: {}",
+                   text.substr(0, text.find('\n')));
+      end_capture(*graph);
+      return;
+    }
+    graph_ = std::move(graph);
+    spdlog::info("train.cuda_graph: the step is recorded");
+  }
+
+  /// Leaves a recording that failed; that it failed is known already.
+  static void end_capture(at::cuda::CUDAGraph& graph) {
+    try {
+      graph.capture_end();
+    } catch (const std::exception&) {
+      graph.reset();
+    }
+  }
+
+  at::cuda::CUDAStream stream_;
+  std::unique_ptr<at::cuda::CUDAGraph> graph_;
+  int steps_ = 0;
+  bool given_up_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<StepGraph> make_step_graph(const torch::Device& device) {
+  return std::make_unique<CudaStepGraph>(device);
+}
+
+}  // namespace xception
