@@ -10,6 +10,7 @@
 #include "xception/core/signals.h"
 #include "xception/optim/schedule.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/energy.h"
 #include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/predictions.h"
@@ -141,10 +142,17 @@ int Trainer::train_epoch() {
   training_.model->train();
 
   EpochClock clock(config.train.log_interval, StatusLine::available());
+  // Of several ranks each has a GPU of its own, and rank 0 would tell only of its own.
+  const auto read_energy = [&] {
+    return ranks_->is_alone() ? energy_joules(experiment_.device()) : std::nullopt;
+  };
+  auto energy = read_energy();
   const auto account = [&] {
     synchronize(experiment_.device());
     const auto [seconds, images] = clock.take();
     summary_.add_train_seconds(seconds, images);
+    const auto now = read_energy();
+    if (now && energy) summary_.add_train_energy(*now - *energy);
   };
   while (place_.step_in_epoch < steps_per_epoch_) {
     const auto size = batch_size_of(place_.step_in_epoch);
@@ -163,6 +171,7 @@ int Trainer::train_epoch() {
       save(/*best=*/false);
       if (stop) return stop_;
       clock.restart();  // saving is not training
+      energy = read_energy();
     }
   }
   account();
