@@ -25,10 +25,10 @@ Counting* counting = nullptr;
 /// An operator that has begun.
 struct Running : at::ObserverContext {
   Running* caller = nullptr;
-  bool child_moved = false;  ///< an operator that it called moved data
   std::int64_t read = 0;
   std::int64_t written = 0;
-  std::vector<bool> fresh;  ///< of its results: whether each is a new tensor
+  OperatorCount called = {};  ///< the operators that it called
+  std::vector<bool> fresh;    ///< of its results: whether each is a new tensor
 };
 thread_local Running* innermost = nullptr;
 
@@ -74,6 +74,12 @@ bool overwrites(std::string_view name) {
   return false;
 }
 
+void add(OperatorCount& sum, const OperatorCount& count) {
+  sum.operators += count.operators;
+  sum.read_bytes += count.read_bytes;
+  sum.written_bytes += count.written_bytes;
+}
+
 void note_operands(Running& running, const at::RecordFunction& function) {
   const auto schema = function.operator_schema();
   if (!schema || allocates(function.name())) return;
@@ -108,13 +114,19 @@ void end_operator(const at::RecordFunction& function, at::ObserverContext* conte
     if (running->fresh[i]) running->written += bytes_of(results[i]);
   }
   // What writes nothing and isn't built of others is a view, or asks for a property.
-  const bool moved = running->written > 0 || running->child_moved;
-  if (running->caller != nullptr && moved) running->caller->child_moved = true;
-  if (!moved || running->child_moved) return;
+  const auto& called = running->called;
+  if (running->written == 0 && called.operators == 0) return;
+  const bool itself = running->read + running->written >= called.bytes();
+  const OperatorCount count = itself ? OperatorCount{.operators = 1,
+                                                     .read_bytes = running->read,
+                                                     .written_bytes = running->written}
+                                     : called;
+  if (running->caller != nullptr) {
+    add(running->caller->called, count);
+    return;
+  }
   const std::lock_guard lock(counting->mutex);
-  ++counting->count.operators;
-  counting->count.read_bytes += running->read;
-  counting->count.written_bytes += running->written;
+  add(counting->count, count);
 }
 
 }  // namespace

@@ -19,10 +19,11 @@ struct OperatorCount {
 
 /// Does the work, in this thread and those of autograd, and counts its operators.
 ///
-/// Counted is an operator that moves data and calls no other that does: `aten::linear` isn't, the
-/// `aten::addmm` within it is. Views and allocations don't move any. An operand counts with the
-/// elements that it really has (a broadcast dimension once), a result that is only overwritten as
-/// written, one that is updated as read and written.
+/// Of an operator that calls others, what moves more is counted: its own operands (a matrix product
+/// that first copies its bias) or those of what it calls (a loss that is made of several). Views
+/// and allocations don't move any. An operand counts with the elements that it really has (a
+/// broadcast dimension once), a result that is only overwritten as written, one that is updated as
+/// read and written.
 ///
 /// So this is operand traffic: what the operators would move if each read its operands once from
 /// memory and wrote its results once. Caches make it less; kernels that go over an operand several
