@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""Runs xception and its PyTorch peer in turn and prints images a second and their ratios.
+"""Runs xception and its PyTorch peers in turn and prints images a second and their ratios.
 
-    compare.py --data DIR [--models xception,inception_v3] [--precisions bf16,fp32] [--rounds 3]
+    compare.py [--models xception,inception_v3] [--precisions bf16,fp32] [--modes train,inference]
+               [--image-sizes 71,96] [--batch-sizes 8,16,32] [--rounds 3] [--skip-compile]
 
-Each run trains two short epochs in a process of its own, and the second one counts. The order is
-ours, PyTorch channels_last, PyTorch contiguous, round after round, so that a machine whose speed
-drifts is fair to all. Prints medians, spreads, and the ratio to PyTorch's faster memory format.
+Each measurement is a process of its own: `xception bench --json`, and bench.py eager and compiled in
+both memory formats. They take turns, round after round, so that a machine whose speed drifts is fair
+to all. All train or evaluate on random images, with the same transforms (pad and crop, flip, resize).
+A cell is the median of the rounds' medians, in brackets ours over it: the median of the ratios within
+each round. Then ours over the fastest eager and the fastest compiled peer of each round, with their
+range, and peak memory.
 """
 import argparse
+import itertools
 import json
 import pathlib
 import statistics
@@ -16,61 +21,169 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-SIZES = {"xception": 71, "inception_v3": 75}
+SMALLEST = {"xception": 71, "inception_v3": 75}
+FORMATS = ("channels_last", "contiguous")
 
 
-def ours(args, model, precision):
-    with tempfile.TemporaryDirectory() as folder:
-        run = pathlib.Path(folder) / "run"
-        command = [args.binary, "train", "--config", str(HERE.parents[1] / f"configs/cpu-{model}.json"),
-                   "--data", args.data, "--out", str(run), "--device", args.device,
-                   f"train.precision={precision}", "train.epochs=2", f"data.train_limit={args.images}",
-                   f"data.image_size={args.image_size or SIZES[model]}", f"train.batch_size={args.batch_size}",
-                   "data.validation_limit=32", "data.test_limit=32", f"parallel.threads={args.threads}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        rows = (run / "history.jsonl").read_text().splitlines()
-        return json.loads(rows[-1])["images_per_second"]
+def read_result(command, output, pick):
+    """What a measurement wrote as JSON; one that fails is said and left out."""
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        result = pick(json.loads(output.read_text()))
+    except (OSError, ValueError, LookupError):
+        result = {"status": "failed"}
+    if result["status"] != "done":
+        reason = (done.stderr.strip().splitlines() or [result["status"]])[-1]
+        print(f"{' '.join(command)}: {reason}", file=sys.stderr)
+    return result
 
 
-def peer(args, model, precision, memory_format):
-    command = [args.python, str(HERE / "train_cifar10.py"), "--data", args.data, "--model", model,
-               "--precision", precision, "--memory-format", memory_format, "--epochs", "2",
-               "--train-limit", str(args.images), "--validation-limit", "32", "--threads", str(args.threads),
-               "--batch-size", str(args.batch_size), "--image-size", str(args.image_size or SIZES[model])]
+def ours(args, case, folder):
+    model, mode, precision, size, batch = case
+    output = folder / "ours.json"
+    output.unlink(missing_ok=True)
+    command = [args.binary, "bench", "--config", str(HERE.parents[1] / "configs/cpu-xception.json"), "--models", model,
+               "--mode", mode, "--precision", precision, "--image-size", str(size), "--batch-size", str(batch),
+               "--device", args.device, "--json", str(output), *window_options(args)]
+    if args.threads:
+        command.append(f"parallel.threads={args.threads}")
+    return read_result(command, output, lambda result: result["cases"][0])
+
+
+def peer(args, case, memory_format, compiled, folder):
+    model, mode, precision, size, batch = case
+    output = folder / "peer.json"
+    output.unlink(missing_ok=True)
+    command = [args.python, str(HERE / "bench.py"), "--model", model, "--mode", mode, "--precision", precision,
+               "--image-size", str(size), "--batch-size", str(batch), "--memory-format", memory_format,
+               "--threads", str(args.threads), "--json", str(output), *window_options(args)]
+    if compiled:
+        command += ["--compile", args.compile_mode]
     if args.device != "auto":
         command += ["--device", args.device]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    history = json.loads(output.splitlines()[-1])["history"]
-    return args.images / history[-1]["time_per_epochs"]
+    return read_result(command, output, lambda result: result)
+
+
+def window_options(args):
+    length = ["--steps", str(args.steps)] if args.steps else ["--window-seconds", str(args.window_seconds)]
+    return ["--windows", str(args.windows), *length]
+
+
+def measure_case(args, case, folder):
+    """{variant: one result a round}"""
+    variants = {"ours": None}
+    for compiled in (False,) if args.skip_compile else (False, True):
+        for memory_format in FORMATS:
+            variants[f"{'compile' if compiled else 'eager'} {memory_format}"] = (memory_format, compiled)
+    results = {name: [] for name in variants}
+    for _ in range(args.rounds):
+        for name, peer_options in variants.items():
+            # What ran out of memory or failed once isn't tried again.
+            if any(result["status"] != "done" for result in results[name]):
+                continue
+            result = ours(args, case, folder) if peer_options is None else peer(args, case, *peer_options, folder)
+            results[name].append(result)
+    return results
+
+
+def speeds(results):
+    return [result["images_per_second"]["median"] for result in results if result["status"] == "done"]
+
+
+def ratios(results, prefix):
+    """Ours over the fastest of the peers whose name starts so, of each round."""
+    peers = [speeds(rows) for name, rows in results.items() if name.startswith(prefix)]
+    values = []
+    for number, mine in enumerate(speeds(results["ours"])):
+        theirs = [rows[number] for rows in peers if number < len(rows)]
+        if theirs:
+            values.append(mine / max(theirs))
+    return values
+
+
+def spread(values):
+    if not values:
+        return "-"
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def cell(results, name):
+    values = speeds(results[name])
+    if not values:
+        return results[name][0]["status"] if results[name] else "-"
+    text = f"{statistics.median(values):.1f}"
+    ratio = ratios(results, name) if name != "ours" else []
+    return text + (f" ({statistics.median(ratio):.2f})" if ratio else "")
+
+
+def memory(results, name):
+    sizes = [r["peak_memory_bytes"] for r in results[name] if r["status"] == "done" and r["peak_memory_bytes"]]
+    return f"{statistics.median(sizes) / 1e9:.2f}" if sizes else "-"
+
+
+def row(case, results):
+    names = list(results)
+    memories = " / ".join(memory(results, name) for name in names if name == "ours" or name.endswith("channels_last"))
+    cells = [*map(str, case), *(cell(results, name) for name in names), spread(ratios(results, "eager"))]
+    if any(name.startswith("compile") for name in names):
+        cells.append(spread(ratios(results, "compile")))
+    return f"| {' | '.join(cells)} | {memories} |"
+
+
+def header(skip_compile):
+    names = ["ours", "eager channels_last", "eager contiguous"]
+    fastest = ["ours / fastest eager"]
+    memories = "GB: ours / eager"
+    if not skip_compile:
+        names += ["compile channels_last", "compile contiguous"]
+        fastest.append("ours / fastest compile")
+        memories += " / compile (channels_last)"
+    cells = ["model", "mode", "precision", "px", "batch", *names, *fastest, memories]
+    return f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}"
+
+
+def parse_arguments():
+    def words(text):
+        return text.split(",")
+
+    def numbers(text):
+        return [int(word) for word in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", default=str(HERE.parents[1] / "build/release/xception"))
+    parser.add_argument("--python", default=sys.executable, help="a Python with torch, torchvision, timm")
+    parser.add_argument("--models", type=words, default=["xception", "inception_v3"])
+    parser.add_argument("--modes", type=words, default=["train"], help="train, inference")
+    parser.add_argument("--precisions", type=words, default=["bf16", "fp32"])
+    parser.add_argument("--image-sizes", type=numbers, default=None, help="default: the smallest")
+    parser.add_argument("--batch-sizes", type=numbers, default=[128])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--windows", type=int, default=3, help="of each measurement")
+    parser.add_argument("--window-seconds", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=0, help="in a window, in place of --window-seconds")
+    parser.add_argument("--threads", type=int, default=0, help="default: each program's own, the cores")
+    parser.add_argument("--skip-compile", action="store_true", help="eager peers only")
+    parser.add_argument("--compile-mode", default="default", help="of torch.compile, such as max-autotune")
+    parser.add_argument("--json", type=pathlib.Path, help="write every measurement there, after each case")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--binary", default=str(HERE.parents[1] / "build/release/xception"))
-    parser.add_argument("--python", default=sys.executable, help="a Python with torch, torchvision, timm")
-    parser.add_argument("--models", default="xception,inception_v3")
-    parser.add_argument("--precisions", default="bf16,fp32")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--image-size", type=int, default=0, help="default: the smallest")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--images", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    print("| model | precision | ours, images/s | PyTorch channels_last | PyTorch contiguous | ours / faster |")
-    print("|---|---|---|---|---|---|", flush=True)
-    for model in args.models.split(","):
-        for precision in args.precisions.split(","):
-            runs = {"ours": [], "channels_last": [], "contiguous": []}
-            for _ in range(args.rounds):
-                runs["ours"].append(ours(args, model, precision))
-                for memory_format in ("channels_last", "contiguous"):
-                    runs[memory_format].append(peer(args, model, precision, memory_format))
-            ratios = [o / max(a, b) for o, a, b in zip(runs["ours"], runs["channels_last"], runs["contiguous"])]
-            cells = [f"{statistics.median(r):.1f} ({min(r):.1f} to {max(r):.1f})" for r in runs.values()]
-            print(f"| {model} | {precision} | {' | '.join(cells)} | {statistics.median(ratios):.2f} "
-                  f"({min(ratios):.2f} to {max(ratios):.2f}) |", flush=True)
+    args = parse_arguments()
+    print(header(args.skip_compile), flush=True)
+    record = []
+    with tempfile.TemporaryDirectory() as folder:
+        for model in args.models:
+            sizes = args.image_sizes or [SMALLEST.get(model, 299)]
+            for case in itertools.product([model], args.modes, args.precisions, sizes, args.batch_sizes):
+                results = measure_case(args, case, pathlib.Path(folder))
+                print(row(case, results), flush=True)
+                record.append({**dict(zip(("model", "mode", "precision", "image_size", "batch_size"), case)),
+                               "results": results, "ours_over_eager": ratios(results, "eager"),
+                               "ours_over_compile": ratios(results, "compile")})
+                if args.json:
+                    args.json.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ second.
 Needs torch, torchvision, timm, numpy (the test environment that scripts/test.sh makes has them).
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import time
@@ -37,15 +38,13 @@ def build_model(name):
     return inception_v3(num_classes=10, init_weights=True, aux_logits=True)
 
 
-def forward(name, model, images):
-    """Logits. Below 299 px Inception's auxiliary head can't run: its branch is bypassed."""
+def network(name, model, size):
+    """(logits, auxiliary logits or None) of a batch. Below 299 px Inception's auxiliary head can't run and is taken out."""
     if name == "xception":
-        return model(images)
-    aux, model.AuxLogits = model.AuxLogits, None
-    try:
-        return model._forward(model._transform_input(images))[0]
-    finally:
-        model.AuxLogits = aux
+        return lambda images: (model(images), None)
+    if size < 299:
+        model.AuxLogits = None
+    return lambda images: model._forward(model._transform_input(images))
 
 
 def augment(images, padding):
@@ -67,6 +66,45 @@ def prepare(images, size, memory_format):
     images = T.resize(images, [size, size], antialias=True)
     images = T.normalize(T.to_dtype(images, torch.float32, scale=True), MEAN, STD)
     return images.contiguous(memory_format=memory_format)
+
+
+class Training:
+    """A model with its optimiser, and what a training step and an evaluated batch do."""
+
+    def __init__(self, name, size, precision, memory_format, device, lr=1e-3, padding=4, compiled=None):
+        self.size, self.padding = size, padding
+        self.memory_format = getattr(torch, "channels_last" if memory_format == "channels_last" else "contiguous_format")
+        self.model = build_model(name).to(device, memory_format=self.memory_format)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr, fused=True)
+        narrow = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+        self.autocast = torch.autocast(device.type, narrow, enabled=narrow is not None)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.network = network(name, self.model, size)
+        if compiled:
+            self.network = torch.compile(self.network, mode=compiled)
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, correct
+
+    def train(self, images, labels):
+        """A step on uint8 (N, 3, 32, 32)."""
+        batch = prepare(augment(images, self.padding), self.size, self.memory_format)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast:
+            logits, aux = self.network(batch)
+            loss = reported = F.cross_entropy(logits, labels)
+            if aux is not None:
+                loss = loss + 0.4 * F.cross_entropy(aux, labels)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        correct = (logits.detach().argmax(1) == labels).sum()
+        self.sums += torch.stack([reported.detach().double() * len(labels), correct.double()])
+
+    def evaluate(self, images, labels, autocast=False):
+        """A batch in evaluation mode; the caller has set it and switched gradients off."""
+        with self.autocast if autocast else contextlib.nullcontext():
+            logits, _ = self.network(prepare(images, self.size, self.memory_format))
+            self.sums[0] += F.cross_entropy(logits, labels, reduction="sum")
+        self.sums[1] += (logits.argmax(1) == labels).sum()
 
 
 def main():
@@ -91,7 +129,6 @@ def main():
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     size = args.image_size or {"xception": 71, "inception_v3": 75}[args.model]
-    memory_format = getattr(torch, "channels_last" if args.memory_format == "channels_last" else "contiguous_format")
     device = torch.device(args.device)
 
     folder = args.data / "cifar-10-batches-bin"
@@ -102,30 +139,17 @@ def main():
     train = train[: args.train_limit or None]
     validation = validation[: args.validation_limit or None]
 
-    model = build_model(args.model).to(device, memory_format=memory_format)
-    optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
-    narrow = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.precision)
-    autocast = torch.autocast(device.type, narrow, enabled=narrow is not None)
-    scaler = torch.amp.GradScaler(device.type, enabled=args.precision == "fp16")
+    training = Training(args.model, size, args.precision, args.memory_format, device, args.lr, args.padding)
+    sums = training.sums
     history, train_seconds, trained = [], 0.0, 0
     for epoch in range(args.epochs):
-        model.train()
-        sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, correct
+        training.model.train()
+        sums.zero_()
         start = time.perf_counter()
         shuffled = train[torch.randperm(len(train), device=device)]
         for step, first in enumerate(range(0, len(shuffled), args.batch_size)):
             index = shuffled[first : first + args.batch_size]
-            batch = prepare(augment(images[index], args.padding), size, memory_format)
-            target = labels[index]
-            optimizer.zero_grad(set_to_none=True)
-            with autocast:
-                logits = forward(args.model, model, batch)
-                loss = F.cross_entropy(logits, target)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            correct = (logits.detach().argmax(1) == target).sum()
-            sums += torch.stack([loss.detach().double() * len(index), correct.double()])
+            training.train(images[index], labels[index])
             if step % 50 == 49:
                 seen = first + len(index)
                 rate = seen / (time.perf_counter() - start)
@@ -134,15 +158,12 @@ def main():
         seconds = time.perf_counter() - start
         train_seconds += seconds
         trained += len(shuffled)
-        model.eval()
+        training.model.eval()
         sums.zero_()
         with torch.inference_mode():
             for first in range(0, len(validation), args.batch_size):
                 index = validation[first : first + args.batch_size]
-                logits = forward(args.model, model, prepare(images[index], size, memory_format))
-                target = labels[index]
-                sums[0] += F.cross_entropy(logits, target, reduction="sum")
-                sums[1] += (logits.argmax(1) == target).sum()
+                training.evaluate(images[index], labels[index])
         validation_loss, validation_correct = sums.tolist()
         row = {
             "train_loss": loss_sum / len(shuffled),

@@ -70,6 +70,7 @@ void add_subcommands(CLI::App& program, Invocation& invocation) {
   add_train_command(program, invocation);
   add_sweep_command(program, invocation);
   add_report_command(program, invocation);
+  add_bench_command(program, invocation);
   add_eval_command(program, invocation);
   add_predict_command(program, invocation);
   add_models_command(program, invocation);

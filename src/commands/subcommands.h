@@ -17,6 +17,7 @@ struct Invocation {
 void add_train_command(CLI::App& program, Invocation& invocation);
 void add_sweep_command(CLI::App& program, Invocation& invocation);
 void add_report_command(CLI::App& program, Invocation& invocation);
+void add_bench_command(CLI::App& program, Invocation& invocation);
 void add_eval_command(CLI::App& program, Invocation& invocation);
 void add_predict_command(CLI::App& program, Invocation& invocation);
 void add_models_command(CLI::App& program, Invocation& invocation);

@@ -16,6 +16,7 @@ const std::vector<Arguments>& subcommands() {
       {"train"},
       {"eval"},
       {"predict"},
+      {"bench"},
       {"models"},
       {"doctor"},
       {"data"},

@@ -131,6 +131,38 @@ TEST(TrainStep, PartsOfABatchGiveTheSameUpdate) {
   EXPECT_NEAR(whole.metrics.value().loss, parts.metrics.value().loss, 1e-12);
 }
 
+/// Notes what it is told.
+struct Recorder : StepProbe {
+  void mark(StepPhase ended) override { phases.push_back(ended); }
+  std::vector<StepPhase> phases;
+};
+
+TEST(TrainStep, TellsAProbeItsPhasesAndDoesTheSame) {
+  Fixture plain(parse_precision("fp32"), {.accumulate = 2});
+  Fixture watched(parse_precision("fp32"), {.accumulate = 2});
+  Recorder recorder;
+  for (auto* fixture : {&plain, &watched}) {
+    fixture->source->start_epoch(0);
+    fixture->step->start_epoch({1e-2, 1e-2}, 0, 0, 5);
+    for (int i = 0; i < 2; ++i) fixture->step->run(5, fixture == &watched ? &recorder : nullptr);
+  }
+  for (std::size_t i = 0; i < plain.model->parameters().size(); ++i) {
+    EXPECT_TRUE(plain.model->parameters()[i].equal(watched.model->parameters()[i]));
+  }
+  std::vector<StepPhase> expected;
+  for (int step = 0; step < 2; ++step) {
+    expected.push_back(StepPhase::start);
+    for (int part = 0; part < 2; ++part) {
+      for (const auto phase : {StepPhase::data, StepPhase::forward, StepPhase::loss,
+                               StepPhase::backward, StepPhase::metrics}) {
+        expected.push_back(phase);
+      }
+    }
+    expected.push_back(StepPhase::optimizer);
+  }
+  EXPECT_EQ(recorder.phases, expected);
+}
+
 TEST(TrainStep, MetricsAreMeansOverImages) {
   Fixture fixture(parse_precision("fp64"));
   fixture.train(1);

@@ -1,0 +1,303 @@
+#include "xception/bench/runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "xception/bench/fit.h"
+#include "xception/bench/machine.h"
+#include "xception/core/error.h"
+#include "xception/core/log.h"
+#include "xception/core/memory.h"
+#include "xception/core/signals.h"
+#include "xception/parallel/device.h"
+#include "xception/parallel/device_memory.h"
+#include "xception/train/precision.h"
+#include "xception/train/progress_line.h"
+
+namespace xception {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A GPU's clock needs a while until it runs as fast as it will.
+constexpr double kGpuWarmUpSeconds = 0.5;
+/// Steps with a probe: enough for a median.
+constexpr std::int64_t kSplitSteps = 20;
+/// The machine's own rates are measured for no longer than this, a round.
+constexpr double kMachineSeconds = 0.2;
+
+bool stopped() {
+  return StopSignals::received() != 0;
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// An error's first line, without the words that the status says already.
+std::string reason_of(const std::string& text) {
+  std::string line = text.substr(0, text.find('\n'));
+  for (const std::string start : {"[bench] ", "out of memory: "}) {
+    if (line.starts_with(start)) line.erase(0, start.size());
+  }
+  return line;
+}
+
+}  // namespace
+
+BenchRunner::BenchRunner(const BenchPlan& plan, const BenchRequest& request, const Dataset& dataset,
+                         BenchResults& results)
+    : plan_(plan), request_(request), dataset_(dataset), results_(results) {
+  for (const auto& item : plan.cases) results_.cases.push_back({.item = item});
+}
+
+void BenchRunner::run() {
+  find_batches();
+  std::vector<CaseResult*> waiting;
+  for (auto& result : results_.cases) {
+    if (result.item.batch > 0) waiting.push_back(&result);
+  }
+  while (!waiting.empty() && !stopped()) waiting = run_group(waiting);
+  StatusLine::clear();
+}
+
+void BenchRunner::find_batches() {
+  for (auto& result : results_.cases) {
+    if (result.item.batch > 0 || stopped()) continue;
+    result.searched = true;
+    const auto images = dataset_.train.size();
+    const auto batch = largest_batch_that_fits(result.item, plan_.mode, dataset_, plan_.device,
+                                               std::min(plan_.max_batch, images));
+    StatusLine::clear();
+    if (stopped()) return;
+    if (batch == 0) {
+      result.status = CaseStatus::out_of_memory;
+      result.error = "not even a batch of 2 fits";
+      continue;
+    }
+    set_batch(result.item, batch);
+    spdlog::info("{}: the largest batch that fits{}", case_name(result.item, plan_.mode),
+                 batch == plan_.max_batch ? ", or larger (--max-batch)" : "");
+  }
+  release_unused_memory(plan_.device);
+}
+
+bool BenchRunner::is_full(const std::vector<Active>& group) const {
+  // A GPU says so itself; a machine that runs out of memory stops somebody.
+  if (group.empty() || plan_.device.is_cuda()) return false;
+  return available_memory_bytes(plan_.device) < largest_peak_ + largest_peak_ / 2;
+}
+
+std::vector<CaseResult*> BenchRunner::run_group(const std::vector<CaseResult*>& waiting) {
+  std::vector<CaseResult*> next;
+  std::vector<Active> group;
+  for (auto* result : waiting) {
+    if (stopped()) return {};
+    if (is_full(group)) {
+      next.push_back(result);
+      continue;
+    }
+    show("warm-up", *result);
+    std::string failure;
+    try {
+      group.push_back(begin_case(*result));
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::input) throw;
+      failure = error.what();
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    // Outside of the catch, so that what failed is gone.
+    if (failure.empty()) continue;
+    release_unused_memory(plan_.device);
+    note_failure(*result, failure, group.empty(), next);
+  }
+  measure(group, next);
+  group.clear();
+  release_unused_memory(plan_.device);
+  return next;
+}
+
+BenchRunner::Active BenchRunner::begin_case(CaseResult& result) {
+  release_unused_memory(plan_.device);
+  const auto used_before = used_memory_bytes(plan_.device);
+  Active active{.result = &result,
+                .workload = build_workload(plan_.mode, result.item.config, dataset_, plan_.device)};
+  result.complexity = active.workload->complexity();
+  check_memory(*active.workload, result);
+  warm_up(*active.workload, result, used_before);
+  return active;
+}
+
+void BenchRunner::check_memory(Workload& workload, const CaseResult& result) const {
+  if (plan_.device.is_cuda()) return;
+  // Generously: every layer's output eight times in float32.
+  const auto batch = result.item.batch;
+  const auto guess = std::max<std::int64_t>(result.complexity.activations * 32, 1 << 20) * batch;
+  const auto available = available_memory_bytes(plan_.device);
+  if (guess < available / 2) return;
+  const auto forecast = forecast_step_memory(workload, batch);
+  if (static_cast<double>(forecast) <= kUsableShare * static_cast<double>(available)) return;
+  throw run_error("bench", "out of memory: a step will take {}, {} are available",
+                  format_bytes(forecast), format_bytes(available));
+}
+
+double BenchRunner::time_steps(Workload& workload, std::int64_t steps, std::int64_t batch) const {
+  synchronize(plan_.device);
+  const auto start = Clock::now();
+  workload.run(steps, batch);
+  synchronize(plan_.device);
+  return seconds_since(start);
+}
+
+void BenchRunner::warm_up(Workload& workload, CaseResult& result, std::int64_t used_before) {
+  const auto& device = plan_.device;
+  const auto batch = result.item.batch;
+  const auto start = Clock::now();
+  // The first step makes what is made once, and tries cuDNN's algorithms.
+  (void)time_steps(workload, 1, batch);
+  const bool resets = reset_peak_memory(device);
+  double seconds = time_steps(workload, 1, batch);
+  if (resets) {
+    result.peak_memory = recent_peak_memory_bytes(device) - used_before;
+    largest_peak_ = std::max(largest_peak_, *result.peak_memory);
+  }
+  result.operators = count_operators([&] {
+    workload.run(1, batch);
+    synchronize(device);
+  });
+  if (request_.warmup_steps > 3) (void)time_steps(workload, request_.warmup_steps - 3, batch);
+  // A short step is timed over several.
+  const auto more = static_cast<std::int64_t>(0.05 / std::max(1e-6, seconds));
+  if (more > 0 && !stopped()) {
+    seconds = time_steps(workload, more, batch) / static_cast<double>(more);
+  }
+  while (device.is_cuda() && seconds_since(start) < kGpuWarmUpSeconds && !stopped()) {
+    (void)time_steps(workload, std::max<std::int64_t>(1, more), batch);
+  }
+  const auto fitting = std::ceil(request_.window_seconds / std::max(1e-6, seconds));
+  result.window_steps = request_.window_steps > 0
+                            ? request_.window_steps
+                            : std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
+}
+
+void BenchRunner::note_failure(CaseResult& result, const std::string& text, bool alone,
+                               std::vector<CaseResult*>& next) const {
+  const bool memory = is_out_of_memory(text);
+  if (memory && !alone) {
+    spdlog::info("{}: doesn't fit beside the others; measured after them",
+                 case_name(result.item, plan_.mode));
+    result = {.item = result.item, .searched = result.searched};
+    next.push_back(&result);
+    return;
+  }
+  result.status = memory ? CaseStatus::out_of_memory : CaseStatus::failed;
+  result.error = reason_of(text);
+}
+
+void BenchRunner::measure(std::vector<Active>& group, std::vector<CaseResult*>& next) {
+  const auto each = [&](const std::string& what, const std::function<void(Active&)>& work) {
+    for (std::size_t i = 0; i < group.size() && !stopped();) {
+      show(what, *group[i].result);
+      std::string failure;
+      try {
+        work(group[i]);
+      } catch (const std::exception& error) {
+        failure = error.what();
+      }
+      if (failure.empty()) {
+        ++i;
+        continue;
+      }
+      auto* result = group[i].result;
+      group.erase(group.begin() + static_cast<std::ptrdiff_t>(i));
+      release_unused_memory(plan_.device);
+      note_failure(*result, failure, group.empty(), next);
+    }
+  };
+  each("split", [&](Active& active) { measure_split(active); });
+  for (std::int64_t window = 1; window <= request_.windows; ++window) {
+    each(fmt::format("window {} of {}", window, request_.windows),
+         [&](Active& active) { measure_window(active); });
+    if (!stopped() && !group.empty()) try_measure_machine(group);
+  }
+  if (plan_.device.is_cuda()) {
+    each("launches", [&](Active& active) {
+      active.result->kernel_launches = count_kernel_launches(
+          plan_.device, [&] { active.workload->run(1, active.result->item.batch); });
+    });
+  }
+  for (auto& active : group) {
+    const auto windows = static_cast<std::int64_t>(active.result->images_per_second.size());
+    if (windows == 0) continue;
+    active.result->status =
+        windows == request_.windows ? CaseStatus::done : CaseStatus::interrupted;
+  }
+}
+
+void BenchRunner::settle(Active& active) const {
+  // Another case may have had the allocator's blocks, and a GPU would begin without work queued.
+  if (plan_.device.is_cuda()) active.workload->run(1, active.result->item.batch);
+}
+
+void BenchRunner::measure_split(Active& active) const {
+  auto& result = *active.result;
+  const auto steps = std::min(result.window_steps, kSplitSteps);
+  PhaseClock clock(plan_.device);
+  active.workload->prepare((steps + 1) * result.item.batch);
+  settle(active);
+  active.workload->run(steps, result.item.batch, &clock);
+  result.split = clock.take();
+}
+
+void BenchRunner::measure_window(Active& active) const {
+  auto& result = *active.result;
+  const auto images = result.window_steps * result.item.batch;
+  active.workload->prepare(images + result.item.batch);
+  settle(active);
+  const auto seconds = time_steps(*active.workload, result.window_steps, result.item.batch);
+  if (!stopped()) result.images_per_second.push_back(static_cast<double>(images) / seconds);
+}
+
+void BenchRunner::try_measure_machine(const std::vector<Active>& group) {
+  try {
+    measure_machine(group);
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error.what())) throw;  // else the cases left no room for it
+  }
+}
+
+void BenchRunner::measure_machine(const std::vector<Active>& group) {
+  std::set<std::string> precisions;
+  for (const auto& active : group) {
+    if (active.workload->model() != nullptr) precisions.insert(active.result->item.precision);
+  }
+  // What it frees stays with the allocator: the next window would pay for its return.
+  const double seconds = std::min(kMachineSeconds, request_.window_seconds);
+  for (const auto& name : precisions) {
+    const auto precision = parse_precision(name);
+    const auto dtype = precision.autocast ? precision.autocast_dtype : precision.parameters;
+    results_.machine.products[name].push_back(measure_matrix_product(
+        plan_.device, dtype, /*short_mantissa=*/plan_.mode == BenchMode::train, seconds));
+  }
+  results_.machine.copies.push_back(measure_copy(plan_.device, seconds));
+}
+
+void BenchRunner::show(const std::string& what, const CaseResult& result) {
+  const auto units = static_cast<std::int64_t>(results_.cases.size()) * (request_.windows + 2);
+  std::string left;
+  if (units_done_ > 0 && units_done_ < units) {
+    const double each = seconds_since(start_) / static_cast<double>(units_done_);
+    left = fmt::format(", about {} left",
+                       format_duration(each * static_cast<double>(units - units_done_)));
+  }
+  ++units_done_;
+  const auto& speeds = result.images_per_second;
+  StatusLine::show(
+      fmt::format("{}: {}{}{}", what, case_name(result.item, plan_.mode),
+                  speeds.empty() ? "" : fmt::format(": {:.1f} images/s", speeds.back()), left));
+}
+
+}  // namespace xception

@@ -1,0 +1,238 @@
+#include "xception/bench/workload.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "xception/core/error.h"
+#include "xception/core/signals.h"
+#include "xception/optim/schedule.h"
+#include "xception/train/evaluator.h"
+#include "xception/train/experiment.h"
+#include "xception/train/generators.h"
+#include "xception/train/training.h"
+
+namespace xception {
+namespace {
+
+/// A place in an epoch, in images.
+class EpochPlace {
+ public:
+  /// Where a batch begins; from the start again if the epoch has no room for it.
+  std::int64_t take(std::int64_t batch, std::int64_t images) {
+    if (used_ + batch > images) used_ = 0;
+    const auto first = used_;
+    used_ += batch;
+    return first;
+  }
+  void restart() { used_ = 0; }
+  [[nodiscard]] std::int64_t used() const { return used_; }
+
+ private:
+  std::int64_t used_ = 0;
+};
+
+/// Errors (input): the source has fewer images than a batch.
+void check_images(const BatchSource& source, std::int64_t batch, const Dataset& dataset) {
+  if (source.size() >= batch) return;
+  throw input_error("bench",
+                    "--batch-size {}: found {} images in the split of {}; give at most that", batch,
+                    source.size(), dataset.name);
+}
+
+/// Calls `step` so often, but no longer after a stop signal. Returns how often.
+template <class Step>
+std::int64_t repeat(std::int64_t steps, Step step) {
+  for (std::int64_t i = 0; i < steps; ++i) {
+    if (StopSignals::received() != 0) return i;
+    step();
+  }
+  return steps;
+}
+
+class TrainWorkload : public Workload {
+ public:
+  TrainWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
+      : experiment_(config, dataset, device), training_(experiment_, Communicator::alone()) {
+    check_images(*training_.source, config.train.batch_size, dataset);
+    training_.model->train();
+    start_epoch(0);
+  }
+
+  std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
+    return repeat(steps, [&] {
+      const bool full = steps_ == static_cast<std::int64_t>(rates_.size());
+      if (full || place_.take(batch, training_.source->size()) == 0) rewind(batch);
+      ++steps_;
+      training_.step->run(batch, probe);
+    });
+  }
+
+  void prepare(std::int64_t images) override {
+    const auto left = training_.source->size() - place_.used();
+    if (place_.used() > 0 && left < images) start_epoch(epoch_ + 1);
+  }
+
+  Complexity complexity() override {
+    return count_complexity(*training_.model, experiment_.config().data.image_size);
+  }
+
+  [[nodiscard]] const Classifier* model() const override { return training_.model.get(); }
+
+ private:
+  /// Draws an epoch's order and random numbers, as the trainer does before its steps.
+  void start_epoch(std::int64_t epoch) {
+    const auto& config = experiment_.config();
+    epoch_ = epoch;
+    training_.source->start_epoch(epoch);
+    const auto per_epoch =
+        std::max<std::int64_t>(1, training_.source->size() / config.train.batch_size);
+    rates_ = learning_rates(config.schedule, config.optimizer.lr, epoch % config.train.epochs,
+                            per_epoch, config.train.epochs);
+    place_.restart();
+    steps_ = 0;
+  }
+
+  /// To the beginning of the current epoch.
+  void rewind(std::int64_t batch) {
+    const auto first = epoch_ * static_cast<std::int64_t>(rates_.size());
+    training_.step->start_epoch(rates_, first, 0, batch);
+    place_.restart();
+    place_.take(batch, training_.source->size());
+    steps_ = 0;
+  }
+
+  Experiment experiment_;
+  Training training_;
+  std::vector<double> rates_;
+  EpochPlace place_;
+  std::int64_t epoch_ = 0;
+  std::int64_t steps_ = 0;  ///< of the epoch
+};
+
+class InferenceWorkload : public Workload {
+ public:
+  InferenceWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
+      : experiment_(config, dataset, device),
+        model_(experiment_.build_model(parse_precision(config.train.precision))),
+        source_(experiment_.source(Split::test, Order::ascending, experiment_.test_pipeline())) {
+    check_images(*source_, experiment_.evaluation_options().batch_size, dataset);
+    source_->start_epoch(0);
+  }
+
+  std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
+    BatchEvaluator evaluator(*model_, *source_, experiment_.test_pipeline(),
+                             experiment_.evaluation_options());
+    return repeat(steps, [&] {
+      const auto first = place_.take(batch, source_->size());
+      (void)evaluator.run(first, first + batch, probe);
+    });
+  }
+
+  void prepare(std::int64_t /*images*/) override {}
+
+  Complexity complexity() override {
+    return count_complexity(*model_, experiment_.config().data.image_size);
+  }
+
+  [[nodiscard]] const Classifier* model() const override { return model_.get(); }
+
+ private:
+  Experiment experiment_;
+  std::shared_ptr<Classifier> model_;
+  std::unique_ptr<BatchSource> source_;
+  EpochPlace place_;
+};
+
+class DataWorkload : public Workload {
+ public:
+  DataWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
+      : experiment_(config, dataset, device),
+        dtype_(parse_precision(config.train.precision).parameters),
+        source_(experiment_.source(Split::train, Order::shuffled, experiment_.train_pipeline())) {
+    check_images(*source_, config.train.batch_size, dataset);
+    source_->start_epoch(0);
+  }
+
+  std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
+    return repeat(steps, [&] {
+      const auto first = place_.take(batch, source_->size());
+      mark_phase(probe, StepPhase::start);
+      const auto positions = torch::arange(
+          first, first + batch, torch::TensorOptions(experiment_.device()).dtype(torch::kInt64));
+      const auto images = source_->at(positions);
+      (void)experiment_.train_pipeline().apply(images.images, images.drawn, dtype_,
+                                               experiment_.config().train.channels_last);
+      mark_phase(probe, StepPhase::data);
+    });
+  }
+
+  void prepare(std::int64_t images) override {
+    if (place_.used() == 0 || source_->size() - place_.used() >= images) return;
+    source_->start_epoch(++epoch_);
+    place_.restart();
+  }
+
+  Complexity complexity() override { return {}; }
+  [[nodiscard]] const Classifier* model() const override { return nullptr; }
+
+ private:
+  Experiment experiment_;
+  torch::ScalarType dtype_;
+  std::unique_ptr<BatchSource> source_;
+  EpochPlace place_;
+  std::int64_t epoch_ = 0;
+};
+
+}  // namespace
+
+BenchMode parse_bench_mode(const std::string& name) {
+  for (const auto mode : {BenchMode::train, BenchMode::inference, BenchMode::data}) {
+    if (name == bench_mode_name(mode)) return mode;
+  }
+  throw input_error("bench", "--mode {}: expected train, inference or data", name);
+}
+
+const char* bench_mode_name(BenchMode mode) {
+  switch (mode) {
+    case BenchMode::train:
+      return "train";
+    case BenchMode::inference:
+      return "inference";
+    case BenchMode::data:
+      break;
+  }
+  return "data";
+}
+
+Dataset random_dataset(std::int64_t images, std::int64_t classes) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(std::uint64_t{1});
+  Dataset dataset;
+  dataset.name = "random images";
+  dataset.train.images = torch::randint(0, 256, {images, 3, 32, 32}, generator,
+                                        torch::TensorOptions().dtype(torch::kUInt8));
+  dataset.train.labels =
+      torch::randint(0, classes, {images}, generator, torch::TensorOptions().dtype(torch::kInt64));
+  dataset.test = dataset.train;
+  for (std::int64_t i = 0; i < classes; ++i) dataset.class_names.push_back(std::to_string(i));
+  return dataset;
+}
+
+std::unique_ptr<Workload> build_workload(BenchMode mode, const RunConfig& config,
+                                         const Dataset& dataset, const torch::Device& device) {
+  seed_generators(static_cast<std::uint64_t>(config.seed));
+  switch (mode) {
+    case BenchMode::train:
+      return std::make_unique<TrainWorkload>(config, dataset, device);
+    case BenchMode::inference:
+      return std::make_unique<InferenceWorkload>(config, dataset, device);
+    case BenchMode::data:
+      break;
+  }
+  return std::make_unique<DataWorkload>(config, dataset, device);
+}
+
+}  // namespace xception
