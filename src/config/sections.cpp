@@ -84,6 +84,10 @@ void TrainConfig::visit(KeyVisitor& visitor) {
               "precision of validation and test; a run in fp64 is evaluated in fp64");
   visitor.key("label_smoothing", label_smoothing, below(0, 1), "of the cross entropy");
   visitor.key("channels_last", channels_last, "memory format NHWC");
+  visitor.key(
+      "kernels", kernels, {"auto", "reference", "fused"},
+      "reference: LibTorch's operations; fused: our own where they apply (channels_last, one "
+      "rank's BatchNorm); auto: fused on CPUs");
   visitor.key("deterministic", deterministic, "only algorithms that repeat bit for bit");
   visitor.key("cudnn_benchmark", cudnn_benchmark, "let cuDNN time its algorithms");
   visitor.key("log_interval", log_interval, between(1, 1e9),

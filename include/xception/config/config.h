@@ -95,6 +95,7 @@ struct TrainConfig {
   std::string eval_precision = "fp32";
   double label_smoothing = 0.0;
   bool channels_last = true;
+  std::string kernels = "auto";
   bool deterministic = false;
   bool cudnn_benchmark = true;
   std::int64_t log_interval = 50;
