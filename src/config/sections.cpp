@@ -86,8 +86,8 @@ void TrainConfig::visit(KeyVisitor& visitor) {
   visitor.key("channels_last", channels_last, "memory format NHWC");
   visitor.key(
       "kernels", kernels, {"auto", "reference", "fused"},
-      "reference: LibTorch's operations; fused: our own where they apply (channels_last, one "
-      "rank's BatchNorm); auto: fused on CPUs");
+      "reference: LibTorch's operations; fused: our own where they apply (on a CPU, "
+      "channels_last, one rank's BatchNorm); auto: fused on CPUs");
   visitor.key("deterministic", deterministic, "only algorithms that repeat bit for bit");
   visitor.key("cudnn_benchmark", cudnn_benchmark, "let cuDNN time its algorithms");
   visitor.key("log_interval", log_interval, between(1, 1e9),

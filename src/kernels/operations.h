@@ -95,7 +95,7 @@ class Operations {
 };
 
 const Operations& cpu_operations();
-/// nullptr in a build without CUDA.
+/// nullptr: there are none yet.
 const Operations* cuda_operations();
 
 /// Those of x's device. Error (run): a device without.
