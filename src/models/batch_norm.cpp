@@ -115,6 +115,24 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
                           statistics.count, options.eps(), sync_);
 }
 
+bool BatchNorm2dImpl::fuses(const torch::Tensor& x) const {
+  if (kernels() != Kernels::fused || !fused_kernels_take(x)) return false;
+  if (sync_ && is_training()) return false;
+  const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  return weight.scalar_type() == wanted && running_mean.scalar_type() == wanted;
+}
+
+BatchNormArguments BatchNorm2dImpl::next_batch() {
+  if (is_training()) num_batches_tracked += 1;
+  return {.weight = weight,
+          .bias = bias,
+          .running_mean = running_mean,
+          .running_var = running_var,
+          .eps = options.eps(),
+          .momentum = options.momentum().value(),
+          .training = is_training()};
+}
+
 void synchronize_batch_norm(torch::nn::Module& network,
                             const std::shared_ptr<const StatisticsSync>& sync) {
   for (const auto& module : network.modules()) {

@@ -11,6 +11,8 @@
 #include <memory>
 #include <string_view>
 
+#include "xception/models/kernel_choice.h"
+
 namespace xception {
 namespace {
 
@@ -91,6 +93,7 @@ Complexity count_complexity(Classifier& model, std::int64_t image_size) {
   for (const torch::Tensor& parameter : parameters) complexity.parameters += parameter.numel();
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
+  const ReferenceKernels reference(model);  // what is listened to are LibTorch's operations
   const auto image = torch::zeros({1, 3, image_size, image_size}, parameters.at(0).options());
   const Listener listener(complexity);
   model.forward(image);  // the logits don't matter

@@ -22,8 +22,8 @@ torch::Tensor average_neighbours(const torch::Tensor& x) {
 }
 
 /// (N, C, H, W) -> (N, C, (H - 1) / 2, (W - 1) / 2)
-torch::Tensor halving_max_pool(const torch::Tensor& x) {
-  return at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2);
+torch::Tensor halving_max_pool(const torch::Tensor& x, Kernels kernels) {
+  return pool_add(x, /*shortcut=*/{}, /*padding=*/0, kernels);
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ torch::Tensor InceptionBImpl::forward(const torch::Tensor& x) {
   branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);  // (N, 96, H, W)
   branch3x3dbl = branch3x3dbl_3_->forward(branch3x3dbl);  // (N, 96, H', W')
 
-  return at::cat({branch3x3, branch3x3dbl, halving_max_pool(x)}, 1);
+  return at::cat({branch3x3, branch3x3dbl, halving_max_pool(x, kernels())}, 1);
 }
 
 InceptionCImpl::InceptionCImpl(std::int64_t in_channels, std::int64_t channels_7x7) {
@@ -122,7 +122,7 @@ torch::Tensor InceptionDImpl::forward(const torch::Tensor& x) {
   branch7x7x3 = branch7x7x3_3_->forward(branch7x7x3);  // (N, 192, H, W)
   branch7x7x3 = branch7x7x3_4_->forward(branch7x7x3);  // (N, 192, H', W')
 
-  return at::cat({branch3x3, branch7x7x3, halving_max_pool(x)}, 1);
+  return at::cat({branch3x3, branch7x7x3, halving_max_pool(x, kernels())}, 1);
 }
 
 InceptionEImpl::InceptionEImpl(std::int64_t in_channels) {

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "xception/core/error.h"
+#include "xception/kernels/depthwise.h"
+#include "xception/kernels/max_pool.h"
 
 namespace xception {
 
@@ -60,15 +62,28 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   throw run_error("models", "activation {} is not one of the enum's", static_cast<int>(activation));
 }
 
-torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation) {
+torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation,
+                     const torch::Tensor& shortcut) {
+  const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
+  if (fits && bn->fuses(x)) {
+    const bool relu = activation == Activation::relu;
+    const auto y = fused_bn_act(x, bn->next_batch(), relu, shortcut);
+    return relu ? y : activate(y, activation);
+  }
   torch::Tensor normalised = bn->forward(x);
+  if (shortcut.defined()) normalised.add_(shortcut);
   // Only ReLU's backward can do with the result alone.
   if (activation == Activation::relu) return at::relu_(normalised);
   return activate(normalised, activation);
 }
 
-torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut) {
-  torch::Tensor pooled = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
+torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut, std::int64_t padding,
+                       Kernels kernels) {
+  const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
+  if (fits && kernels == Kernels::fused && fused_kernels_take(x)) {
+    return fused_max_pool(x, padding, shortcut);
+  }
+  torch::Tensor pooled = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, padding);
   return shortcut.defined() ? pooled.add_(shortcut) : pooled;
 }
 
@@ -88,11 +103,31 @@ SeparableConvImpl::SeparableConvImpl(std::int64_t in_channels, std::int64_t out_
       torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1).bias(false)));
 }
 
-torch::Tensor SeparableConvImpl::forward(const torch::Tensor& x) {
-  const bool depthwise_first = order_ == SeparableOrder::depthwise_first;
-  auto& first = depthwise_first ? conv1_ : pointwise_;
-  auto& second = depthwise_first ? pointwise_ : conv1_;
-  return second->forward(activate(first->forward(x), between_));
+torch::Tensor SeparableConvImpl::forward(const torch::Tensor& x, Activation before) {
+  if (fuses(x)) {
+    const bool relu = before == Activation::relu;
+    return after_depthwise(
+        fused_depthwise(relu ? x : activate(x, before), conv1_->weight, {}, relu));
+  }
+  const auto input = activate(x, before);
+  if (order_ == SeparableOrder::depthwise_first) return after_depthwise(conv1_->forward(input));
+  return conv1_->forward(activate(pointwise_->forward(input), between_));
+}
+
+torch::Tensor SeparableConvImpl::forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn) {
+  if (!fuses(x) || !bn->fuses(x)) return forward(bn_act(x, bn, Activation::relu));
+  return after_depthwise(
+      fused_bn_depthwise(x, bn->next_batch(), /*relu=*/true, conv1_->weight, {}));
+}
+
+bool SeparableConvImpl::fuses(const torch::Tensor& x) const {
+  if (kernels() != Kernels::fused || order_ != SeparableOrder::depthwise_first) return false;
+  const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  return fused_kernels_take(x) && conv1_->weight.scalar_type() == wanted;
+}
+
+torch::Tensor SeparableConvImpl::after_depthwise(const torch::Tensor& x) {
+  return pointwise_->forward(activate(x, between_));
 }
 
 ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {

@@ -64,15 +64,15 @@ torch::Tensor XceptionBlockImpl::shortcut(const torch::Tensor& x) {
 }
 
 torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
-  // A copy: in place, this ReLU would change what the shortcut passes on.
-  torch::Tensor y = leading_relu_ ? activate(x, Activation::relu) : x;  // (N, in, H, W)
-  for (std::size_t i = 0; i < separables_.size(); ++i) {
-    const bool last = i + 1 == separables_.size();
-    y = separables_[i]->forward(y);                                        // (N, channels[i], H, W)
-    y = bn_act(y, norms_[i], last ? Activation::none : Activation::relu);  // the same
+  torch::Tensor y = separables_.front()->forward(
+      x, leading_relu_ ? Activation::relu : Activation::none);  // (N, channels[0], H, W)
+  for (std::size_t i = 1; i < separables_.size(); ++i) {
+    y = separables_[i]->forward_bn_relu(y, norms_[i - 1]);  // (N, channels[i], H, W)
   }
-  if (halve_) return pool_add(y, shortcut(x));  // (N, out, H/2, W/2), rounded up
-  return residual_ ? y.add_(shortcut(x)) : y;   // (N, out, H, W)
+  auto& norm = norms_.back();
+  if (!halve_) return bn_act(y, norm, Activation::none, shortcut(x));  // (N, out, H, W)
+  y = bn_act(y, norm, Activation::none);
+  return pool_add(y, shortcut(x), /*padding=*/1, kernels());  // (N, out, H/2, W/2), rounded up
 }
 
 Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
@@ -128,9 +128,8 @@ Logits Xception::forward(const torch::Tensor& images) {
     // (N, 128, 74, 74), (N, 256, 37, 37), (N, 728, 19, 19), 8 x the same, (N, 1024, 10, 10)
     x = block->forward(x);
   }
-  x = conv3_->forward(x);  // (N, 1536, 10, 10)
-  x = bn_act(x, bn3_, Activation::relu);
-  x = conv4_->forward(x);  // (N, 2048, 10, 10)
+  x = conv3_->forward(x);                // (N, 1536, 10, 10)
+  x = conv4_->forward_bn_relu(x, bn3_);  // (N, 2048, 10, 10)
   x = bn_act(x, bn4_, Activation::relu);
   x = global_average_pool(x);  // (N, 2048)
   x = at::dropout(x, dropout_, is_training());

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "xception/core/error.h"
+#include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
 #include "xception/train/generators.h"
 
@@ -70,6 +71,7 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
+  use_kernels(*model, choose_kernels(config_.train.kernels, device_));
   return model;
 }
 

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "xception/kernels/bn_act.h"
+#include "xception/models/kernel_choice.h"
 #include "xception/parallel/communicator.h"
 
 namespace xception {
@@ -21,7 +23,7 @@ struct StatisticsSync {
 ///
 /// Each rank sends mean, variance and count; they are combined as Chan et al. do (1979), in
 /// float64. Gradients of weight and bias are this rank's share: a gradient reducer sums them.
-class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
+class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl, public KernelUser {
  public:
   explicit BatchNorm2dImpl(const torch::nn::BatchNorm2dOptions& of)
       : torch::nn::BatchNorm2dImpl(of) {}
@@ -29,6 +31,13 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
   /// x: (N, C, H, W) -> the same. In training mode all ranks must call it in the same order if
   /// synchronised.
   torch::Tensor forward(const torch::Tensor& x);
+
+  /// Whether the fused operations can stand in for this module before or after others: they are
+  /// chosen, take x, and this rank's batch is all that counts.
+  [[nodiscard]] bool fuses(const torch::Tensor& x) const;
+
+  /// This module as a fused operation takes it; in training mode counts one more batch.
+  [[nodiscard]] BatchNormArguments next_batch();
 
   /// From here on over all ranks; nullptr: over this rank's batch alone.
   void synchronize(std::shared_ptr<const StatisticsSync> sync) { sync_ = std::move(sync); }

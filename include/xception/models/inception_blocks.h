@@ -28,7 +28,7 @@ class InceptionAImpl : public torch::nn::Module {
 TORCH_MODULE(InceptionA);
 
 /// Reduction from 35 to 17 px (the paper's Fig. 10).
-class InceptionBImpl : public torch::nn::Module {
+class InceptionBImpl : public torch::nn::Module, public KernelUser {
  public:
   explicit InceptionBImpl(std::int64_t in_channels);
   /// x: (N, in_channels, H, W) -> (N, 480 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down
@@ -58,7 +58,7 @@ class InceptionCImpl : public torch::nn::Module {
 TORCH_MODULE(InceptionC);
 
 /// Reduction from 17 to 8 px.
-class InceptionDImpl : public torch::nn::Module {
+class InceptionDImpl : public torch::nn::Module, public KernelUser {
  public:
   explicit InceptionDImpl(std::int64_t in_channels);
   /// x: (N, in_channels, H, W) -> (N, 512 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down

@@ -17,7 +17,7 @@ namespace xception {
 ///
 /// Reads of the config: num_classes, dropout (default 0.5, as torchvision's), aux_logits (whether
 /// the auxiliary head is built), aux_weight (the head runs if it is above 0; unset: it doesn't).
-class InceptionV3 : public Classifier {
+class InceptionV3 : public Classifier, public KernelUser {
  public:
   /// Errors (input): unknown variant; an auxiliary loss without the head.
   explicit InceptionV3(const ModelConfig& config);

@@ -33,13 +33,17 @@ enum class SeparableOrder {
 /// The activation of x, any shape; x itself is left as it is.
 [[nodiscard]] torch::Tensor activate(const torch::Tensor& x, Activation activation);
 
-/// BatchNorm, then the activation. x: (N, C, H, W) -> (N, C, H, W). A ReLU overwrites the
-/// normalised values, which nothing else sees and BatchNorm's backward doesn't need.
-[[nodiscard]] torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation);
+/// BatchNorm, plus the shortcut (left out where undefined), then the activation.
+/// x, shortcut: (N, C, H, W) -> the same. One operation with fused kernels, for none and ReLU.
+[[nodiscard]] torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation,
+                                   const torch::Tensor& shortcut = {});
 
-/// Max pooling 3x3, stride 2, padding 1, plus the shortcut (left out where undefined).
-/// x: (N, C, H, W) -> (N, C, ceil(H/2), ceil(W/2)), the shape of the shortcut.
-[[nodiscard]] torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut);
+/// Max pooling 3x3, stride 2, plus the shortcut (left out where undefined).
+/// x: (N, C, H, W) -> (N, C, H', W'), the shape of the shortcut: with padding 1 half of H and W
+/// rounded up, with padding 0 half of H - 1 and W - 1 rounded down. Like the other units without
+/// parameters, it is told the kernels to use.
+[[nodiscard]] torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut,
+                                     std::int64_t padding, Kernels kernels);
 
 /// Average over the image. x: (N, C, H, W) -> (N, C).
 [[nodiscard]] torch::Tensor global_average_pool(const torch::Tensor& x);
@@ -52,15 +56,25 @@ enum class SeparableOrder {
 /// output.
 ///
 /// Source: Chollet, Xception, arXiv 1610.02357, sections 1.2 and 4.7.
-class SeparableConvImpl : public torch::nn::Module {
+class SeparableConvImpl : public torch::nn::Module, public KernelUser {
  public:
   SeparableConvImpl(std::int64_t in_channels, std::int64_t out_channels, SeparableOrder order,
                     Activation between);
 
-  /// x: (N, in_channels, H, W) -> (N, out_channels, H, W)
-  torch::Tensor forward(const torch::Tensor& x);
+  /// x: (N, in_channels, H, W) -> (N, out_channels, H, W), of x or, with `before`, of its
+  /// activation, which fused kernels do as they read x; x itself is left as it is.
+  torch::Tensor forward(const torch::Tensor& x, Activation before = Activation::none);
+
+  /// The same of BatchNorm's and then ReLU's result: with fused kernels, a depthwise convolution
+  /// normalises as it reads x.
+  torch::Tensor forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn);
 
  private:
+  /// Whether the fused depthwise convolution comes first and takes x.
+  [[nodiscard]] bool fuses(const torch::Tensor& x) const;
+  /// What follows a depthwise convolution that came first.
+  torch::Tensor after_depthwise(const torch::Tensor& x);
+
   SeparableOrder order_;
   Activation between_;
   torch::nn::Conv2d conv1_{nullptr}, pointwise_{nullptr};

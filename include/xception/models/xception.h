@@ -29,7 +29,7 @@ struct XceptionStyle {
 /// Children: `skip`, `skipbn` (where the shape changes; the notebook's has no `skipbn`), `rep`,
 /// whose children have the indices that timm's Sequential gives them, activations and pooling
 /// counted.
-class XceptionBlockImpl : public torch::nn::Module {
+class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
  public:
   struct Shape {
     std::int64_t in_channels;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include "xception/kernels/bn_act.h"
+
+namespace xception {
+
+struct DepthwiseOptions {
+  std::int64_t stride = 1;   ///< 1 or 2
+  std::int64_t padding = 1;  ///< 0 or 1
+};
+
+/// A depthwise 3x3 convolution of x, or of its ReLU.
+/// x: (N, C, H, W) -> (N, C, H', W') with H' = (H + 2 padding - 3) / stride + 1, rounded down.
+/// weight: (C, 1, 3, 3), float32, or float64 with float64 images. Under autocast x is rounded to
+/// autocast's dtype as for a convolution; the weight isn't.
+///
+/// The ReLU is done as x is read, forward and backward: its result is never stored. Backward is one
+/// pass, which gives the gradients of x and of the weight. No gradients of gradients.
+///
+/// Errors (run): x isn't as fused_kernels_take() says; shapes or dtypes don't fit; options.
+[[nodiscard]] torch::Tensor fused_depthwise(const torch::Tensor& x, const torch::Tensor& weight,
+                                            const DepthwiseOptions& options, bool relu);
+
+/// The same of BatchNorm's (and ReLU's) result, which is never stored: x is normalised as it is
+/// read, and the zeros around the image come after that. Backward is one pass for the gradients of
+/// the weight, of BatchNorm's parameters and of its output, and a second one for x.
+[[nodiscard]] torch::Tensor fused_bn_depthwise(const torch::Tensor& x, const BatchNormArguments& bn,
+                                               bool relu, const torch::Tensor& weight,
+                                               const DepthwiseOptions& options);
+
+}  // namespace xception

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <torch/types.h>
+
+namespace xception {
+
+/// Max pooling 3x3, stride 2, plus the residual where defined.
+/// x: (N, C, H, W) -> (N, C, H', W') with H' = (H + 2 padding - 3) / 2 + 1, rounded down; the
+/// residual has that shape. padding: 0 or 1. The first of equal values is the maximum, and NaN
+/// always, as for at::max_pool2d.
+///
+/// Saves one byte an output instead of x and eight bytes; backward gathers, so it writes each
+/// gradient once and needs no atomics. No gradients of gradients.
+///
+/// Errors (run): x isn't as fused_kernels_take() says; shapes or dtypes don't fit.
+[[nodiscard]] torch::Tensor fused_max_pool(const torch::Tensor& x, std::int64_t padding,
+                                           const torch::Tensor& residual = {});
+
+}  // namespace xception

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <string>
+#include <vector>
+
+namespace xception {
+
+/// Which operations a network's units are made of. Parameters, their names and, but for rounding,
+/// results are the same.
+enum class Kernels {
+  reference,  ///< LibTorch's
+  fused,      ///< ours (xception/kernels), wherever they take what they get
+};
+
+/// A module that has the choice. Plain LibTorch until told otherwise.
+class KernelUser {
+ public:
+  virtual ~KernelUser() = default;
+  void use_kernels(Kernels kernels) { kernels_ = kernels; }
+  [[nodiscard]] Kernels kernels() const { return kernels_; }
+
+ private:
+  Kernels kernels_ = Kernels::reference;
+};
+
+/// Chooses for a network and all below it.
+void use_kernels(torch::nn::Module& network, Kernels kernels);
+
+/// The choice of a config's `train.kernels` on a device. `auto`: fused on CPUs; on GPUs,
+/// for which there are no fused kernels yet, reference.
+/// Error (input): none of auto, reference, fused.
+[[nodiscard]] Kernels choose_kernels(const std::string& name, const torch::Device& device);
+
+/// Plain LibTorch for as long as it lives, then what each module had before.
+class ReferenceKernels {
+ public:
+  explicit ReferenceKernels(torch::nn::Module& network);
+  ReferenceKernels(const ReferenceKernels&) = delete;
+  ReferenceKernels& operator=(const ReferenceKernels&) = delete;
+  ~ReferenceKernels();
+
+ private:
+  std::vector<KernelUser*> fused_;
+};
+
+}  // namespace xception

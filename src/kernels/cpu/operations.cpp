@@ -1,0 +1,407 @@
+#include "../operations.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "../batch_norm_math.h"
+#include "kernels.h"
+#include "xception/core/error.h"
+#include "xception/kernels/bn_act.h"
+
+namespace xception {
+namespace {
+
+cpu::Dtype dtype_of(const at::Tensor& x) {
+  switch (x.scalar_type()) {
+    case at::kHalf:
+      return cpu::Dtype::half;
+    case at::kBFloat16:
+      return cpu::Dtype::bfloat16;
+    case at::kFloat:
+      return cpu::Dtype::float32;
+    case at::kDouble:
+      return cpu::Dtype::float64;
+    default:
+      throw run_error("kernels", "no kernels for {}", c10::toString(x.scalar_type()));
+  }
+}
+
+const cpu::Kernels& kernels_for(const at::Tensor& x) {
+  return cpu::kernels(dtype_of(x));
+}
+
+at::ScalarType arithmetic_of(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+/// Zeroed memory of the kernels, enough for A of any dtype.
+class Scratch {
+ public:
+  explicit Scratch(std::int64_t elements) : values_(static_cast<std::size_t>(elements)) {}
+  void* data() { return values_.data(); }
+
+ private:
+  std::vector<double> values_;
+};
+
+/// Element `at` of an image tensor, or nullptr of an undefined one.
+const char* at_element(const at::Tensor& x, std::int64_t at) {
+  if (!x.defined()) return nullptr;
+  return static_cast<const char*>(x.const_data_ptr()) +
+         at * static_cast<std::int64_t>(x.element_size());
+}
+char* at_element_mutable(const at::Tensor& x, std::int64_t at) {
+  if (!x.defined()) return nullptr;
+  return static_cast<char*>(x.mutable_data_ptr()) +
+         at * static_cast<std::int64_t>(x.element_size());
+}
+
+at::Tensor empty_image(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+/// Splits `items` into as many parts as there are threads and calls work(part, first, last).
+void in_parts(std::int64_t items, std::int64_t parts,
+              const std::function<void(std::int64_t, std::int64_t, std::int64_t)>& work) {
+  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      work(part, items * part / parts, items * (part + 1) / parts);
+    }
+  });
+}
+
+/// Elements below which a second thread costs more than it saves.
+constexpr std::int64_t kGrain = 32768;
+
+std::int64_t parts_of(std::int64_t items, std::int64_t elements) {
+  const std::int64_t useful = std::max<std::int64_t>(1, elements / kGrain);
+  return std::max<std::int64_t>(1, std::min({items, useful, std::int64_t{at::get_num_threads()}}));
+}
+
+std::int64_t rows_of(const at::Tensor& x) {
+  return x.numel() / x.size(1);
+}
+
+/// part: of the vector of coefficients.
+const void* coefficient(const at::Tensor& coefficients, std::int64_t row) {
+  return coefficients.defined() ? at_element(coefficients, row * coefficients.size(1)) : nullptr;
+}
+
+cpu::OnLoad on_load(const ReadAs& read) {
+  return {.center = coefficient(read.coefficients, 0),
+          .scale = coefficient(read.coefficients, 1),
+          .shift = coefficient(read.coefficients, 2),
+          .relu = read.relu};
+}
+
+cpu::Window window_of(const at::Tensor& x, const WindowOptions& options) {
+  return {.height = x.size(2),
+          .width = x.size(3),
+          .channels = x.size(1),
+          .out_height = window_positions(x.size(2), options),
+          .out_width = window_positions(x.size(3), options),
+          .stride = options.stride,
+          .padding = options.padding};
+}
+
+/// Calls with a null pointer of A.
+template <typename Call>
+void with_arithmetic(const at::Tensor& x, const Call& call) {
+  if (arithmetic_of(x) == at::kDouble) {
+    call(double{});
+  } else {
+    call(float{});
+  }
+}
+
+/// (C) parameters as doubles.
+std::vector<double> doubles(const at::Tensor& values) {
+  const auto converted = values.to(at::kDouble).contiguous();
+  const auto* data = converted.const_data_ptr<double>();
+  return {data, data + converted.numel()};
+}
+
+/// Adds the parts' sums: (parts, size) -> (size).
+std::vector<double> added(const std::vector<double>& parts, std::int64_t size) {
+  std::vector<double> total(parts.begin(), parts.begin() + size);
+  for (std::size_t i = static_cast<std::size_t>(size); i < parts.size(); ++i) {
+    total[i % static_cast<std::size_t>(size)] += parts[i];
+  }
+  return total;
+}
+
+std::vector<Moments> batch_moments(const at::Tensor& x) {
+  const std::int64_t rows = rows_of(x);
+  const std::int64_t channels = x.size(1);
+  const std::int64_t parts = parts_of(rows, x.numel());
+  std::vector<double> means(static_cast<std::size_t>(parts * channels));
+  std::vector<double> m2s(means.size());
+  std::vector<double> counts(static_cast<std::size_t>(parts));
+  in_parts(rows, parts, [&](std::int64_t part, std::int64_t first, std::int64_t last) {
+    Scratch scratch(3 * cpu::padded(channels));
+    kernels_for(x).statistics(
+        at_element(x, first * channels), {.count = last - first, .channels = channels},
+        means.data() + part * channels, m2s.data() + part * channels, scratch.data());
+    counts[static_cast<std::size_t>(part)] = static_cast<double>(last - first);
+  });
+  std::vector<Moments> moments(static_cast<std::size_t>(channels));
+  for (std::size_t i = 0; i < means.size(); ++i) {
+    const std::size_t c = i % moments.size();
+    moments[c].merge({counts[i / moments.size()], means[i], m2s[i]});
+  }
+  return moments;
+}
+
+void update_running(const std::vector<Moments>& moments, const BatchNormArguments& bn) {
+  auto means = doubles(bn.running_mean);
+  auto variances = doubles(bn.running_var);
+  for (std::size_t c = 0; c < moments.size(); ++c) {
+    const double unbiased = moments[c].m2 / (moments[c].count - 1.0);
+    means[c] = running_update(means[c], moments[c].mean, bn.momentum);
+    variances[c] = running_update(variances[c], unbiased, bn.momentum);
+  }
+  const auto size = static_cast<std::int64_t>(moments.size());
+  const auto put = [size](const at::Tensor& to, std::vector<double>& values) {
+    to.copy_(at::from_blob(values.data(), {size}, at::kDouble));
+  };
+  put(bn.running_mean, means);
+  put(bn.running_var, variances);
+}
+
+/// sums: (2, C).
+BatchNormGradients gradients_of(const double* sums, const at::Tensor& x,
+                                const BatchNormSaved& saved) {
+  const std::int64_t channels = x.size(1);
+  const auto weight = doubles(saved.weight);
+  const auto* mean = saved.state.statistics.const_data_ptr<double>();
+  const double count = saved.training ? static_cast<double>(rows_of(x)) : 0.0;
+  const auto options = saved.weight.options().dtype(at::kDouble);
+  const auto d_parameters = at::empty({2, channels}, options);
+  const auto input = at::empty({2, channels}, options.dtype(arithmetic_of(x)));
+  auto* d = d_parameters.mutable_data_ptr<double>();
+  with_arithmetic(x, [&]<typename A>(A /*tag*/) {
+    auto* in = input.mutable_data_ptr<A>();
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const auto gradient =
+          channel_gradient<A>(sums[c], sums[channels + c], mean[c], mean[channels + c],
+                              weight[static_cast<std::size_t>(c)], count);
+      d[c] = gradient.weight;
+      d[channels + c] = gradient.bias;
+      in[c] = static_cast<A>(gradient.slope);
+      in[channels + c] = static_cast<A>(gradient.offset);
+    }
+  });
+  const auto dtype = saved.weight.scalar_type();
+  return {.weight = d_parameters[0].to(dtype), .bias = d_parameters[1].to(dtype), .input = input};
+}
+
+/// (C, 1, 3, 3) as A (9, padded C).
+std::vector<double> packed_weight(const at::Tensor& weight, const at::Tensor& x) {
+  const auto values = doubles(weight.contiguous());
+  const std::int64_t channels = weight.size(0);
+  const std::int64_t stride = cpu::padded(channels);
+  std::vector<double> packed(static_cast<std::size_t>(9 * stride));
+  with_arithmetic(x, [&]<typename A>(A /*tag*/) {
+    auto* to = reinterpret_cast<A*>(packed.data());
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t k = 0; k < 9; ++k) {
+        to[k * stride + c] = static_cast<A>(values[static_cast<std::size_t>(c * 9 + k)]);
+      }
+    }
+  });
+  return packed;
+}
+
+/// sums: (9, C) -> (C, 1, 3, 3), with the weight's strides.
+at::Tensor weight_gradient(const double* sums, const at::Tensor& weight) {
+  const std::int64_t channels = weight.size(0);
+  const auto gradient = at::empty({channels, 1, 3, 3}, weight.options().dtype(at::kDouble));
+  auto* to = gradient.mutable_data_ptr<double>();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    for (std::int64_t k = 0; k < 9; ++k) to[c * 9 + k] = sums[k * channels + c];
+  }
+  return at::empty_like(weight).copy_(gradient);
+}
+
+class CpuOperations : public Operations {
+ public:
+  BatchNormState statistics(const at::Tensor& x, const BatchNormArguments& bn) const override {
+    const std::int64_t channels = x.size(1);
+    const auto options = x.options().dtype(at::kDouble).memory_format(c10::nullopt);
+    const auto statistics = at::empty({2, channels}, options);
+    auto* mean = statistics.mutable_data_ptr<double>();
+    auto* invstd = mean + channels;
+    std::vector<double> variance;
+    if (bn.training) {
+      const auto moments = batch_moments(x);
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const auto& of = moments[static_cast<std::size_t>(c)];
+        mean[c] = of.mean;
+        invstd[c] = 1.0 / std::sqrt(of.m2 / of.count + bn.eps);
+      }
+      update_running(moments, bn);
+    } else {
+      const auto means = doubles(bn.running_mean);
+      const auto variances = doubles(bn.running_var);
+      for (std::int64_t c = 0; c < channels; ++c) {
+        mean[c] = means[static_cast<std::size_t>(c)];
+        invstd[c] = 1.0 / std::sqrt(variances[static_cast<std::size_t>(c)] + bn.eps);
+      }
+    }
+    const auto coefficients = at::empty({3, channels}, options.dtype(arithmetic_of(x)));
+    const auto weight = doubles(bn.weight);
+    const auto bias = doubles(bn.bias);
+    with_arithmetic(x, [&]<typename A>(A /*tag*/) {
+      auto* to = coefficients.mutable_data_ptr<A>();
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        const auto of = channel_scale<A>(mean[c], invstd[c], weight[i], bias[i]);
+        to[c] = static_cast<A>(of.center);
+        to[channels + c] = static_cast<A>(of.scale);
+        to[2 * channels + c] = static_cast<A>(of.shift);
+      }
+    });
+    return {.coefficients = coefficients, .statistics = statistics};
+  }
+
+  at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual,
+                        const ReadAs& read) const override {
+    auto y = empty_image(x.sizes(), x.options());
+    const std::int64_t rows = rows_of(x);
+    const std::int64_t channels = x.size(1);
+    in_parts(rows, parts_of(rows, x.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               const std::int64_t at = first * channels;
+               kernels_for(x).bn_forward(
+                   at_element(x, at), at_element(residual, at), at_element_mutable(y, at),
+                   {.count = last - first, .channels = channels}, on_load(read));
+             });
+    return y;
+  }
+
+  BatchNormGradients bn_reduce(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& output,
+                               const BatchNormSaved& saved, bool relu) const override {
+    const std::int64_t rows = rows_of(x);
+    const std::int64_t channels = x.size(1);
+    const std::int64_t parts = parts_of(rows, x.numel());
+    const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
+    std::vector<double> sums(static_cast<std::size_t>(parts * 2 * channels));
+    in_parts(rows, parts, [&](std::int64_t part, std::int64_t first, std::int64_t last) {
+      Scratch scratch(2 * cpu::padded(channels));
+      const std::int64_t at = first * channels;
+      double* own = sums.data() + part * 2 * channels;
+      kernels_for(x).bn_reduce(at_element(dy, at), at_element(x, at), at_element(output, at),
+                               {.count = last - first, .channels = channels}, on_load(read), own,
+                               own + channels, scratch.data());
+    });
+    return gradients_of(added(sums, 2 * channels).data(), x, saved);
+  }
+
+  at::Tensor bn_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& output,
+                         const ReadAs& read, const at::Tensor& input_gradient,
+                         const at::Tensor& d_residual) const override {
+    auto dx = empty_image(x.sizes(), x.options());
+    const std::int64_t rows = rows_of(x);
+    const std::int64_t channels = x.size(1);
+    const cpu::BatchNormGradient gradient{.load = on_load(read),
+                                          .slope = coefficient(input_gradient, 0),
+                                          .offset = coefficient(input_gradient, 1)};
+    in_parts(rows, parts_of(rows, x.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               const std::int64_t at = first * channels;
+               kernels_for(x).bn_backward(at_element(dy, at), at_element(x, at),
+                                          at_element(output, at), at_element_mutable(dx, at),
+                                          at_element_mutable(d_residual, at),
+                                          {.count = last - first, .channels = channels}, gradient);
+             });
+    return dx;
+  }
+
+  at::Tensor depthwise_forward(const at::Tensor& x, const ReadAs& read, const at::Tensor& weight,
+                               const WindowOptions& options) const override {
+    const auto window = window_of(x, options);
+    auto y = empty_image({x.size(0), x.size(1), window.out_height, window.out_width}, x.options());
+    const auto packed = packed_weight(weight, x);
+    in_parts(x.size(0), parts_of(x.size(0), x.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               Scratch scratch(cpu::depthwise_scratch(window));
+               kernels_for(x).depthwise_forward(x.const_data_ptr(), y.mutable_data_ptr(), first,
+                                                last, window, on_load(read), packed.data(),
+                                                scratch.data());
+             });
+    return y;
+  }
+
+  DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
+                                        const BatchNormSaved& saved, bool relu,
+                                        const at::Tensor& weight,
+                                        const WindowOptions& options) const override {
+    const auto window = window_of(x, options);
+    const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
+    auto g = empty_image(x.sizes(), x.options());
+    const auto packed = packed_weight(weight, x);
+    const std::int64_t channels = x.size(1);
+    const std::int64_t parts = parts_of(x.size(0), x.numel());
+    std::vector<double> sums(static_cast<std::size_t>(parts * 11 * channels));
+    in_parts(x.size(0), parts, [&](std::int64_t part, std::int64_t first, std::int64_t last) {
+      Scratch scratch(cpu::depthwise_scratch(window));
+      double* own = sums.data() + part * 11 * channels;
+      kernels_for(x).depthwise_backward(
+          dy.const_data_ptr(), x.const_data_ptr(), g.mutable_data_ptr(), first, last, window,
+          on_load(read), packed.data(),
+          {.weight = own, .gradient = own + 9 * channels, .centered = own + 10 * channels},
+          scratch.data());
+    });
+    const auto total = added(sums, 11 * channels);
+    DepthwiseGradients result{.input = g, .weight = weight_gradient(total.data(), weight)};
+    if (saved.state.coefficients.defined()) {
+      result.batch_norm = gradients_of(total.data() + 9 * channels, x, saved);
+    }
+    return result;
+  }
+
+  Pooled pool_forward(const at::Tensor& x, const at::Tensor& residual, const WindowOptions& options,
+                      bool with_index) const override {
+    const auto window = window_of(x, options);
+    Pooled pooled{.values = empty_image({x.size(0), x.size(1), window.out_height, window.out_width},
+                                        x.options())};
+    if (with_index) pooled.index = empty_image(pooled.values.sizes(), x.options().dtype(at::kByte));
+    auto* index = with_index ? pooled.index.mutable_data_ptr<std::uint8_t>() : nullptr;
+    in_parts(x.size(0), parts_of(x.size(0), x.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               kernels_for(x).pool_forward(x.const_data_ptr(), at_element(residual, 0),
+                                           pooled.values.mutable_data_ptr(), index, first, last,
+                                           window);
+             });
+    return pooled;
+  }
+
+  at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
+                           at::IntArrayRef input_sizes,
+                           const WindowOptions& options) const override {
+    auto dx = empty_image(input_sizes, dy.options());
+    const auto window = window_of(dx, options);
+    in_parts(dx.size(0), parts_of(dx.size(0), dx.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               kernels_for(dx).pool_backward(dy.const_data_ptr(),
+                                             index.const_data_ptr<std::uint8_t>(),
+                                             dx.mutable_data_ptr(), first, last, window);
+             });
+    return dx;
+  }
+};
+
+}  // namespace
+
+const Operations& cpu_operations() {
+  static const CpuOperations operations;
+  return operations;
+}
+
+}  // namespace xception

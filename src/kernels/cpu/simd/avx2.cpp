@@ -1,0 +1,2 @@
+#define XCEPTION_SIMD avx2
+#include "all.h"

@@ -1,0 +1,2 @@
+#define XCEPTION_SIMD avx512
+#include "all.h"

@@ -1,0 +1,2 @@
+#define XCEPTION_SIMD baseline
+#include "all.h"

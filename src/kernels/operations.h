@@ -1,0 +1,104 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace xception {
+
+// What a device must be able to do, without autograd: the functions of the public headers are made
+// of these. Images are (N, C, H, W) in channels_last. A is the dtype of arithmetic: float64 for
+// float64 images, else float32.
+
+/// What BatchNorm needs of its module.
+struct BatchNormArguments;
+
+/// A BatchNorm with its statistics known.
+struct BatchNormState {
+  at::Tensor coefficients;  ///< A (3, C): center, scale, shift; see batch_norm_math.h
+  at::Tensor statistics;    ///< float64 (2, C): mean, inverse standard deviation
+};
+
+/// What a read of x does: BatchNorm where coefficients are defined, then ReLU.
+struct ReadAs {
+  at::Tensor coefficients = {};  ///< A (3, C)
+  bool relu = false;
+};
+
+/// BatchNorm's gradients, but for the input's, which is
+/// g * scale + (x - center) * slope + offset.
+struct BatchNormGradients {
+  at::Tensor weight = {}, bias = {};
+  at::Tensor input = {};  ///< A (2, C): slope, offset
+};
+
+/// What backward needs of a BatchNorm's forward.
+struct BatchNormSaved {
+  BatchNormState state = {};
+  at::Tensor weight = {};
+  bool training = true;
+};
+
+struct WindowOptions {
+  std::int64_t stride = 1;
+  std::int64_t padding = 1;
+};
+
+/// Positions of a 3x3 window in `size`.
+constexpr std::int64_t window_positions(std::int64_t size, const WindowOptions& options) {
+  return (size + 2 * options.padding - 3) / options.stride + 1;
+}
+
+struct DepthwiseGradients {
+  at::Tensor input = {};  ///< with a BatchNorm: g, of what BatchNorm gave
+  at::Tensor weight = {};
+  BatchNormGradients batch_norm = {};
+};
+
+struct Pooled {
+  at::Tensor values = {};
+  at::Tensor index = {};  ///< uint8, the shape of values: 3 * row + column of the maximum
+};
+
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  /// Statistics of the batch, or the running ones where not training; training updates these.
+  virtual BatchNormState statistics(const at::Tensor& x,
+                                    const BatchNormArguments& arguments) const = 0;
+  /// residual may be undefined.
+  virtual at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual,
+                                const ReadAs& read) const = 0;
+  /// output: where the ReLU's mask comes from; undefined: from x.
+  virtual BatchNormGradients bn_reduce(const at::Tensor& dy, const at::Tensor& x,
+                                       const at::Tensor& output, const BatchNormSaved& saved,
+                                       bool relu) const = 0;
+  /// The input's gradient; g itself goes to d_residual where that is defined.
+  virtual at::Tensor bn_backward(const at::Tensor& dy, const at::Tensor& x,
+                                 const at::Tensor& output, const ReadAs& read,
+                                 const at::Tensor& input_gradient,
+                                 const at::Tensor& d_residual) const = 0;
+  virtual at::Tensor depthwise_forward(const at::Tensor& x, const ReadAs& read,
+                                       const at::Tensor& weight,
+                                       const WindowOptions& options) const = 0;
+  /// saved: its state is undefined where there is no BatchNorm.
+  virtual DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
+                                                const BatchNormSaved& saved, bool relu,
+                                                const at::Tensor& weight,
+                                                const WindowOptions& options) const = 0;
+  virtual Pooled pool_forward(const at::Tensor& x, const at::Tensor& residual,
+                              const WindowOptions& options, bool with_index) const = 0;
+  virtual at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
+                                   at::IntArrayRef input_sizes,
+                                   const WindowOptions& options) const = 0;
+};
+
+const Operations& cpu_operations();
+/// nullptr: there are none yet.
+const Operations* cuda_operations();
+
+/// Those of x's device. Error (run): a device without.
+const Operations& operations_for(const at::Tensor& x);
+
+}  // namespace xception

@@ -1,0 +1,189 @@
+// The networks with fused kernels against the same networks of plain LibTorch operations.
+
+#include <gtest/gtest.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "models/module_state.h"
+#include "xception/models/complexity.h"
+#include "xception/models/kernel_choice.h"
+#include "xception/models/registry.h"
+
+namespace xception {
+namespace {
+
+struct Network {
+  ModelConfig config = {};
+  std::int64_t image_size = 71;
+};
+
+Network small_xception(const std::string& variant = "paper") {
+  Network network;
+  network.config.variant = variant;
+  network.config.width = 0.125;
+  network.config.middle_blocks = 1;
+  return network;
+}
+
+Network inception() {
+  Network network{.image_size = 75};
+  network.config.name = "inception_v3";
+  network.config.dropout = 0.0;
+  network.config.aux_logits = false;
+  network.config.aux_weight = 0.0;
+  return network;
+}
+
+torch::Tensor images(std::int64_t batch, std::int64_t size, torch::Dtype dtype) {
+  return torch::randn({batch, 3, size, size}, torch::kFloat64)
+      .to(dtype)
+      .contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+/// Logits, loss, gradients and buffers after one pass.
+TensorMap one_pass(const Network& network, Kernels kernels, bool training) {
+  torch::manual_seed(5);
+  const auto model = build_model(network.config);
+  make_double(*model);
+  // Statistics other than 0 and 1, gradients through every branch.
+  for (auto& buffer : model->buffers()) {
+    if (buffer.is_floating_point()) buffer.add_(torch::rand_like(buffer));
+  }
+  use_kernels(*model, kernels);
+  model->train(training);
+  const auto x = images(3, network.image_size, torch::kFloat64);
+  const auto logits = model->forward(x).logits;
+  const auto loss = torch::nn::functional::cross_entropy(logits, torch::tensor({1, 0, 2}));
+  loss.backward();
+  TensorMap result = module_state(*model);
+  result["logits"] = logits.detach();
+  result["loss"] = loss.detach();
+  for (const auto& item : model->named_parameters()) {
+    if (item.value().grad().defined()) result["gradient of " + item.key()] = item.value().grad();
+  }
+  return result;
+}
+
+void expect_equal_passes(const Network& network) {
+  for (const bool training : {true, false}) {
+    const auto reference = one_pass(network, Kernels::reference, training);
+    const auto fused = one_pass(network, Kernels::fused, training);
+    ASSERT_EQ(fused.size(), reference.size());
+    const double largest = reference.at("gradient of fc.weight").norm().item<double>();
+    for (const auto& [name, wanted] : reference) {
+      // Biases before a BatchNorm have a gradient of rounding errors alone.
+      if (wanted.is_floating_point() && wanted.norm().item<double>() < 1e-9 * largest) continue;
+      EXPECT_LE(relative_error(fused.at(name), wanted), 1e-9) << name << ", training " << training;
+    }
+  }
+}
+
+TEST(FusedModels, XceptionEqualsReference) {
+  expect_equal_passes(small_xception());
+  expect_equal_passes(small_xception("notebook"));
+}
+
+TEST(FusedModels, XceptionsOptionsEqualReference) {
+  auto pointwise = small_xception();
+  pointwise.config.separable_order = "pointwise_first";
+  expect_equal_passes(pointwise);
+  auto between = small_xception();
+  between.config.intermediate_activation = "elu";
+  between.config.residual = false;
+  expect_equal_passes(between);
+}
+
+TEST(FusedModels, InceptionEqualsReference) {
+  expect_equal_passes(inception());
+}
+
+TEST(FusedModels, RunFusedOperations) {
+  // The other tests would pass if nothing were ever fused.
+  const auto model = build_model(small_xception().config);
+  use_kernels(*model, Kernels::fused);
+  const auto names = [](const torch::Tensor& logits) {
+    std::vector<std::string> found;
+    std::vector<torch::autograd::Node*> open{logits.grad_fn().get()};
+    for (std::size_t i = 0; i < open.size() && open.size() < 100000; ++i) {
+      found.push_back(open[i]->name());
+      for (const auto& edge : open[i]->next_edges()) {
+        auto* node = edge.function.get();
+        if (node != nullptr && std::find(open.begin(), open.end(), node) == open.end()) {
+          open.push_back(node);
+        }
+      }
+    }
+    return found;
+  };
+  const auto count = [](const std::vector<std::string>& all, const std::string& part) {
+    return std::count_if(all.begin(), all.end(), [&](const std::string& name) {
+      return name.find(part) != std::string::npos;
+    });
+  };
+  const auto found = names(model->forward(images(2, 71, torch::kFloat32)).logits);
+  EXPECT_EQ(count(found, "BatchNorm"), 0);
+  EXPECT_EQ(count(found, "MaxPool2DWithIndices"), 0);
+  EXPECT_EQ(count(found, "BnDepthwise"), 7);
+  EXPECT_EQ(count(found, "MaxPool"), 4);
+}
+
+TEST(FusedModels, AreCountedAsReference) {
+  const auto model = build_model(small_xception().config);
+  const auto plain = count_complexity(*model, 71);
+  use_kernels(*model, Kernels::fused);
+  const auto fused = count_complexity(*model, 71);
+  EXPECT_EQ(fused.multiply_adds, plain.multiply_adds);
+  EXPECT_EQ(fused.activations, plain.activations);
+}
+
+TEST(FusedModels, ContiguousImagesWork) {
+  const auto model = build_model(small_xception().config);
+  use_kernels(*model, Kernels::fused);
+  EXPECT_TRUE(
+      torch::isfinite(model->forward(torch::randn({2, 3, 71, 71})).logits).all().item<bool>());
+}
+
+/// Losses of SGD on a small problem, from a seed.
+std::vector<double> loss_curve(Kernels kernels, std::uint64_t seed, int steps) {
+  torch::manual_seed(99);
+  const auto x = images(32, 71, torch::kFloat32);
+  const auto labels = torch::randint(10, {32}, torch::kInt64);
+  torch::manual_seed(seed);
+  const auto model = build_model(small_xception().config);
+  use_kernels(*model, kernels);
+  std::vector<double> losses;
+  for (int step = 0; step < steps; ++step) {
+    model->zero_grad();
+    const auto at = 8 * (step % 4);
+    const auto logits = model->forward(x.narrow(0, at, 8)).logits;
+    const auto loss = torch::nn::functional::cross_entropy(logits, labels.narrow(0, at, 8));
+    loss.backward();
+    losses.push_back(loss.item<double>());
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : model->parameters()) parameter.sub_(parameter.grad(), 0.02);
+  }
+  return losses;
+}
+
+TEST(FusedCurves, StayWithinTheSpreadOfSeeds) {
+  constexpr int steps = 200;
+  const auto reference = loss_curve(Kernels::reference, 1, steps);
+  const auto other_seed = loss_curve(Kernels::reference, 2, steps);
+  const auto fused = loss_curve(Kernels::fused, 1, steps);
+  const auto distance = [&](const std::vector<double>& curve) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < curve.size(); ++i) sum += std::abs(curve[i] - reference[i]);
+    return sum / steps;
+  };
+  EXPECT_LE(distance(fused), distance(other_seed));
+  EXPECT_NEAR(fused.front(), reference.front(), 1e-4);
+  EXPECT_LT(fused.back(), 0.5 * fused.front());
+}
+
+}  // namespace
+}  // namespace xception
