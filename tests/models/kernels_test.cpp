@@ -1,6 +1,7 @@
 // The networks with fused kernels against the same networks of plain LibTorch operations.
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/nn/functional/loss.h>
 #include <torch/utils.h>
 
