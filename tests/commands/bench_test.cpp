@@ -105,6 +105,8 @@ TEST_F(BenchCommand, BadInputIsOneLine) {
       {{"--precision", "fp31"}, {"fp31", "bf16"}},
       {{"--mode", "fly"}, {"--mode fly", "inference"}},
       {{"--windows", "0"}, {"--windows"}},
+      {{"--mode", "inference", "optimizer.lr=1"}, {"optimizer.lr", "--mode train"}},
+      {{"--steps", "2", "--window-seconds", "1"}, {"--steps", "--window-seconds"}},
       {{"--batch-size", "8", "train.batch_size=9"}, {"train.batch_size", "one of the two"}},
       {{"model.nam=x"}, {"did you mean model.name?"}},
       {{"--json", (folder / "none" / "a.json").string()}, {"--json", "none"}},

@@ -58,9 +58,9 @@ TEST(Usage, SubcommandIsMissing) {
 }
 
 TEST(Usage, SubcommandIsUnknown) {
-  EXPECT_TRUE(
-      fails(run_xception({"trian", "--data", "data"}), 2,
-            {"trian", "unknown subcommand", "train, sweep, eval, predict", "did you mean train?"}));
+  EXPECT_TRUE(fails(run_xception({"trian", "--data", "data"}), 2,
+                    {"trian", "unknown subcommand", "train, sweep, report, bench, eval, predict",
+                     "did you mean train?"}));
   EXPECT_TRUE(fails(run_xception({"data", "inof"}), 2, {"inof", "did you mean info?"}));
   // A word after sweep is its file.
   EXPECT_TRUE(fails(run_xception({"sweep", "a.json", "--job", "2"}), 2, {"--job"}));
