@@ -95,7 +95,7 @@ class FullDiskTest : public StorageTest {
 TEST_F(FullDiskTest, FileGrowsTooLarge) {
   start_run();
   check_and_resume(
-      run_xception(train_arguments(run, {"--resume", "train.epochs=2"}), {.file_bytes = 100'000}));
+      run_xception(train_arguments(run, {"--resume", "train.epochs=2"}), {.file_bytes = 300'000}));
 }
 
 /// A file system of a few megabytes, for the lifetime of the object.
