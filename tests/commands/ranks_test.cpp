@@ -196,7 +196,7 @@ TEST_F(RanksTest, AKilledLauncherLeavesNobodyBehind) {
 
 TEST_F(RanksTest, ARankThatFailsSaysWhyAndEndsTheJob) {
   // The limit on a file's size is the ranks' too, and rank 0 is the one that writes.
-  const auto result = run_xception(arguments(run, {"--ranks", "2"}), {.file_bytes = 100'000});
+  const auto result = run_xception(arguments(run, {"--ranks", "2"}), {.file_bytes = 300'000});
   EXPECT_TRUE(fails(result, 1, {"checkpoint of step 11 was not saved", "rank 0"}));
 }
 
