@@ -86,7 +86,7 @@ void TrainConfig::visit(KeyVisitor& visitor) {
   visitor.key("channels_last", channels_last, "memory format NHWC");
   visitor.key("kernels", kernels, {"auto", "reference", "fused"},
               "reference: LibTorch's operations; fused: our own where they apply (on a CPU, "
-              "channels_last, one rank's BatchNorm); auto: fused on CPUs");
+              "channels_last, one rank's BatchNorm); auto: reference");
   visitor.key("cuda_graph", cuda_graph,
               "record the whole step once as a CUDA graph and replay it; turns itself off, saying "
               "why, where that cannot be");
