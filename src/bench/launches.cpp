@@ -4,6 +4,7 @@
 #include <set>
 
 #include "xception/bench/operators.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/parallel/device.h"
 
@@ -36,8 +37,7 @@ std::optional<std::int64_t> count_kernel_launches(const torch::Device& device,
     }
     return launches > 0 ? std::optional(launches) : std::nullopt;
   } catch (const std::exception& error) {
-    const std::string text = error.what();
-    spdlog::warn("warning: kernel launches can't be counted: {}", text.substr(0, text.find('\n')));
+    spdlog::warn("warning: kernel launches can't be counted: {}", first_line(error.what()));
     return std::nullopt;
   }
 }

@@ -8,6 +8,7 @@
 #include "xception/bench/fit.h"
 #include "xception/bench/machine.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/signals.h"
@@ -38,7 +39,7 @@ double seconds_since(Clock::time_point start) {
 
 /// An error's first line, without the words that the status says already.
 std::string reason_of(const std::string& text) {
-  std::string line = text.substr(0, text.find('\n'));
+  std::string line = first_line(text);
   for (const std::string start : {"[bench] ", "out of memory: "}) {
     if (line.starts_with(start)) line.erase(0, start.size());
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "subcommands.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/version.h"
 #include "xception/kernels/selftest.h"
@@ -43,8 +44,7 @@ std::string small_step(const torch::Device& device, const std::string& precision
     synchronize(device);
     return std::isfinite(loss.item<double>()) ? "" : "the loss is not finite";
   } catch (const std::exception& error) {
-    const std::string text = error.what();
-    return text.substr(0, text.find('\n'));
+    return first_line(error.what());
   }
 }
 

@@ -13,6 +13,7 @@
 #include "subcommands.h"
 #include "xception/config/keys.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/version.h"
@@ -35,10 +36,6 @@ void open_standard_descriptors() {
 int fail(const std::string& message, int code) {
   print_error(message);
   return code;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 /// What is wrong with the word that stands where a subcommand is expected; empty if nothing is.

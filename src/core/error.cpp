@@ -1,4 +1,5 @@
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 
 #include <c10/util/Exception.h>
 
@@ -8,10 +9,6 @@ namespace xception {
 namespace {
 
 constexpr int kFailed = 1;
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
 
 }  // namespace
 

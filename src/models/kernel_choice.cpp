@@ -20,7 +20,7 @@ void use_kernels(torch::nn::Module& network, Kernels kernels) {
   for (auto* user : users_in(network)) user->use_kernels(kernels);
 }
 
-Kernels choose_kernels(const std::string& name, const torch::Device& /*device*/) {
+Kernels choose_kernels(const std::string& name) {
   if (name == "reference") return Kernels::reference;
   if (name == "fused") return Kernels::fused;
   // Measured: fused is slower with two threads of a CPU, and has no versions for GPUs yet.

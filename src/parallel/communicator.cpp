@@ -17,6 +17,7 @@
 #include "rendezvous.h"
 #include "watch.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 
 namespace xception {
@@ -31,10 +32,6 @@ std::string host_name() {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
   return name.data();
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 /// Runs a collective; whatever goes wrong in it means that somebody is gone.

@@ -1,4 +1,5 @@
 #include "xception/parallel/gradient_reducer.h"
+#include "xception/core/first_line.h"
 
 #include <algorithm>
 #include <atomic>
@@ -65,10 +66,6 @@ class SumBucket : public c10d::CommHookInterface {
 /// The first bucket is small, so that the first sum starts soon.
 std::int64_t first_bucket_bytes(const ReducerOptions& options) {
   return std::min<std::int64_t>(c10d::kDefaultFirstBucketBytes, options.bucket_bytes);
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 }  // namespace

@@ -14,15 +14,12 @@
 
 #include "process_group.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 
 namespace xception {
 namespace {
 
 using std::chrono::milliseconds;
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
 
 bool is_loopback(const std::string& address) {
   return address.starts_with("127.") || address == "::1";

@@ -7,6 +7,7 @@
 #include "sections.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 
@@ -27,9 +28,8 @@ void create_folder(const std::filesystem::path& folder, bool figures) {
     write_file_atomic(folder / ".written", "");
     std::filesystem::remove(folder / ".written");
   } catch (const std::exception& error) {
-    const std::string text = error.what();
     throw input_error("report", "--out {}: cannot be written ({}); choose another folder",
-                      folder.string(), text.substr(0, text.find('\n')));
+                      folder.string(), first_line(error.what()));
   }
 }
 
@@ -54,9 +54,8 @@ std::optional<Dataset> open_dataset(RunSet& set, const std::string& folder) {
                                       left_out, dataset.folder.string(),
                                       dataset.checksum.substr(0, 12), checksum.substr(0, 12)));
   } catch (const std::exception& error) {
-    const std::string text = error.what();
     set.notices.push_back(
-        fmt::format("{}{} (--data names the folder)", left_out, text.substr(0, text.find('\n'))));
+        fmt::format("{}{} (--data names the folder)", left_out, first_line(error.what())));
   }
   return std::nullopt;
 }

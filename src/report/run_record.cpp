@@ -9,6 +9,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/safetensors.h"
 #include "xception/train/run_directory.h"
@@ -17,10 +18,6 @@ namespace xception {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
 
 Json read_object(const std::filesystem::path& file, std::vector<std::string>& problems) {
   if (!std::filesystem::exists(file)) {

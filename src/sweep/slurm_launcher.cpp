@@ -7,6 +7,7 @@
 #include "xception/core/child_process.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/shell.h"
 
@@ -65,8 +66,7 @@ std::string submit(const SweepDirectory& directory, const SweepDescription& desc
   for (const auto& option : options) command += " " + shell_quoted(option);
   const auto answer = run_command(command + " " + shell_quoted(script.string()));
   if (answer.code != 0) {
-    throw input_error("sweep", "--launcher slurm: sbatch says: {}",
-                      answer.text.substr(0, answer.text.find('\n')));
+    throw input_error("sweep", "--launcher slurm: sbatch says: {}", first_line(answer.text));
   }
   // Warnings may stand around the line with the number.
   std::string job;
@@ -78,7 +78,7 @@ std::string submit(const SweepDirectory& directory, const SweepDescription& desc
   }
   if (job.empty()) {
     throw input_error("sweep", "--launcher slurm: sbatch gave no job number: {}",
-                      answer.text.substr(0, answer.text.find('\n')));
+                      first_line(answer.text));
   }
   write_file_atomic(folder / "job.txt", job + "\n");
   return job;
@@ -96,7 +96,7 @@ int run_on_slurm(const SweepDirectory& directory, const SweepDescription& descri
   std::string job;
   if (std::filesystem::exists(job_file)) {
     job = read_file(job_file, "sweep");
-    job = job.substr(0, job.find('\n'));
+    job = first_line(job);
     if (is_queued(job)) {
       spdlog::info("job array {} is in Slurm's queue: waiting for it", job);
     } else {

@@ -6,6 +6,7 @@
 
 #include <exception>
 
+#include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/train/step_graph.h"
 
@@ -28,42 +29,41 @@ class CudaStepGraph : public StepGraph {
 
   void run_once(const std::function<void()>& work) override {
     const auto callers = at::cuda::getCurrentCUDAStream(stream_.device_index());
-    follow(stream_, callers);
+    follow(stream_, callers, before_);
     {
       const at::cuda::CUDAStreamGuard guard(stream_);
       work();
     }
-    follow(callers, stream_);
+    follow(callers, stream_, after_);
   }
 
   [[nodiscard]] bool is_recorded() const override { return graph_ != nullptr; }
 
  private:
   /// What `later` gets from now on waits for what `earlier` has got so far.
-  static void follow(const at::cuda::CUDAStream& later, const at::cuda::CUDAStream& earlier) {
-    at::cuda::CUDAEvent event;
+  static void follow(const at::cuda::CUDAStream& later, const at::cuda::CUDAStream& earlier,
+                     at::cuda::CUDAEvent& event) {
     event.record(earlier);
     event.block(later);
   }
 
   /// Records the work without running it.
   void record(const std::function<void()>& work) {
-    follow(stream_, at::cuda::getCurrentCUDAStream(stream_.device_index()));
+    follow(stream_, at::cuda::getCurrentCUDAStream(stream_.device_index()), before_);
     const at::cuda::CUDAStreamGuard guard(stream_);
     // Weights cast outside of the recording would be read from memory that is given away.
     at::autocast::clear_cache();
     stream_.synchronize();
     c10::cuda::CUDACachingAllocator::emptyCache();  // the graph has a pool of its own
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
-    graph->capture_begin();
     try {
+      graph->capture_begin();
       work();
       graph->capture_end();
     } catch (const std::exception& error) {
       given_up_ = true;
-      const std::string text = error.what();
       spdlog::warn("warning: train.cuda_graph: off, because the step cannot be recorded: {}",
-                   text.substr(0, text.find('\n')));
+                   first_line(error.what()));
       end_capture(*graph);
       return;
     }
@@ -81,6 +81,8 @@ class CudaStepGraph : public StepGraph {
   }
 
   at::cuda::CUDAStream stream_;
+  at::cuda::CUDAEvent before_;  ///< what the caller's stream had when the work began
+  at::cuda::CUDAEvent after_;   ///< what this stream had when it ended
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   int steps_ = 0;
   bool given_up_ = false;

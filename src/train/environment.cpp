@@ -10,6 +10,7 @@
 #include <array>
 #include <ctime>
 
+#include "xception/core/first_line.h"
 #include "xception/core/version.h"
 
 namespace xception {
@@ -61,9 +62,7 @@ nlohmann::ordered_json describe_environment() {
                                  {"name", info.name},
                                  {"memory_bytes", info.memory_bytes}});
     } catch (const std::exception& error) {  // a GPU in a bad state is reported, not fatal
-      const std::string text = error.what();
-      json["devices"].push_back(
-          {{"device", device.str()}, {"error", text.substr(0, text.find('\n'))}});
+      json["devices"].push_back({{"device", device.str()}, {"error", first_line(error.what())}});
     }
   }
   json["time"] = time_now();

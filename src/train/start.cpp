@@ -9,6 +9,7 @@
 #include "start_table.h"
 #include "xception/config/decisive.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
@@ -219,8 +220,7 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
       "train",
       "out of memory at batch size {} in {} parts, {} px ({}); lower train.batch_size or "
       "data.image_size, or raise train.accumulate (the same batch in more parts)",
-      config.train.batch_size, config.train.accumulate, config.data.image_size,
-      text.substr(0, text.find('\n')));
+      config.train.batch_size, config.train.accumulate, config.data.image_size, first_line(text));
 }
 
 /// One rank, or a process alone, from its config to its end. Returns the exit code.

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "support/temporary_folder.h"
 #include "xception/data/cifar10.h"
 #include "xception/data/synthetic.h"
 
@@ -14,24 +15,6 @@ namespace xception {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder that disappears with this object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "xception-command-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  fs::path path;
-};
 
 /// What the tests of one process share.
 const fs::path& shared_folder() {
@@ -103,17 +86,6 @@ Arguments train_arguments(const fs::path& out, const Arguments& more) {
                          "parallel.threads=1"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
-}
-
-CommandTest::CommandTest() {
-  std::string name = (fs::temp_directory_path() / "xception-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  folder = name;
-}
-
-CommandTest::~CommandTest() {
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
 }
 
 fs::path CommandTest::write(const std::string& name, std::string_view content) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "commands/process.h"
+#include "support/temporary_folder.h"
 
 namespace xception {
 
@@ -34,16 +35,14 @@ ProcessResult run_xception(const Arguments& arguments, const ProcessOptions& opt
 /// A folder of its own for each test, removed at the test's end.
 class CommandTest : public testing::Test {
  protected:
-  CommandTest();
-  ~CommandTest() override;
-
   /// Writes a file below the folder and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view content) const;
   /// A copy of the data set, of the complete run.
   [[nodiscard]] std::filesystem::path copied_data() const;
   [[nodiscard]] std::filesystem::path copied_run() const;
 
-  std::filesystem::path folder;
+  TemporaryFolder temporary;
+  const std::filesystem::path& folder = temporary.path;
 };
 
 /// Whether a process ended with `code` and exactly one line on standard error, an error that has

@@ -19,12 +19,6 @@ namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(2);
 
-std::filesystem::path new_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "xception-process-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  return name;
-}
-
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
   for (auto& text : texts) result.push_back(text.data());
@@ -79,13 +73,13 @@ int create(const std::filesystem::path& file) {
 }  // namespace
 
 Process::Process(const std::vector<std::string>& arguments, const ProcessOptions& options)
-    : options_(options), captured_(new_folder()) {
+    : options_(options) {
   auto texts = arguments;
   auto variables = environment_of(options);
   const auto argument_pointers = pointers(texts);
   const auto environment_pointers = pointers(variables);
-  const int out = create(captured_ / "out");
-  const int err = create(captured_ / "err");
+  const int out = create(captured_.path / "out");
+  const int err = create(captured_.path / "err");
   id_ = ::fork();
   if (id_ == 0) {
     become(options_, options_.out_descriptor >= 0 ? options_.out_descriptor : out, err,
@@ -101,8 +95,6 @@ Process::~Process() {
     ::kill(id_, SIGKILL);
     ::waitpid(id_, &status_, 0);
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(captured_, ignored);
 }
 
 void Process::send(int signal) const {
@@ -115,7 +107,7 @@ bool Process::ended() {
 }
 
 std::string Process::output() const {
-  return content_of(captured_ / "out");
+  return content_of(captured_.path / "out");
 }
 
 bool Process::late() const {
@@ -147,7 +139,7 @@ ProcessResult Process::wait() {
   result.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
   result.exit_code = result.signal != 0 ? 128 + result.signal : WEXITSTATUS(status_);
   result.out = output();
-  result.err = content_of(captured_ / "err");
+  result.err = content_of(captured_.path / "err");
   return result;
 }
 

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/temporary_folder.h"
+
 namespace xception {
 
 /// What a process left behind.
@@ -61,7 +63,7 @@ class Process {
   [[nodiscard]] bool late() const;
 
   ProcessOptions options_;
-  std::filesystem::path captured_;  ///< folder with `out` and `err`
+  TemporaryFolder captured_;  ///< with `out` and `err`
   pid_t id_ = -1;
   bool ended_ = false;
   int status_ = 0;

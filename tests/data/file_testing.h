@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
 
+#include "support/temporary_folder.h"
 #include "xception/core/error.h"
 
 namespace xception {
@@ -15,13 +15,6 @@ namespace xception {
 /// A folder of its own for each test, removed at the test's end.
 class FolderTest : public testing::Test {
  protected:
-  FolderTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "xception-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    folder = name;
-  }
-  ~FolderTest() override { std::filesystem::remove_all(folder); }
-
   /// Writes a file and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view content) const {
     const auto file = folder / name;
@@ -30,7 +23,8 @@ class FolderTest : public testing::Test {
     return file;
   }
 
-  std::filesystem::path folder;
+  TemporaryFolder temporary;
+  const std::filesystem::path& folder = temporary.path;
 };
 
 /// The message of the Error that `call` throws, which must be of the kind and one line.

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "report/fake_run.h"
+#include "support/temporary_folder.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/safetensors.h"
@@ -24,15 +25,6 @@ using testing::Not;
 
 class ReportTest : public testing::Test {
  protected:
-  ReportTest() {
-    auto name = (fs::temp_directory_path() / "xception-report-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    folder = name;
-  }
-  ~ReportTest() override {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
   /// Two models with so many seeds; the second model makes more errors.
   void write_two_models(std::int64_t seeds) const {
     for (std::int64_t seed = 0; seed < seeds; ++seed) {
@@ -49,7 +41,8 @@ class ReportTest : public testing::Test {
                       .answers = answers_with_errors(300, seed == 0 ? 4 : 5, 1)});
     }
   }
-  fs::path folder;
+  TemporaryFolder temporary;
+  const fs::path& folder = temporary.path;
 };
 
 TEST_F(ReportTest, GroupsBySeedAndNamesWhatDiffers) {

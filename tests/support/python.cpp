@@ -6,28 +6,12 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "support/temporary_folder.h"
+
 namespace xception {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder that disappears with this object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (fs::temp_directory_path() / "xception-python-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path = pattern;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-
-  fs::path path;
-};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
