@@ -59,8 +59,10 @@ def classifier(out, case, random):
     answer = np.where(random.uniform(size=n) < 0.6, label, random.integers(0, classes, n))
     sure = random.uniform(1 / classes, 1, n)
     if case % 3 == 0:
-        sure = np.round(sure * 15) / 15  # on the edges of the bins
-        sure = np.where(np.isin(sure, np.linspace(0, 1, 16)), sure, 0.5)
+        # Half of them on the edges of the bins, where other answers are in the bins on both sides.
+        edges = np.linspace(0, 1, 16)
+        on_edge = edges[np.clip(np.round(sure * 15).astype(int), 1, 15)]
+        sure = np.where(random.uniform(size=n) < 0.5, on_edge, sure)
     names = np.arange(classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

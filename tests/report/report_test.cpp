@@ -144,6 +144,14 @@ TEST_F(ReportTest, BadRunsAreNoticesNotEnds) {
   EXPECT_NO_THROW(write_report({.paths = {folder}, .out = folder / "out", .figures = false}));
 }
 
+TEST_F(ReportTest, AnswersOfAnUnfinishedRunDoNotCount) {
+  write_fake_run(folder / "a", {});
+  write_fake_run(folder / "a", {.status = "interrupted"});  // the answers of before are still there
+  const auto set = collect_runs({folder / "a"}, "best");
+  EXPECT_FALSE(set.runs[0].answers);
+  EXPECT_TRUE(compare_variants(set).variants[0].test_accuracy.empty());
+}
+
 TEST_F(ReportTest, NotANumberInPredictions) {
   write_fake_run(folder / "a", {});
   auto tensors = load_safetensors(folder / "a/predictions-best-test.safetensors");
