@@ -270,6 +270,14 @@ if(NOT TARGET LibTorch::LibTorch)
   endforeach()
 
   set(_libtorch_libraries "${LibTorch_LIBRARY_DIR}/libtorch_cpu.so" "${LibTorch_LIBRARY_DIR}/libc10.so")
+  # The OpenMP runtime of LibTorch's threads, for sources that are compiled with -fopenmp.
+  file(GLOB _libtorch_openmp "${LibTorch_LIBRARY_DIR}/libgomp*.so*")
+  if(_libtorch_openmp)
+    list(APPEND _libtorch_libraries ${_libtorch_openmp})
+  else()
+    find_package(OpenMP REQUIRED COMPONENTS CXX)
+    list(APPEND _libtorch_libraries ${OpenMP_CXX_LIBRARIES})
+  endif()
   if(LibTorch_CUDA_FOUND)
     # Nothing refers to libtorch_cuda by name, so a linker with --as-needed would drop it, and with it
     # every CUDA operation.

@@ -1,12 +1,10 @@
 #include "../operations.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "../batch_norm_math.h"

@@ -1,20 +1,17 @@
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "../operations.h"
 #include "kernels.h"
+#include "threads.h"
 #include "xception/core/error.h"
 
-// From tensors to the pointers and numbers that the kernels take, and the work in parts; a part of
-// operations.cpp.
+// From tensors to the pointers and numbers that the kernels take; a part of operations.cpp.
 namespace xception {
 
 inline cpu::Dtype dtype_of(const at::Tensor& x) {
@@ -64,24 +61,6 @@ inline char* at_element_mutable(const at::Tensor& x, std::int64_t at) {
 
 inline at::Tensor empty_image(at::IntArrayRef sizes, const at::TensorOptions& options) {
   return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
-}
-
-/// Splits `items` into as many parts as there are threads and calls work(part, first, last).
-inline void in_parts(std::int64_t items, std::int64_t parts,
-                     const std::function<void(std::int64_t, std::int64_t, std::int64_t)>& work) {
-  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      work(part, items * part / parts, items * (part + 1) / parts);
-    }
-  });
-}
-
-/// Elements below which a second thread costs more than it saves.
-constexpr std::int64_t kGrain = 32768;
-
-inline std::int64_t parts_of(std::int64_t items, std::int64_t elements) {
-  const std::int64_t useful = std::max<std::int64_t>(1, elements / kGrain);
-  return std::max<std::int64_t>(1, std::min({items, useful, std::int64_t{at::get_num_threads()}}));
 }
 
 inline std::int64_t rows_of(const at::Tensor& x) {
