@@ -38,7 +38,7 @@ def read_result(command, output, pick):
     return result
 
 
-def ours(args, case, folder):
+def ours(args, case, folder, overrides=()):
     model, mode, precision, size, batch = case
     output = folder / "ours.json"
     output.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def ours(args, case, folder):
                "--device", args.device, "--json", str(output), *window_options(args)]
     if args.threads:
         command.append(f"parallel.threads={args.threads}")
-    return read_result(command, output, lambda result: result["cases"][0])
+    return read_result([*command, *overrides], output, lambda result: {**result["cases"][0], "machine": result["machine"]})
 
 
 def peer(args, case, memory_format, compiled, folder):

@@ -68,7 +68,7 @@ void add_figures(Json& json, const CaseResult& result, const BenchResults& resul
   json["operand_written_bytes"] = result.operators.written_bytes;
   json["operand_bytes_per_second"] = or_null(figures.bytes_per_second);
   json["share_of_copy"] = or_null(figures.copy_share);
-  json["kernel_launches"] = or_null(result.kernel_launches);
+  json["kernel_launches"] = or_null(result.kernel_launches());
 }
 
 std::string cell(const Json& value) {
@@ -140,6 +140,12 @@ Json bench_json(const BenchResults& results) {
     item["split_steps_ms"] = Json::array();
     for (const auto& step : result.split) {
       item["split_steps_ms"].push_back(json_of(step, results.mode));
+    }
+    item["kernels"] = Json::array();
+    for (const auto& [name, kernel] : result.kernels) {
+      item["kernels"].push_back({{"name", name},
+                                 {"launches", kernel.launches},
+                                 {"milliseconds", 1000.0 * kernel.seconds}});
     }
     json["cases"].push_back(std::move(item));
   }

@@ -21,6 +21,13 @@ const char* status_name(CaseStatus status) {
   return "not run";
 }
 
+std::optional<std::int64_t> CaseResult::kernel_launches() const {
+  if (kernels.empty()) return std::nullopt;
+  std::int64_t launches = 0;
+  for (const auto& [name, kernel] : kernels) launches += kernel.launches;
+  return launches;
+}
+
 CaseFigures figures_of(const CaseResult& result, BenchMode mode, const MachineRates& machine) {
   CaseFigures figures;
   const auto batch = static_cast<double>(result.item.batch);

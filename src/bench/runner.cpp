@@ -225,9 +225,10 @@ void BenchRunner::measure(std::vector<Active>& group, std::vector<CaseResult*>& 
     if (!stopped() && !group.empty()) try_measure_machine(group);
   }
   if (plan_.device.is_cuda()) {
-    each("launches", [&](Active& active) {
-      active.result->kernel_launches = count_kernel_launches(
-          plan_.device, [&] { active.workload->run(1, active.result->item.batch); });
+    each("kernels", [&](Active& active) {
+      const auto step = [&] { active.workload->run(1, active.result->item.batch); };
+      in_profiler_range(plan_.device, "step", step);
+      active.result->kernels = time_kernels(plan_.device, step);
     });
   }
   for (auto& active : group) {

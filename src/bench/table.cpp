@@ -102,7 +102,7 @@ void add_case(Table& table, const CaseResult& result, const BenchResults& result
   table.add("of copy", figures.copy_share, percent);
   const auto operators = result.operators.operators;
   table.add("operators", operators > 0 ? std::to_string(operators) : "");
-  table.add("launches", result.kernel_launches, [](std::int64_t n) { return std::to_string(n); });
+  table.add("launches", result.kernel_launches(), [](std::int64_t n) { return std::to_string(n); });
   std::string status;
   if (result.status != CaseStatus::done) status = status_name(result.status);
   if (!result.error.empty() && result.error != status) status += ": " + result.error;

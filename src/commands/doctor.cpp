@@ -6,6 +6,7 @@
 #include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/version.h"
+#include "xception/kernels/fused_selftest.h"
 #include "xception/kernels/selftest.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
@@ -64,6 +65,7 @@ nlohmann::ordered_json check_device(const torch::Device& device) {
     precisions.emplace_back("fp16");
     json["kernels"] = kernel_selftest(device.index());
   }
+  json["fused_kernels"] = fused_selftest(device);
   for (const auto& precision : precisions) json["step"][precision] = small_step(device, precision);
   return json;
 }
@@ -87,6 +89,11 @@ std::vector<std::string> advice(const nlohmann::ordered_json& report) {
           fmt::format("{}: this build's kernels don't run: {}; configure with "
                       "-DCMAKE_CUDA_ARCHITECTURES=native",
                       name, kernels));
+    }
+    if (const auto fused = device.value("fused_kernels", ""); !fused.empty()) {
+      lines.push_back(fmt::format(
+          "{}: fused kernels fail: {}; until then LibTorch's are used, which are slower", name,
+          fused));
     }
     for (const auto& [precision, failure] : device["step"].items()) {
       if (failure.get<std::string>().empty()) continue;
@@ -131,6 +138,8 @@ void examine(bool as_json, Invocation& invocation) {
                  device["name"].get<std::string>(),
                  format_bytes(device["free_bytes"].get<std::int64_t>()),
                  format_bytes(device["memory_bytes"].get<std::int64_t>()));
+    const auto fused = device.value("fused_kernels", "");
+    spdlog::info("  fused kernels  {}", fused.empty() ? "agree with LibTorch's" : "fail: " + fused);
     for (const auto& [precision, failure] : device["step"].items()) {
       const auto text = failure.get<std::string>();
       spdlog::info("  step in {:<6} {}", precision, text.empty() ? "works" : "fails: " + text);

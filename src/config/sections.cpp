@@ -82,11 +82,15 @@ void TrainConfig::visit(KeyVisitor& visitor) {
               "fp16 and bf16: autocast, fp16 with a gradient scaler");
   visitor.key("eval_precision", eval_precision, {"fp32", "fp16", "bf16"},
               "precision of validation and test; a run in fp64 is evaluated in fp64");
+  visitor.key("eval_fold_batch_norm", eval_fold_batch_norm,
+              "evaluate with each BatchNorm in the weights of the convolution before it: faster, "
+              "equal but for rounding");
   visitor.key("label_smoothing", label_smoothing, below(0, 1), "of the cross entropy");
   visitor.key("channels_last", channels_last, "memory format NHWC");
   visitor.key("kernels", kernels, {"auto", "reference", "fused"},
-              "reference: LibTorch's operations; fused: our own where they apply (on a CPU, "
-              "channels_last, one rank's BatchNorm); auto: reference");
+              "reference: LibTorch's operations; fused: our own where they apply "
+              "(channels_last, one rank's BatchNorm); auto: fused, on a GPU only if a test at the "
+              "start agrees");
   visitor.key("cuda_graph", cuda_graph,
               "record the whole step once as a CUDA graph and replay it; turns itself off, saying "
               "why, where that cannot be");

@@ -1,9 +1,14 @@
 #include "xception/models/batch_norm.h"
 
+#include <ATen/Context.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/batch_norm.h>
 #include <ATen/ops/batch_norm_update_stats.h>
 #include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_batch_norm_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <vector>
 
 namespace xception {
 namespace {
@@ -98,12 +103,18 @@ class Normalize : public torch::autograd::Function<Normalize> {
 }  // namespace
 
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
-  if (!sync_ || !is_training()) return torch::nn::BatchNorm2dImpl::forward(x);
+  if (folded_) return x;
+  if (!sync_ || !is_training()) {
+    if (kernels() == Kernels::reference) return torch::nn::BatchNorm2dImpl::forward(x);
+    return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(),
+                          options.momentum().value(), options.eps(),
+                          at::globalContext().userEnabledCuDNN());
+  }
   Statistics statistics;
   {
     const torch::NoGradGuard no_grad;
     statistics = global_statistics(x.detach(), *sync_);
-    num_batches_tracked += 1;
+    if (kernels() == Kernels::reference) num_batches_tracked += 1;
     const double momentum = options.momentum().value();
     const auto unbiased =
         statistics.variance * (statistics.count / (statistics.count - 1.0).clamp_min(1.0));
@@ -116,14 +127,13 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
 }
 
 bool BatchNorm2dImpl::fuses(const torch::Tensor& x) const {
-  if (kernels() != Kernels::fused || !fused_kernels_take(x)) return false;
+  if (folded_ || kernels() != Kernels::fused || !fused_kernels_take(x)) return false;
   if (sync_ && is_training()) return false;
   const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   return weight.scalar_type() == wanted && running_mean.scalar_type() == wanted;
 }
 
-BatchNormArguments BatchNorm2dImpl::next_batch() {
-  if (is_training()) num_batches_tracked += 1;
+BatchNormArguments BatchNorm2dImpl::arguments() const {
   return {.weight = weight,
           .bias = bias,
           .running_mean = running_mean,
@@ -131,6 +141,20 @@ BatchNormArguments BatchNorm2dImpl::next_batch() {
           .eps = options.eps(),
           .momentum = options.momentum().value(),
           .training = is_training()};
+}
+
+void count_batches(const torch::nn::Module& network, const torch::nn::Module* except) {
+  std::vector<torch::Tensor> counts;
+  const auto visit = [&](const auto& self, const torch::nn::Module& module) -> void {
+    if (&module == except) return;
+    const auto* norm = module.as<BatchNorm2dImpl>();
+    if (norm != nullptr && norm->is_training() && norm->kernels() == Kernels::fused) {
+      counts.push_back(norm->num_batches_tracked);
+    }
+    for (const auto& child : module.children()) self(self, *child);
+  };
+  visit(visit, network);
+  if (!counts.empty()) at::_foreach_add_(counts, 1);
 }
 
 void synchronize_batch_norm(torch::nn::Module& network,

@@ -1,5 +1,6 @@
 #include "xception/models/layers.h"
 
+#include <ATen/ops/cudnn_convolution_relu.h>
 #include <torch/nn/init.h>
 
 #include <array>
@@ -12,6 +13,18 @@
 #include "xception/kernels/max_pool.h"
 
 namespace xception {
+namespace {
+
+/// Convolution, bias and ReLU as one operation of cuDNN; without gradients.
+torch::Tensor conv_relu(const torch::Tensor& x, const torch::nn::Conv2d& conv) {
+  const auto& options = conv->options;
+  const auto* padding = std::get_if<torch::ExpandingArray<2>>(&options.padding());
+  return at::cudnn_convolution_relu(x.to(conv->weight.scalar_type()), conv->weight, conv->bias,
+                                    *options.stride(), **padding, *options.dilation(),
+                                    options.groups());
+}
+
+}  // namespace
 
 Activation parse_activation(std::string_view name) {
   using enum Activation;
@@ -67,7 +80,7 @@ torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activat
   const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
   if (fits && bn->fuses(x)) {
     const bool relu = activation == Activation::relu;
-    const auto y = fused_bn_act(x, bn->next_batch(), relu, shortcut);
+    const auto y = fused_bn_act(x, bn->arguments(), relu, shortcut);
     return relu ? y : activate(y, activation);
   }
   torch::Tensor normalised = bn->forward(x);
@@ -115,9 +128,16 @@ torch::Tensor SeparableConvImpl::forward(const torch::Tensor& x, Activation befo
 }
 
 torch::Tensor SeparableConvImpl::forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn) {
+  if (bn->folded()) {
+    auto convolved = x;  // of no use to anyone else
+    return fuses(x) ? forward(x, Activation::relu) : forward(at::relu_(convolved));
+  }
   if (!fuses(x) || !bn->fuses(x)) return forward(bn_act(x, bn, Activation::relu));
-  return after_depthwise(
-      fused_bn_depthwise(x, bn->next_batch(), /*relu=*/true, conv1_->weight, {}));
+  return after_depthwise(fused_bn_depthwise(x, bn->arguments(), /*relu=*/true, conv1_->weight, {}));
+}
+
+const torch::nn::Conv2d& SeparableConvImpl::last() const {
+  return order_ == SeparableOrder::depthwise_first ? pointwise_ : conv1_;
 }
 
 bool SeparableConvImpl::fuses(const torch::Tensor& x) const {
@@ -137,7 +157,12 @@ ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {
 }
 
 torch::Tensor ConvBnReluImpl::forward(const torch::Tensor& x) {
+  if (bn_->folded() && bn_->kernels() == Kernels::fused && x.is_cuda()) return conv_relu(x, conv_);
   return bn_act(conv_->forward(x), bn_, Activation::relu);
+}
+
+std::vector<NormalizedConv> ConvBnReluImpl::normalized_convs() const {
+  return {{conv_, bn_}};
 }
 
 void init_kaiming_fan_out(torch::nn::Module& module) {

@@ -75,6 +75,15 @@ torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
   return pool_add(y, shortcut(x), /*padding=*/1, kernels());  // (N, out, H/2, W/2), rounded up
 }
 
+std::vector<NormalizedConv> XceptionBlockImpl::normalized_convs() const {
+  std::vector<NormalizedConv> pairs;
+  if (skipbn_) pairs.push_back({skip_, skipbn_});
+  for (std::size_t i = 0; i < separables_.size(); ++i) {
+    pairs.push_back({separables_[i]->last(), norms_[i]});
+  }
+  return pairs;
+}
+
 Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
   const XceptionStyle style{
       .notebook = is_notebook(config.variant),
@@ -119,6 +128,7 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
 }
 
 Logits Xception::forward(const torch::Tensor& images) {
+  count_batches(*this);
   // Sizes are those of 299 px images; the notebook's are 150, 150, 75, 38, 19, 10.
   torch::Tensor x = conv1_->forward(images);  // (N, 32, 149, 149)
   x = bn_act(x, bn1_, Activation::relu);
@@ -134,6 +144,10 @@ Logits Xception::forward(const torch::Tensor& images) {
   x = global_average_pool(x);  // (N, 2048)
   x = at::dropout(x, dropout_, is_training());
   return {.logits = fc_->forward(x), .aux = {}};  // (N, num_classes)
+}
+
+std::vector<NormalizedConv> Xception::normalized_convs() const {
+  return {{conv1_, bn1_}, {conv2_, bn2_}, {conv3_->last(), bn3_}, {conv4_->last(), bn4_}};
 }
 
 ModelEntry xception_entry() {

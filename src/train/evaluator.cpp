@@ -36,7 +36,11 @@ BatchEvaluator::BatchEvaluator(Classifier& model, const BatchSource& source,
       channels_last_(options.channels_last),
       mode_(model),
       weights_(model.parameters().front().options()),
-      metrics_(weights_.device()) {}
+      metrics_(weights_.device()) {
+  if (!options.fold_batch_norm) return;
+  const auto parameters = c10::typeMetaToScalarType(weights_.dtype());
+  folded_.emplace(model, precision_.autocast ? precision_.autocast_dtype : parameters);
+}
 
 BatchEvaluator::Result BatchEvaluator::run(std::int64_t first, std::int64_t last,
                                            StepProbe* probe) {

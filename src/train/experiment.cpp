@@ -71,7 +71,7 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
-  use_kernels(*model, choose_kernels(config_.train.kernels));
+  use_kernels(*model, choose_kernels(config_.train.kernels, device_));
   return model;
 }
 
@@ -92,7 +92,8 @@ EvaluationOptions Experiment::evaluation_options(int ranks) const {
   const auto share = std::max<std::int64_t>(1, train.batch_size / ranks);
   return {.precision = parse_precision(train.eval_precision),
           .batch_size = train.eval_batch_size > 0 ? train.eval_batch_size : share,
-          .channels_last = train.channels_last};
+          .channels_last = train.channels_last,
+          .fold_batch_norm = train.eval_fold_batch_norm};
 }
 
 void place_model(Classifier& model, const torch::Device& device, torch::ScalarType dtype,

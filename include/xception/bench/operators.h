@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 
 namespace xception {
@@ -31,10 +32,21 @@ struct OperatorCount {
 /// is seen. Nor are kernels that are called past LibTorch's dispatcher.
 [[nodiscard]] OperatorCount count_operators(const std::function<void()>& work);
 
-/// Does the work and counts the kernels that it launched on a GPU (CUPTI through LibTorch's
+/// A kernel of a GPU, and all its launches.
+struct KernelTime {
+  std::int64_t launches = 0;
+  double seconds = 0.0;
+};
+
+/// Does the work and times the kernels that it launched on a GPU, by name (CUPTI through LibTorch's
 /// profiler; copies and fills by the driver not included). Nothing on the CPU, or where the
 /// profiler can't; then the work may be half done. It slows what comes later: do it last.
-[[nodiscard]] std::optional<std::int64_t> count_kernel_launches(const torch::Device& device,
-                                                                const std::function<void()>& work);
+[[nodiscard]] std::map<std::string, KernelTime> time_kernels(const torch::Device& device,
+                                                             const std::function<void()>& work);
+
+/// Does the work in an NVTX range of this name, by which nsys and ncu find it. On the CPU: nothing
+/// but the work.
+void in_profiler_range(const torch::Device& device, const char* name,
+                       const std::function<void()>& work);
 
 }  // namespace xception

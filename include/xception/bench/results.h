@@ -29,11 +29,14 @@ struct CaseResult {
   std::string error = {};  ///< why it failed
   Complexity complexity = {};
   std::int64_t window_steps = 0;
-  std::vector<double> images_per_second = {};        ///< of each window
-  std::vector<PhaseTimes> split = {};                ///< of each step with a probe
-  std::optional<std::int64_t> peak_memory = {};      ///< bytes, of this case alone
-  OperatorCount operators = {};                      ///< of one step
-  std::optional<std::int64_t> kernel_launches = {};  ///< of one step, on a GPU
+  std::vector<double> images_per_second = {};      ///< of each window
+  std::vector<PhaseTimes> split = {};              ///< of each step with a probe
+  std::optional<std::int64_t> peak_memory = {};    ///< bytes, of this case alone
+  OperatorCount operators = {};                    ///< of one step
+  std::map<std::string, KernelTime> kernels = {};  ///< of one step, on a GPU
+
+  /// Of all kernels; nothing where none were timed.
+  [[nodiscard]] std::optional<std::int64_t> kernel_launches() const;
 };
 
 /// What the machine was able to do, measured once a round between the windows.

@@ -93,6 +93,7 @@ struct TrainConfig {
   std::int64_t accumulate = 1;
   std::string precision = "fp32";
   std::string eval_precision = "fp32";
+  bool eval_fold_batch_norm = true;
   double label_smoothing = 0.0;
   bool channels_last = true;
   std::string kernels = "auto";

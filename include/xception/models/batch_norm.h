@@ -17,7 +17,8 @@ struct StatisticsSync {
   bool counts = true;  ///< whether this rank's images count; else they only keep the ranks in step
 };
 
-/// torch::nn::BatchNorm2d that can take its statistics over the images of all ranks (Python's
+/// torch::nn::BatchNorm2d, but that with fused kernels it leaves its num_batches_tracked to
+/// count_batches(), and that it can take its statistics over the images of all ranks (Python's
 /// torch.nn.SyncBatchNorm), with the backward pass that belongs to it. Parameters, buffers and
 /// their names are those of torch::nn::BatchNorm2d.
 ///
@@ -36,16 +37,27 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl, public KernelUser {
   /// chosen, take x, and this rank's batch is all that counts.
   [[nodiscard]] bool fuses(const torch::Tensor& x) const;
 
-  /// This module as a fused operation takes it; in training mode counts one more batch.
-  [[nodiscard]] BatchNormArguments next_batch();
+  /// This module as a fused operation takes it.
+  [[nodiscard]] BatchNormArguments arguments() const;
+
+  /// Whether the convolution before does this module's work (FoldedBatchNorms): it gives back what
+  /// it gets.
+  [[nodiscard]] bool folded() const { return folded_; }
+  void set_folded(bool folded) { folded_ = folded; }
 
   /// From here on over all ranks; nullptr: over this rank's batch alone.
   void synchronize(std::shared_ptr<const StatisticsSync> sync) { sync_ = std::move(sync); }
 
  private:
   std::shared_ptr<const StatisticsSync> sync_;
+  bool folded_ = false;
 };
 TORCH_MODULE(BatchNorm2d);
+
+/// Counts one more batch in each BatchNorm of `network` that uses fused kernels and is in training
+/// mode: one operation in place of one a layer. `except` and what is below it aren't counted. A
+/// network calls it once a forward pass.
+void count_batches(const torch::nn::Module& network, const torch::nn::Module* except = nullptr);
 
 /// Synchronises every BatchNorm of a network.
 void synchronize_batch_norm(torch::nn::Module& network,

@@ -28,9 +28,10 @@ class KernelUser {
 /// Chooses for a network and all below it.
 void use_kernels(torch::nn::Module& network, Kernels kernels);
 
-/// The choice of a config's `train.kernels`. `auto`: reference, which is faster so far.
+/// The choice of a config's `train.kernels`. `auto`: fused on a CPU; on a GPU too, if they agree
+/// with LibTorch's operations there (fused_selftest), else reference, saying so.
 /// Error (input): none of auto, reference, fused.
-[[nodiscard]] Kernels choose_kernels(const std::string& name);
+[[nodiscard]] Kernels choose_kernels(const std::string& name, const torch::Device& device);
 
 /// Plain LibTorch for as long as it lives, then what each module had before.
 class ReferenceKernels {

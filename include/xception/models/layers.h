@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "xception/models/batch_norm.h"
+#include "xception/models/fold.h"
 
 namespace xception {
 
@@ -69,6 +71,9 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
   /// normalises as it reads x.
   torch::Tensor forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn);
 
+  /// The convolution whose result forward() gives.
+  [[nodiscard]] const torch::nn::Conv2d& last() const;
+
  private:
   /// Whether the fused depthwise convolution comes first and takes x.
   [[nodiscard]] bool fuses(const torch::Tensor& x) const;
@@ -84,13 +89,15 @@ TORCH_MODULE(SeparableConv);
 /// A convolution without bias, BatchNorm (eps 1e-3) and ReLU: the unit of Inception V3.
 ///
 /// Children: `conv`, `bn`; the names of torchvision's BasicConv2d.
-class ConvBnReluImpl : public torch::nn::Module {
+class ConvBnReluImpl : public torch::nn::Module, public HasNormalizedConvs {
  public:
   /// The options' bias is overruled: there is none.
   explicit ConvBnReluImpl(torch::nn::Conv2dOptions options);
 
   /// x: (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it
   torch::Tensor forward(const torch::Tensor& x);
+
+  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
 
  private:
   torch::nn::Conv2d conv_{nullptr};

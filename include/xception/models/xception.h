@@ -29,7 +29,7 @@ struct XceptionStyle {
 /// Children: `skip`, `skipbn` (where the shape changes; the notebook's has no `skipbn`), `rep`,
 /// whose children have the indices that timm's Sequential gives them, activations and pooling
 /// counted.
-class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
+class XceptionBlockImpl : public torch::nn::Module, public KernelUser, public HasNormalizedConvs {
  public:
   struct Shape {
     std::int64_t in_channels;
@@ -42,6 +42,8 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
 
   /// x: (N, in_channels, H, W) -> (N, channels.back(), H, W), or half of H and W, rounded up
   torch::Tensor forward(const torch::Tensor& x);
+
+  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
 
  private:
   /// The shortcut's value, undefined without residual connections.
@@ -71,13 +73,15 @@ TORCH_MODULE(XceptionBlock);
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
 /// intermediate_activation. `width` multiplies the channel counts, rounded to multiples of 8. With
 /// other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of `block12`.
-class Xception : public Classifier {
+class Xception : public Classifier, public HasNormalizedConvs {
  public:
   /// Errors (input): unknown variant, activation or order.
   explicit Xception(const ModelConfig& config);
 
   /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
   Logits forward(const torch::Tensor& images) override;
+
+  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
 
  private:
   double dropout_;

@@ -8,6 +8,7 @@
 
 #include "xception/data/batch_source.h"
 #include "xception/models/classifier.h"
+#include "xception/models/fold.h"
 #include "xception/parallel/communicator.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
@@ -29,6 +30,7 @@ struct EvaluationOptions {
   Precision precision = {};  ///< whether to cast; images get the dtype of the weights
   std::int64_t batch_size = 128;
   bool channels_last = true;
+  bool fold_batch_norm = false;   ///< whether convolutions do their BatchNorm's work
   bool predictions = true;        ///< whether to keep each image's probabilities
   Communicator* ranks = nullptr;  ///< who share the work; nullptr: this process alone
   /// Asked between batches; empty: never. All ranks ask equally often.
@@ -77,6 +79,7 @@ class BatchEvaluator {
   torch::NoGradGuard no_grad_;
   EvaluationMode mode_;
   FullPrecision full_precision_;
+  std::optional<FoldedBatchNorms> folded_;
   torch::TensorOptions weights_;
   ClassificationMetrics metrics_;
 };

@@ -1,4 +1,5 @@
 #include <torch/csrc/autograd/profiler_kineto.h>
+#include <torch/csrc/profiler/stubs/base.h>
 
 #include <exception>
 #include <set>
@@ -10,11 +11,11 @@
 
 namespace xception {
 
-std::optional<std::int64_t> count_kernel_launches(const torch::Device& device,
-                                                  const std::function<void()>& work) {
+std::map<std::string, KernelTime> time_kernels(const torch::Device& device,
+                                               const std::function<void()>& work) {
   namespace profiler = torch::autograd::profiler;
   namespace settings = torch::profiler::impl;
-  if (!device.is_cuda()) return std::nullopt;
+  if (!device.is_cuda()) return {};
   const std::set<settings::ActivityType> activities = {settings::ActivityType::CUDA};
   const settings::ProfilerConfig config(settings::ProfilerState::KINETO);
   try {
@@ -28,18 +29,31 @@ std::optional<std::int64_t> count_kernel_launches(const torch::Device& device,
       (void)profiler::disableProfiler();
       throw;
     }
-    std::int64_t launches = 0;
+    std::map<std::string, KernelTime> kernels;
     const auto result = profiler::disableProfiler();
     for (const auto& event : result->events()) {
       const auto name = event.name();
       const bool driver = name.starts_with("Memcpy") || name.starts_with("Memset");
-      if (event.deviceType() == torch::kCUDA && !driver) ++launches;
+      if (event.deviceType() != torch::kCUDA || driver) continue;
+      auto& kernel = kernels[name];
+      ++kernel.launches;
+      kernel.seconds += 1e-9 * static_cast<double>(event.durationNs());
     }
-    return launches > 0 ? std::optional(launches) : std::nullopt;
+    return kernels;
   } catch (const std::exception& error) {
-    spdlog::warn("warning: kernel launches can't be counted: {}", first_line(error.what()));
-    return std::nullopt;
+    spdlog::warn("warning: kernels can't be timed: {}", first_line(error.what()));
+    return {};
   }
+}
+
+void in_profiler_range(const torch::Device& device, const char* name,
+                       const std::function<void()>& work) {
+  const auto* stubs = torch::profiler::impl::cudaStubs();
+  const bool marked = device.is_cuda() && stubs->enabled();
+  if (marked) stubs->rangePush(name);
+  work();
+  synchronize(device);
+  if (marked) stubs->rangePop();
 }
 
 }  // namespace xception

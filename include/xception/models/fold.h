@@ -1,0 +1,50 @@
+#pragma once
+
+#include <torch/nn/modules/conv.h>
+#include <torch/types.h>
+
+#include <vector>
+
+#include "xception/models/batch_norm.h"
+
+namespace xception {
+
+/// A convolution and the BatchNorm that alone reads its result.
+struct NormalizedConv {
+  torch::nn::Conv2d conv{nullptr};
+  BatchNorm2d norm{nullptr};
+};
+
+/// A module that has such pairs.
+class HasNormalizedConvs {
+ public:
+  virtual ~HasNormalizedConvs() = default;
+  /// Its own, not its children's.
+  [[nodiscard]] virtual std::vector<NormalizedConv> normalized_convs() const = 0;
+};
+
+/// Evaluation without BatchNorm's passes. For as long as it lives, each convolution of
+/// `network` that a BatchNorm follows has that BatchNorm in its weight and bias,
+///   weight * gamma / sqrt(running_var + eps),  (bias - running_mean) * gamma / ... + beta,
+/// computed in float64 and rounded to `dtype`, and the BatchNorm gives back what it gets; then all
+/// is as it was. Only in evaluation mode and without gradients. What parameters() gives is
+/// untouched.
+///
+/// Source: Jacob et al., arXiv 1712.05877, section 3.2; torch.nn.utils.fuse_conv_bn_eval.
+class FoldedBatchNorms {
+ public:
+  /// dtype: the convolutions'; under autocast, autocast's, so that nothing is cast a batch.
+  FoldedBatchNorms(torch::nn::Module& network, torch::ScalarType dtype);
+  FoldedBatchNorms(const FoldedBatchNorms&) = delete;
+  FoldedBatchNorms& operator=(const FoldedBatchNorms&) = delete;
+  ~FoldedBatchNorms();
+
+ private:
+  struct Folded {
+    NormalizedConv of;
+    torch::Tensor weight, bias;  ///< the convolution's own
+  };
+  std::vector<Folded> folded_;
+};
+
+}  // namespace xception

@@ -1,0 +1,162 @@
+#include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
+
+#include <array>
+#include <exception>
+#include <functional>
+
+#include "xception/core/first_line.h"
+#include "xception/kernels/bn_act.h"
+#include "xception/kernels/depthwise.h"
+#include "xception/kernels/fused_selftest.h"
+#include "xception/kernels/max_pool.h"
+
+namespace xception {
+namespace {
+
+constexpr std::int64_t kChannels = 40;
+constexpr std::int64_t kOdd = 13;  // a partial vector, an odd image
+
+/// Values between -1 and 1 that no random numbers are drawn for.
+torch::Tensor values(at::IntArrayRef sizes, double step, const torch::Device& device) {
+  return at::arange(c10::multiply_integers(sizes), at::TensorOptions(torch::kFloat64))
+      .mul(step)
+      .sin()
+      .view(sizes)
+      .to(device);
+}
+
+/// What an operation works on; leaves that require gradients.
+struct Inputs {
+  torch::Tensor x, residual, halved, weight, bn_weight, bn_bias;
+
+  Inputs(std::int64_t channels, torch::ScalarType dtype, const torch::Device& device) {
+    const auto wide = dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+    const auto leaf = [&](at::IntArrayRef sizes, double step, torch::ScalarType type) {
+      auto made = values(sizes, step, device).to(type);
+      if (made.dim() == 4) made = made.contiguous(torch::MemoryFormat::ChannelsLast);
+      return made.requires_grad_();
+    };
+    const std::int64_t half = (kOdd + 1) / 2;
+    x = leaf({2, channels, kOdd, kOdd}, 0.7, dtype);
+    residual = leaf({2, channels, kOdd, kOdd}, 1.3, dtype);
+    halved = leaf({2, channels, half, half}, 1.9, dtype);
+    weight = leaf({channels, 1, 3, 3}, 2.3, wide);
+    bn_weight = leaf({channels}, 2.9, wide);
+    bn_bias = leaf({channels}, 3.1, wide);
+  }
+
+  [[nodiscard]] BatchNormArguments batch_norm() const {
+    return {.weight = bn_weight,
+            .bias = bn_bias,
+            .running_mean = at::zeros_like(bn_weight).detach(),
+            .running_var = at::ones_like(bn_weight).detach()};
+  }
+};
+
+using Operation = std::function<torch::Tensor(const Inputs&)>;
+
+struct Check {
+  const char* name;
+  Operation fused, plain;
+};
+
+torch::Tensor normalised(const Inputs& in) {
+  const auto bn = in.batch_norm();
+  return at::batch_norm(in.x, bn.weight, bn.bias, bn.running_mean, bn.running_var, true,
+                        bn.momentum, bn.eps, at::globalContext().userEnabledCuDNN());
+}
+
+torch::Tensor depthwise(const Inputs& in, const torch::Tensor& x) {
+  return at::conv2d(x, in.weight.to(x.scalar_type()), {}, 1, 1, 1, in.weight.size(0));
+}
+
+std::array<Check, 4> checks() {
+  return {{
+      {"BatchNorm, addition and ReLU",
+       [](const Inputs& in) { return fused_bn_act(in.x, in.batch_norm(), true, in.residual); },
+       [](const Inputs& in) { return (normalised(in) + in.residual).relu(); }},
+      {"depthwise convolution of a ReLU",
+       [](const Inputs& in) { return fused_depthwise(in.x, in.weight, {}, true); },
+       [](const Inputs& in) { return depthwise(in, in.x.relu()); }},
+      {"depthwise convolution of BatchNorm and ReLU",
+       [](const Inputs& in) {
+         return fused_bn_depthwise(in.x, in.batch_norm(), true, in.weight, {});
+       },
+       [](const Inputs& in) { return depthwise(in, normalised(in).relu()); }},
+      {"max pooling and addition",
+       [](const Inputs& in) { return fused_max_pool(in.x, 1, in.halved); },
+       [](const Inputs& in) { return at::max_pool2d(in.x, 3, 2, 1) + in.halved; }},
+  }};
+}
+
+/// The result and its gradients.
+std::vector<torch::Tensor> outcome(const Operation& operation, const Inputs& in) {
+  const torch::AutoGradMode with_gradients(true);
+  const auto y = operation(in);
+  const auto weights = values(y.sizes(), 0.37, y.device()).to(y.scalar_type());
+  auto all = torch::autograd::grad(
+      {y}, {in.x, in.residual, in.halved, in.weight, in.bn_weight, in.bn_bias}, {weights},
+      /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+  all.push_back(y.detach());
+  return all;
+}
+
+bool near(const torch::Tensor& actual, const torch::Tensor& expected, double tolerance) {
+  if (actual.defined() != expected.defined()) return false;
+  if (!actual.defined()) return true;
+  const auto wide = expected.to(torch::kFloat64);
+  const auto error = (actual.to(torch::kFloat64) - wide).norm().item<double>();
+  return error <= tolerance * wide.norm().item<double>();  // false for NaN
+}
+
+std::string first_difference(const torch::Device& device) {
+  struct Precision {
+    torch::ScalarType dtype;
+    double tolerance;
+  };
+  const auto narrow = device.is_cuda() ? torch::kFloat16 : torch::kBFloat16;
+  // Of the norm; a few ReLUs near zero may fall on the other side in the narrow dtype.
+  const std::array<Precision, 2> precisions{{{torch::kFloat32, 1e-3}, {narrow, 0.05}}};
+  for (const auto& precision : precisions) {
+    for (const std::int64_t channels : {kChannels, kOdd}) {
+      const Inputs in(channels, precision.dtype, device);
+      for (const auto& check : checks()) {
+        const auto fused = outcome(check.fused, in);
+        const auto plain = outcome(check.plain, in);
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+          if (near(fused[i], plain[i], precision.tolerance)) continue;
+          return fmt::format("{} of {} differs from LibTorch's", check.name,
+                             c10::toString(precision.dtype));
+        }
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string fused_selftest(const torch::Device& device) {
+  const bool casts = at::autocast::is_autocast_enabled(device.type());
+  at::autocast::set_autocast_enabled(device.type(), false);
+  std::string difference;
+  try {
+    difference = first_difference(device);
+  } catch (const std::exception& error) {
+    difference = first_line(error.what());
+  }
+  at::autocast::set_autocast_enabled(device.type(), casts);
+  return difference;
+}
+
+}  // namespace xception
