@@ -92,6 +92,10 @@ class ConvBnReluImpl : public torch::nn::Module {
   /// x: (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it
   torch::Tensor forward(const torch::Tensor& x);
 
+  // For who merges units.
+  [[nodiscard]] torch::nn::Conv2d conv() const { return conv_; }
+  [[nodiscard]] BatchNorm2d bn() const { return bn_; }
+
  private:
   torch::nn::Conv2d conv_{nullptr};
   BatchNorm2d bn_{nullptr};
