@@ -57,11 +57,11 @@ InceptionBImpl::InceptionBImpl(std::int64_t in_channels) {
 }
 
 torch::Tensor InceptionBImpl::forward(const torch::Tensor& x) {
-  auto branch3x3dbl = branch3x3dbl_1_->forward(x);        // (N, 64, H, W)
-  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);  // (N, 96, H, W)
+  Branches branches(x, {branch3x3_, branch3x3dbl_3_}, kernels());
+  auto branch3x3dbl = branches.start({branch3x3dbl_1_})[0];  // (N, 64, H, W)
+  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);     // (N, 96, H, W)
 
   // 384, 96 and in_channels channels
-  Branches branches(x, {branch3x3_, branch3x3dbl_3_}, kernels());
   return branches.join({x, branch3x3dbl}, halving_max_pool(x, kernels()));
 }
 

@@ -16,7 +16,9 @@ namespace xception {
 /// The parallel branches of a block, from its image to the concatenation of their channels. Plain
 /// units with the reference kernels. With fused ones, if they take all that is here:
 ///
-/// - all 1x1 units that read the image are one convolution, with their weights side by side;
+/// - all 1x1 units that read the image are one matrix product of its pixels, with their weights
+/// side
+///   by side;
 /// - an average before a 1x1 unit moves behind its convolution, to where there are fewer channels
 ///   (both are linear, and commute);
 /// - what ends a branch is normalised into the block's result.
