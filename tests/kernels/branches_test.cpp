@@ -286,6 +286,32 @@ TEST(FusedBlock, LeaveTheirGradientsAlone) {
               {.condition = 10.0, .rounded_between = true});
 }
 
+TEST(FusedBlock, ResultsInTheConcatenationKeepTheirHistory) {
+  torch::manual_seed(1);
+  const auto of = two_pieces();
+  Case product = of.image;
+  product.channels = 12;
+  const auto inputs = with_batch_norms({product.image()}, of);
+  // The first is used again after the second was copied to where both are.
+  const auto fused = [](const Tensors& in) {
+    auto output = at::empty_like(in.values[0].detach());
+    const auto first =
+        fused_bn_slices(in.values[0],
+                        {{.bn = batch_norm(in, 1, 0, true), .to = output.narrow(1, 0, 3)},
+                         {.bn = batch_norm(in, 1, 1, true)}},
+                        /*relu=*/true);
+    const auto y = fused_bn_concat({{.x = first[0]}, {.x = first[1]}}, /*relu=*/true, output);
+    return at::cat({y, first[0] * 2.0}, 1);
+  };
+  const auto plain = [](const Tensors& in) {
+    const auto& x = in.values[0];
+    const auto a = plain_norm(x.narrow(1, 0, 3), batch_norm(in, 1, 0, true), true);
+    const auto b = plain_norm(x.narrow(1, 3, 9), batch_norm(in, 1, 1, true), true);
+    return at::cat({a, b, a * 2.0}, 1);
+  };
+  check_equal(product, inputs, fused, plain);
+}
+
 TEST(FusedBlock, ErrorsNameWhatIsWrong) {
   const auto of = two_pieces();
   Case product = of.image;
