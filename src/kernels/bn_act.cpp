@@ -47,7 +47,7 @@ class BnAct : public torch::autograd::Function<BnAct> {
     const bool with_residual = context->saved_data["residual"].toBool();
     const auto batch_norm =
         batch_norm_of(saved[2], saved[3], saved[4], context->saved_data["training"].toBool());
-    const auto dy = as_image(gradients[0], x);
+    const auto dy = as_rows(gradients[0], x);
     const auto& operations = operations_for(x);
     const auto reduced = operations.bn_reduce(dy, x, output, batch_norm, relu);
     // Without a ReLU the residual's gradient is the output's.

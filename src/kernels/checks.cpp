@@ -6,14 +6,44 @@
 
 namespace xception {
 
-bool fused_kernels_take(const torch::Tensor& x) {
-  if (x.dim() != 4 || x.numel() == 0) return false;
-  if (!x.is_contiguous(at::MemoryFormat::ChannelsLast)) return false;
+namespace {
+
+/// Whether there are kernels for x's dtype and device.
+bool fits_kernels(const at::Tensor& x) {
   const auto dtype = x.scalar_type();
   if (dtype != at::kFloat && dtype != at::kDouble && dtype != at::kHalf && dtype != at::kBFloat16) {
     return false;
   }
   return x.is_cpu() || (x.is_cuda() && cuda_operations() != nullptr);
+}
+
+[[noreturn]] void throw_not_an_image(const char* operation, const at::Tensor& x) {
+  throw run_error("kernels",
+                  "{}: {} dimensions, {}, {}; expected a 4-D channels_last image of a floating "
+                  "dtype on a device of this build",
+                  operation, x.dim(), c10::toString(x.scalar_type()), x.device().str());
+}
+
+}  // namespace
+
+bool fused_kernels_take(const torch::Tensor& x) {
+  return x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         fits_kernels(x);
+}
+
+std::int64_t row_stride(const at::Tensor& x) {
+  if (x.dim() != 4 || (x.size(1) > 1 && x.stride(1) != 1)) return 0;
+  std::int64_t stride = -1;
+  std::int64_t pixels = 1;
+  for (const int axis : {3, 2, 0}) {
+    if (x.size(axis) > 1) {  // else its stride says nothing
+      if (stride < 0) stride = x.stride(axis) / pixels;
+      if (x.stride(axis) != stride * pixels) return 0;
+    }
+    pixels *= x.size(axis);
+  }
+  if (stride < 0) return x.size(1);
+  return stride >= x.size(1) ? stride : 0;
 }
 
 const Operations& operations_for(const at::Tensor& x) {
@@ -23,11 +53,20 @@ const Operations& operations_for(const at::Tensor& x) {
 }
 
 void check_image(const char* operation, const at::Tensor& x) {
-  if (fused_kernels_take(x)) return;
+  if (!fused_kernels_take(x)) throw_not_an_image(operation, x);
+}
+
+void check_rows(const char* operation, const at::Tensor& x) {
+  if (row_stride(x) == 0 || x.numel() == 0 || !fits_kernels(x)) throw_not_an_image(operation, x);
+}
+
+void check_place(const char* operation, const at::Tensor& place, const at::Tensor& x) {
+  check_like(operation, "place of a result", place, x.sizes(), x);
+  if (row_stride(place) > 0 && !place.requires_grad()) return;
   throw run_error("kernels",
-                  "{}: {} dimensions, {}, {}; expected a 4-D channels_last image of a floating "
-                  "dtype on a device of this build",
-                  operation, x.dim(), c10::toString(x.scalar_type()), x.device().str());
+                  "{}: a result's place must be a channel slice of a channels_last tensor without "
+                  "a gradient",
+                  operation);
 }
 
 void check_like(const char* operation, const char* name, const at::Tensor& other,
@@ -67,6 +106,10 @@ void check_first_order(const char* operation) {
 
 at::Tensor as_image(const at::Tensor& gradient, const at::Tensor& x) {
   return gradient.to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor as_rows(const at::Tensor& gradient, const at::Tensor& x) {
+  return row_stride(gradient) > 0 ? gradient.to(x.scalar_type()) : as_image(gradient, x);
 }
 
 BatchNormSaved batch_norm_of(const at::Tensor& coefficients, const at::Tensor& statistics,

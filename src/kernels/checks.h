@@ -9,6 +9,11 @@ namespace xception {
 
 /// Errors (run): x isn't an image that the kernels take.
 void check_image(const char* operation, const at::Tensor& x);
+/// The same, but a channel slice of one will do.
+void check_rows(const char* operation, const at::Tensor& x);
+/// Errors (run): `place`, where a result of x's sizes and dtype is to be written, isn't rows, or
+/// has a gradient.
+void check_place(const char* operation, const at::Tensor& place, const at::Tensor& x);
 /// Errors (run): `other` hasn't the sizes, or x's dtype and device.
 void check_like(const char* operation, const char* name, const at::Tensor& other,
                 at::IntArrayRef sizes, const at::Tensor& x);
@@ -19,6 +24,9 @@ void check_first_order(const char* operation);
 
 /// A gradient as the kernels read it: channels_last, of x's dtype.
 at::Tensor as_image(const at::Tensor& gradient, const at::Tensor& x);
+
+/// The same, or a channel slice: what BatchNorm's functions read.
+at::Tensor as_rows(const at::Tensor& gradient, const at::Tensor& x);
 
 /// The BatchNorm of a forward pass among the saved variables of an autograd function, as
 /// (coefficients, statistics, weight).

@@ -7,7 +7,8 @@
 namespace xception {
 
 // What a device must be able to do, without autograd: the functions of the public headers are made
-// of these. Images are (N, C, H, W) in channels_last. A is the dtype of arithmetic: float64 for
+// of these. Images are (N, C, H, W) in channels_last; BatchNorm's may also be channel slices of
+// such, whose pixels lie row_stride() elements apart. A is the dtype of arithmetic: float64 for
 // float64 images, else float32.
 
 /// What BatchNorm needs of its module.
@@ -49,6 +50,10 @@ constexpr std::int64_t window_positions(std::int64_t size, const WindowOptions& 
   return (size + 2 * options.padding - 3) / options.stride + 1;
 }
 
+/// Elements from one pixel to the next, C or more: C for a channels_last image, more for a channel
+/// slice of one; 0: x is neither.
+std::int64_t row_stride(const at::Tensor& x);
+
 struct DepthwiseGradients {
   at::Tensor input = {};  ///< with a BatchNorm: g, of what BatchNorm gave
   at::Tensor weight = {};
@@ -67,18 +72,19 @@ class Operations {
   /// Statistics of the batch, or the running ones where not training; training updates these.
   virtual BatchNormState statistics(const at::Tensor& x,
                                     const BatchNormArguments& arguments) const = 0;
-  /// residual may be undefined.
-  virtual at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual,
-                                const ReadAs& read) const = 0;
+  /// residual may be undefined. to: where the result is written; undefined: a new tensor.
+  virtual at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual, const ReadAs& read,
+                                const at::Tensor& to = {}) const = 0;
   /// output: where the ReLU's mask comes from; undefined: from x.
   virtual BatchNormGradients bn_reduce(const at::Tensor& dy, const at::Tensor& x,
                                        const at::Tensor& output, const BatchNormSaved& saved,
                                        bool relu) const = 0;
-  /// The input's gradient; g itself goes to d_residual where that is defined.
+  /// The input's gradient, in `to` or, where that is undefined, a new tensor; g itself goes to
+  /// d_residual where that is defined.
   virtual at::Tensor bn_backward(const at::Tensor& dy, const at::Tensor& x,
                                  const at::Tensor& output, const ReadAs& read,
-                                 const at::Tensor& input_gradient,
-                                 const at::Tensor& d_residual) const = 0;
+                                 const at::Tensor& input_gradient, const at::Tensor& d_residual,
+                                 const at::Tensor& to = {}) const = 0;
   virtual at::Tensor depthwise_forward(const at::Tensor& x, const ReadAs& read,
                                        const at::Tensor& weight,
                                        const WindowOptions& options) const = 0;

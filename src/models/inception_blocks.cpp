@@ -1,5 +1,7 @@
 #include "xception/models/inception_blocks.h"
 
+#include "xception/models/branches.h"
+
 namespace xception {
 namespace {
 
@@ -14,11 +16,6 @@ ConvBnRelu same(std::int64_t in, std::int64_t out, Size kernel) {
 /// A 3x3 unit of stride 2 without padding, which halves the image.
 ConvBnRelu halving(std::int64_t in, std::int64_t out) {
   return ConvBnRelu(torch::nn::Conv2dOptions(in, out, 3).stride(2));
-}
-
-/// (N, C, H, W) -> the same; the zeros around the image count in the average.
-torch::Tensor average_neighbours(const torch::Tensor& x) {
-  return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1);
 }
 
 /// (N, C, H, W) -> (N, C, (H - 1) / 2, (W - 1) / 2)
@@ -41,18 +38,15 @@ InceptionAImpl::InceptionAImpl(std::int64_t in_channels, std::int64_t pool_chann
 }
 
 torch::Tensor InceptionAImpl::forward(const torch::Tensor& x) {
-  const auto branch1x1 = branch1x1_->forward(x);  // (N, 64, H, W)
+  Branches branches(x, {branch1x1_, branch5x5_2_, branch3x3dbl_3_, branch_pool_}, kernels());
+  // (N, 64, H, W), (N, 48, H, W), (N, 64, H, W), (N, pool, H, W)
+  const auto first = branches.start({branch1x1_, branch5x5_1_, branch3x3dbl_1_, branch_pool_},
+                                    /*averaged_last=*/true);
 
-  auto branch5x5 = branch5x5_1_->forward(x);     // (N, 48, H, W)
-  branch5x5 = branch5x5_2_->forward(branch5x5);  // (N, 64, H, W)
+  const auto branch3x3dbl = branch3x3dbl_2_->forward(first[2]);  // (N, 96, H, W)
 
-  auto branch3x3dbl = branch3x3dbl_1_->forward(x);        // (N, 64, H, W)
-  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);  // (N, 96, H, W)
-  branch3x3dbl = branch3x3dbl_3_->forward(branch3x3dbl);  // (N, 96, H, W)
-
-  const auto branch_pool = branch_pool_->forward(average_neighbours(x));  // (N, pool, H, W)
-
-  return at::cat({branch1x1, branch5x5, branch3x3dbl, branch_pool}, 1);
+  // 64, 64, 96 and pool channels
+  return branches.join({first[0], first[1], branch3x3dbl, first[3]});
 }
 
 InceptionBImpl::InceptionBImpl(std::int64_t in_channels) {
@@ -63,13 +57,12 @@ InceptionBImpl::InceptionBImpl(std::int64_t in_channels) {
 }
 
 torch::Tensor InceptionBImpl::forward(const torch::Tensor& x) {
-  const auto branch3x3 = branch3x3_->forward(x);  // (N, 384, H', W')
+  Branches branches(x, {branch3x3_, branch3x3dbl_3_}, kernels());
+  auto branch3x3dbl = branches.start({branch3x3dbl_1_})[0];  // (N, 64, H, W)
+  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);     // (N, 96, H, W)
 
-  auto branch3x3dbl = branch3x3dbl_1_->forward(x);        // (N, 64, H, W)
-  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);  // (N, 96, H, W)
-  branch3x3dbl = branch3x3dbl_3_->forward(branch3x3dbl);  // (N, 96, H', W')
-
-  return at::cat({branch3x3, branch3x3dbl, halving_max_pool(x, kernels())}, 1);
+  // 384, 96 and in_channels channels
+  return branches.join({x, branch3x3dbl}, halving_max_pool(x, kernels()));
 }
 
 InceptionCImpl::InceptionCImpl(std::int64_t in_channels, std::int64_t channels_7x7) {
@@ -87,21 +80,19 @@ InceptionCImpl::InceptionCImpl(std::int64_t in_channels, std::int64_t channels_7
 }
 
 torch::Tensor InceptionCImpl::forward(const torch::Tensor& x) {
-  const auto branch1x1 = branch1x1_->forward(x);  // (N, 192, H, W)
+  Branches branches(x, {branch1x1_, branch7x7_3_, branch7x7dbl_5_, branch_pool_}, kernels());
+  // (N, 192, H, W), (N, c7, H, W), (N, c7, H, W), (N, 192, H, W)
+  const auto first = branches.start({branch1x1_, branch7x7_1_, branch7x7dbl_1_, branch_pool_},
+                                    /*averaged_last=*/true);
 
-  auto branch7x7 = branch7x7_1_->forward(x);     // (N, c7, H, W)
-  branch7x7 = branch7x7_2_->forward(branch7x7);  // (N, c7, H, W)
-  branch7x7 = branch7x7_3_->forward(branch7x7);  // (N, 192, H, W)
+  const auto branch7x7 = branch7x7_2_->forward(first[1]);  // (N, c7, H, W)
 
-  auto branch7x7dbl = branch7x7dbl_1_->forward(x);        // (N, c7, H, W)
-  branch7x7dbl = branch7x7dbl_2_->forward(branch7x7dbl);  // (N, c7, H, W)
-  branch7x7dbl = branch7x7dbl_3_->forward(branch7x7dbl);  // (N, c7, H, W)
-  branch7x7dbl = branch7x7dbl_4_->forward(branch7x7dbl);  // (N, c7, H, W)
-  branch7x7dbl = branch7x7dbl_5_->forward(branch7x7dbl);  // (N, 192, H, W)
+  auto branch7x7dbl = branch7x7dbl_2_->forward(first[2]);  // (N, c7, H, W)
+  branch7x7dbl = branch7x7dbl_3_->forward(branch7x7dbl);   // (N, c7, H, W)
+  branch7x7dbl = branch7x7dbl_4_->forward(branch7x7dbl);   // (N, c7, H, W)
 
-  const auto branch_pool = branch_pool_->forward(average_neighbours(x));  // (N, 192, H, W)
-
-  return at::cat({branch1x1, branch7x7, branch7x7dbl, branch_pool}, 1);
+  // 192 channels each
+  return branches.join({first[0], branch7x7, branch7x7dbl, first[3]});
 }
 
 InceptionDImpl::InceptionDImpl(std::int64_t in_channels) {
@@ -114,15 +105,15 @@ InceptionDImpl::InceptionDImpl(std::int64_t in_channels) {
 }
 
 torch::Tensor InceptionDImpl::forward(const torch::Tensor& x) {
-  auto branch3x3 = branch3x3_1_->forward(x);     // (N, 192, H, W)
-  branch3x3 = branch3x3_2_->forward(branch3x3);  // (N, 320, H', W')
+  Branches branches(x, {branch3x3_2_, branch7x7x3_4_}, kernels());
+  // (N, 192, H, W) each
+  const auto first = branches.start({branch3x3_1_, branch7x7x3_1_});
 
-  auto branch7x7x3 = branch7x7x3_1_->forward(x);       // (N, 192, H, W)
-  branch7x7x3 = branch7x7x3_2_->forward(branch7x7x3);  // (N, 192, H, W)
-  branch7x7x3 = branch7x7x3_3_->forward(branch7x7x3);  // (N, 192, H, W)
-  branch7x7x3 = branch7x7x3_4_->forward(branch7x7x3);  // (N, 192, H', W')
+  auto branch7x7x3 = branch7x7x3_2_->forward(first[1]);  // (N, 192, H, W)
+  branch7x7x3 = branch7x7x3_3_->forward(branch7x7x3);    // (N, 192, H, W)
 
-  return at::cat({branch3x3, branch7x7x3, halving_max_pool(x, kernels())}, 1);
+  // 320, 192 and in_channels channels
+  return branches.join({first[0], branch7x7x3}, halving_max_pool(x, kernels()));
 }
 
 InceptionEImpl::InceptionEImpl(std::int64_t in_channels) {
@@ -138,21 +129,18 @@ InceptionEImpl::InceptionEImpl(std::int64_t in_channels) {
 }
 
 torch::Tensor InceptionEImpl::forward(const torch::Tensor& x) {
-  const auto branch1x1 = branch1x1_->forward(x);  // (N, 320, H, W)
+  Branches branches(
+      x,
+      {branch1x1_, branch3x3_2a_, branch3x3_2b_, branch3x3dbl_3a_, branch3x3dbl_3b_, branch_pool_},
+      kernels());
+  // (N, 320, H, W), (N, 384, H, W), (N, 448, H, W), (N, 192, H, W)
+  const auto first = branches.start({branch1x1_, branch3x3_1_, branch3x3dbl_1_, branch_pool_},
+                                    /*averaged_last=*/true);
 
-  const auto branch3x3 = branch3x3_1_->forward(x);              // (N, 384, H, W)
-  const auto branch3x3_2a = branch3x3_2a_->forward(branch3x3);  // (N, 384, H, W)
-  const auto branch3x3_2b = branch3x3_2b_->forward(branch3x3);  // (N, 384, H, W)
+  const auto branch3x3dbl = branch3x3dbl_2_->forward(first[2]);  // (N, 384, H, W)
 
-  auto branch3x3dbl = branch3x3dbl_1_->forward(x);                       // (N, 448, H, W)
-  branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);                 // (N, 384, H, W)
-  const auto branch3x3dbl_3a = branch3x3dbl_3a_->forward(branch3x3dbl);  // (N, 384, H, W)
-  const auto branch3x3dbl_3b = branch3x3dbl_3b_->forward(branch3x3dbl);  // (N, 384, H, W)
-
-  const auto branch_pool = branch_pool_->forward(average_neighbours(x));  // (N, 192, H, W)
-
-  return at::cat(
-      {branch1x1, branch3x3_2a, branch3x3_2b, branch3x3dbl_3a, branch3x3dbl_3b, branch_pool}, 1);
+  // 320, four times 384 and 192 channels
+  return branches.join({first[0], first[1], first[1], branch3x3dbl, branch3x3dbl, first[3]});
 }
 
 InceptionAuxImpl::InceptionAuxImpl(std::int64_t in_channels, std::int64_t num_classes) {

@@ -1,5 +1,10 @@
 #include "kernels/cases.h"
 
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
 namespace xception {
 namespace {
 
@@ -130,6 +135,29 @@ double relative_difference(const torch::Tensor& a, const torch::Tensor& b) {
   // Where all should be zero, rounding is measured against one.
   const double scale = std::max(y.norm().item<double>(), 1e-3);
   return (x - y).norm().item<double>() / scale;
+}
+
+void check_equal(const Case& of, const Tensors& inputs, const Operation& fused,
+                 const Operation& plain, const Comparison& comparison) {
+  const Result actual = run(inputs, fused);
+  const Result wanted = run(in_double(inputs), plain);
+  const auto compare = [&](const std::string& what, const torch::Tensor& a, const torch::Tensor& b,
+                           double tolerance) {
+    ASSERT_EQ(a.defined(), b.defined()) << what;
+    if (a.defined()) {
+      EXPECT_LE(relative_difference(a, b), comparison.condition * tolerance) << what << " " << of;
+    }
+  };
+  compare("output", actual.output, wanted.output, of.forward_tolerance());
+  for (std::size_t i = 0; i < wanted.gradients.size(); ++i) {
+    compare(fmt::format("gradient {}", i), actual.gradients[i], wanted.gradients[i],
+            of.gradient_tolerance());
+  }
+  const double exact = of.dtype == torch::kFloat64 ? 1e-10 : 1e-5;
+  for (std::size_t i = 0; i < wanted.buffers.size(); ++i) {
+    compare(fmt::format("buffer {}", i), actual.buffers[i], wanted.buffers[i],
+            comparison.rounded_between ? of.forward_tolerance() : exact);
+  }
 }
 
 Operation fused_bn(bool relu, bool training) {

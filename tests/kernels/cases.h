@@ -54,6 +54,15 @@ Result run(const Tensors& inputs, const Operation& operation);
 /// Of all elements: |a - b| / |b|.
 double relative_difference(const torch::Tensor& a, const torch::Tensor& b);
 
+struct Comparison {
+  double condition = 1.0;        ///< what rounding errors grow by, whoever makes them
+  bool rounded_between = false;  ///< a BatchNorm reads what was rounded to the dtype on the way
+};
+
+/// Compares outputs and every gradient of `fused` with those of `plain` in float64.
+void check_equal(const Case& of, const Tensors& inputs, const Operation& fused,
+                 const Operation& plain, const Comparison& comparison = {});
+
 // values: image, weight, bias and perhaps a residual.
 Operation fused_bn(bool relu, bool training);
 Operation plain_bn(bool relu, bool training);

@@ -21,30 +21,6 @@ class FusedKernels : public testing::TestWithParam<Case> {
   void SetUp() override { torch::manual_seed(7); }
 };
 
-/// Compares outputs and every gradient of `fused` with those of `plain` in float64. condition: what
-/// rounding errors grow by, whoever makes them.
-void check_equal(const Case& of, const Tensors& inputs, const Operation& fused,
-                 const Operation& plain, double condition = 1.0) {
-  const Result actual = run(inputs, fused);
-  const Result wanted = run(in_double(inputs), plain);
-  const auto compare = [&](const std::string& what, const torch::Tensor& a, const torch::Tensor& b,
-                           double tolerance) {
-    ASSERT_EQ(a.defined(), b.defined()) << what;
-    if (a.defined()) {
-      EXPECT_LE(relative_difference(a, b), condition * tolerance) << what << " " << of;
-    }
-  };
-  compare("output", actual.output, wanted.output, of.forward_tolerance());
-  for (std::size_t i = 0; i < wanted.gradients.size(); ++i) {
-    compare(fmt::format("gradient {}", i), actual.gradients[i], wanted.gradients[i],
-            of.gradient_tolerance());
-  }
-  for (std::size_t i = 0; i < wanted.buffers.size(); ++i) {
-    compare(fmt::format("buffer {}", i), actual.buffers[i], wanted.buffers[i],
-            of.dtype == torch::kFloat64 ? 1e-10 : 1e-5);
-  }
-}
-
 TEST_P(FusedKernels, BnActEqualsTorch) {
   const Case& of = GetParam();
   for (const bool relu : {false, true}) {
@@ -70,7 +46,7 @@ TEST_P(FusedKernels, BnWithALargeMeanEqualsTorch) {
     // In float32 the mean's rounding must not be seen; in float64 it is the reference's own.
     const double condition = of.dtype == torch::kFloat64 ? 1.0 / spread : 1.0;
     check_equal(of, of.batch_norm_inputs(1e4, spread), fused_bn(true, true), plain_bn(true, true),
-                condition);
+                {.condition = condition});
   }
 }
 

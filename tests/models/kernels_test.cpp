@@ -1,5 +1,6 @@
 // The networks with fused kernels against the same networks of plain LibTorch operations.
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/nn/functional/loss.h>
@@ -102,34 +103,91 @@ TEST(FusedModels, InceptionEqualsReference) {
   expect_equal_passes(inception());
 }
 
-TEST(FusedModels, RunFusedOperations) {
-  // The other tests would pass if nothing were ever fused.
-  const auto model = build_model(small_xception().config);
-  use_kernels(*model, Kernels::fused);
-  const auto names = [](const torch::Tensor& logits) {
-    std::vector<std::string> found;
-    std::vector<torch::autograd::Node*> open{logits.grad_fn().get()};
-    for (std::size_t i = 0; i < open.size() && open.size() < 100000; ++i) {
-      found.push_back(open[i]->name());
-      for (const auto& edge : open[i]->next_edges()) {
-        auto* node = edge.function.get();
-        if (node != nullptr && std::find(open.begin(), open.end(), node) == open.end()) {
-          open.push_back(node);
-        }
+/// The names of the operations behind a result.
+std::vector<std::string> operations_of(const torch::Tensor& logits) {
+  std::vector<std::string> found;
+  std::vector<torch::autograd::Node*> open{logits.grad_fn().get()};
+  for (std::size_t i = 0; i < open.size() && open.size() < 100000; ++i) {
+    found.push_back(open[i]->name());
+    for (const auto& edge : open[i]->next_edges()) {
+      auto* node = edge.function.get();
+      if (node != nullptr && std::find(open.begin(), open.end(), node) == open.end()) {
+        open.push_back(node);
       }
     }
-    return found;
-  };
-  const auto count = [](const std::vector<std::string>& all, const std::string& part) {
-    return std::count_if(all.begin(), all.end(), [&](const std::string& name) {
-      return name.find(part) != std::string::npos;
-    });
-  };
-  const auto found = names(model->forward(images(2, 71, torch::kFloat32)).logits);
+  }
+  return found;
+}
+
+std::int64_t count(const std::vector<std::string>& all, const std::string& part) {
+  return std::count_if(all.begin(), all.end(), [&](const std::string& name) {
+    return name.find(part) != std::string::npos;
+  });
+}
+
+// The other tests would pass if nothing were ever fused.
+TEST(FusedModels, RunFusedOperations) {
+  const auto model = build_model(small_xception().config);
+  use_kernels(*model, Kernels::fused);
+  const auto found = operations_of(model->forward(images(2, 71, torch::kFloat32)).logits);
   EXPECT_EQ(count(found, "BatchNorm"), 0);
   EXPECT_EQ(count(found, "MaxPool2DWithIndices"), 0);
   EXPECT_EQ(count(found, "BnDepthwise"), 7);
   EXPECT_EQ(count(found, "MaxPool"), 4);
+}
+
+TEST(FusedModels, MergeInceptionsBranches) {
+  const auto model = build_model(inception().config);
+  use_kernels(*model, Kernels::fused);
+  const auto found = operations_of(model->forward(images(2, 75, torch::kFloat32)).logits);
+  EXPECT_EQ(count(found, "NativeBatchNorm"), 0);
+  EXPECT_EQ(count(found, "AvgPool2D"), 0);
+  EXPECT_EQ(count(found, "Cat"), 0);
+  EXPECT_EQ(count(found, "Slice"), 11);  // BnSlices, one a block; nothing else slices
+  EXPECT_EQ(count(found, "BnConcat"), 11);
+  EXPECT_EQ(count(found, "Convolution"), 94 - 40 + 1);  // of the 1x1, that of the stem
+}
+
+struct Pass {
+  torch::Tensor logits, gradients;  ///< gradients: of all parameters, flat
+};
+
+/// Inception's, in float64 or under autocast to bfloat16.
+Pass inception_pass(Kernels kernels, bool bfloat16, bool training) {
+  torch::manual_seed(5);
+  const auto model = build_model(inception().config);
+  if (!bfloat16) make_double(*model);
+  use_kernels(*model, kernels);
+  model->train(training);
+  const auto x = images(4, 107, torch::kFloat64).to(bfloat16 ? torch::kFloat32 : torch::kFloat64);
+  at::autocast::set_autocast_enabled(torch::kCPU, bfloat16);
+  at::autocast::set_autocast_dtype(torch::kCPU, torch::kBFloat16);
+  const auto logits = model->forward(x).logits;
+  at::autocast::set_autocast_enabled(torch::kCPU, false);
+  at::autocast::clear_cache();
+  torch::nn::functional::cross_entropy(logits.to(torch::kFloat64), torch::tensor({1, 0, 2, 3}))
+      .backward();
+  std::vector<torch::Tensor> gradients;
+  for (const auto& parameter : model->parameters()) {
+    gradients.push_back(parameter.grad().flatten().to(torch::kFloat64));
+  }
+  return {.logits = logits.detach().to(torch::kFloat64), .gradients = torch::cat(gradients)};
+}
+
+TEST(FusedModels, InceptionInBfloat16IsAsCloseAsReference) {
+  for (const bool training : {true, false}) {
+    const auto exact = inception_pass(Kernels::reference, false, training);
+    const auto reference = inception_pass(Kernels::reference, true, training);
+    const auto fused = inception_pass(Kernels::fused, true, training);
+    const auto compare = [&](const std::string& what, torch::Tensor Pass::*values) {
+      const double wanted = relative_error(reference.*values, exact.*values);
+      const double actual = relative_error(fused.*values, exact.*values);
+      EXPECT_LE(actual, 1.5 * wanted) << what << ", training " << training;
+    };
+    compare("logits", &Pass::logits);
+    // In training, bfloat16 leaves nothing of a new network's gradients to compare.
+    if (!training) compare("gradients", &Pass::gradients);
+  }
 }
 
 TEST(FusedModels, AreCountedAsReference) {
@@ -141,11 +199,21 @@ TEST(FusedModels, AreCountedAsReference) {
   EXPECT_EQ(fused.activations, plain.activations);
 }
 
-TEST(FusedModels, ContiguousImagesWork) {
-  const auto model = build_model(small_xception().config);
+TEST(FusedModels, InceptionIsCountedAsReference) {
+  const auto model = build_model(inception().config);
+  const auto plain = count_complexity(*model, 75);
   use_kernels(*model, Kernels::fused);
-  EXPECT_TRUE(
-      torch::isfinite(model->forward(torch::randn({2, 3, 71, 71})).logits).all().item<bool>());
+  EXPECT_EQ(count_complexity(*model, 75).multiply_adds, plain.multiply_adds);
+  EXPECT_EQ(count_complexity(*model, 75).activations, plain.activations);
+}
+
+TEST(FusedModels, ContiguousImagesWork) {
+  for (const auto& network : {small_xception(), inception()}) {
+    const auto model = build_model(network.config);
+    use_kernels(*model, Kernels::fused);
+    const auto x = torch::randn({2, 3, network.image_size, network.image_size});
+    EXPECT_TRUE(torch::isfinite(model->forward(x).logits).all().item<bool>());
+  }
 }
 
 }  // namespace

@@ -10,10 +10,11 @@ namespace xception {
 
 // The modules of Inception V3 (Szegedy et al., arXiv 1512.00567), with the names of torchvision's.
 // Each computes branches from its input and concatenates their channels; in the layers' names,
-// `dbl` is the branch of two 3x3 (or a factorised pair of 7x7) convolutions.
+// `dbl` is the branch of two 3x3 (or a factorised pair of 7x7) convolutions. What fused kernels
+// merge is Branches' matter.
 
 /// 5x5, two 3x3, and pooled branches (the paper's Fig. 5). Keeps the image's size.
-class InceptionAImpl : public torch::nn::Module {
+class InceptionAImpl : public torch::nn::Module, public KernelUser {
  public:
   InceptionAImpl(std::int64_t in_channels, std::int64_t pool_channels);
   /// x: (N, in_channels, H, W) -> (N, 224 + pool_channels, H, W)
@@ -41,7 +42,7 @@ class InceptionBImpl : public torch::nn::Module, public KernelUser {
 TORCH_MODULE(InceptionB);
 
 /// 7x7 convolutions factorised into 1x7 and 7x1 (the paper's Fig. 6). Keeps the image's size.
-class InceptionCImpl : public torch::nn::Module {
+class InceptionCImpl : public torch::nn::Module, public KernelUser {
  public:
   /// channels_7x7: of the layers inside the 7x7 branches
   InceptionCImpl(std::int64_t in_channels, std::int64_t channels_7x7);
@@ -72,7 +73,7 @@ class InceptionDImpl : public torch::nn::Module, public KernelUser {
 TORCH_MODULE(InceptionD);
 
 /// 3x3 convolutions split into a 1x3 beside a 3x1 (the paper's Fig. 7). Keeps the image's size.
-class InceptionEImpl : public torch::nn::Module {
+class InceptionEImpl : public torch::nn::Module, public KernelUser {
  public:
   explicit InceptionEImpl(std::int64_t in_channels);
   /// x: (N, in_channels, H, W) -> (N, 2048, H, W)

@@ -99,6 +99,10 @@ class ConvBnReluImpl : public torch::nn::Module, public HasNormalizedConvs {
 
   [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
 
+  // For who merges units.
+  [[nodiscard]] torch::nn::Conv2d conv() const { return conv_; }
+  [[nodiscard]] BatchNorm2d bn() const { return bn_; }
+
  private:
   torch::nn::Conv2d conv_{nullptr};
   BatchNorm2d bn_{nullptr};

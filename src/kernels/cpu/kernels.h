@@ -23,6 +23,16 @@ struct Rows {
   std::int64_t channels = 0;
 };
 
+/// Where rows are read and written; between neighbours are `stride` elements, C or more.
+struct From {
+  const void* data = nullptr;
+  std::int64_t stride = 0;
+};
+struct To {
+  void* data = nullptr;
+  std::int64_t stride = 0;
+};
+
 /// dx = g * scale + (x - center) * slope + offset with g = dy where the ReLU passed, else 0.
 struct BatchNormGradient {
   OnLoad load = {};
@@ -46,18 +56,16 @@ struct DepthwiseSums {
 
 struct Kernels {
   /// Mean and sum of squared distances from it, of each channel. scratch: A (3, padded C).
-  void (*statistics)(const void* x, Rows rows, double* mean, double* m2, void* scratch) = nullptr;
+  void (*statistics)(From x, Rows rows, double* mean, double* m2, void* scratch) = nullptr;
   /// y = z(x) (+ residual), then ReLU.
-  void (*bn_forward)(const void* x, const void* residual, void* y, Rows rows,
-                     const OnLoad& load) = nullptr;
+  void (*bn_forward)(From x, From residual, To y, Rows rows, const OnLoad& load) = nullptr;
   /// Adds sum(g) and sum(g * (x - center)); the ReLU's mask from `output`, or from x where that is
   /// null. scratch: A (2, padded C).
-  void (*bn_reduce)(const void* dy, const void* x, const void* output, Rows rows,
-                    const OnLoad& load, double* gradient, double* centered,
-                    void* scratch) = nullptr;
+  void (*bn_reduce)(From dy, From x, From output, Rows rows, const OnLoad& load, double* gradient,
+                    double* centered, void* scratch) = nullptr;
   /// dx and, where not null, d_residual = g.
-  void (*bn_backward)(const void* dy, const void* x, const void* output, void* dx, void* d_residual,
-                      Rows rows, const BatchNormGradient& gradient) = nullptr;
+  void (*bn_backward)(From dy, From x, From output, To dx, To d_residual, Rows rows,
+                      const BatchNormGradient& gradient) = nullptr;
   /// Images first .. last - 1. weight: A (9, padded C). scratch: depthwise_scratch() of A, zero.
   void (*depthwise_forward)(const void* x, void* y, std::int64_t first, std::int64_t last,
                             const Window& window, const OnLoad& load, const void* weight,

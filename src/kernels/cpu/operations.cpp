@@ -24,9 +24,9 @@ std::vector<Moments> batch_moments(const at::Tensor& x) {
   std::vector<double> counts(static_cast<std::size_t>(parts));
   in_parts(rows, parts, [&](std::int64_t part, std::int64_t first, std::int64_t last) {
     Scratch scratch(3 * cpu::padded(channels));
-    kernels_for(x).statistics(
-        at_element(x, first * channels), {.count = last - first, .channels = channels},
-        means.data() + part * channels, m2s.data() + part * channels, scratch.data());
+    kernels_for(x).statistics(rows_from(x, first), {.count = last - first, .channels = channels},
+                              means.data() + part * channels, m2s.data() + part * channels,
+                              scratch.data());
     counts[static_cast<std::size_t>(part)] = static_cast<double>(last - first);
   });
   std::vector<Moments> moments(static_cast<std::size_t>(channels));
@@ -149,16 +149,15 @@ class CpuOperations : public Operations {
     return {.coefficients = coefficients, .statistics = statistics};
   }
 
-  at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual,
-                        const ReadAs& read) const override {
-    auto y = empty_image(x.sizes(), x.options());
+  at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual, const ReadAs& read,
+                        const at::Tensor& to) const override {
+    auto y = to.defined() ? to : empty_image(x.sizes(), x.options());
     const std::int64_t rows = rows_of(x);
     const std::int64_t channels = x.size(1);
     in_parts(rows, parts_of(rows, x.numel()),
              [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
-               const std::int64_t at = first * channels;
                kernels_for(x).bn_forward(
-                   at_element(x, at), at_element(residual, at), at_element_mutable(y, at),
+                   rows_from(x, first), rows_from(residual, first), rows_to(y, first),
                    {.count = last - first, .channels = channels}, on_load(read));
              });
     return y;
@@ -173,9 +172,8 @@ class CpuOperations : public Operations {
     std::vector<double> sums(static_cast<std::size_t>(parts * 2 * channels));
     in_parts(rows, parts, [&](std::int64_t part, std::int64_t first, std::int64_t last) {
       Scratch scratch(2 * cpu::padded(channels));
-      const std::int64_t at = first * channels;
       double* own = sums.data() + part * 2 * channels;
-      kernels_for(x).bn_reduce(at_element(dy, at), at_element(x, at), at_element(output, at),
+      kernels_for(x).bn_reduce(rows_from(dy, first), rows_from(x, first), rows_from(output, first),
                                {.count = last - first, .channels = channels}, on_load(read), own,
                                own + channels, scratch.data());
     });
@@ -184,8 +182,8 @@ class CpuOperations : public Operations {
 
   at::Tensor bn_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& output,
                          const ReadAs& read, const at::Tensor& input_gradient,
-                         const at::Tensor& d_residual) const override {
-    auto dx = empty_image(x.sizes(), x.options());
+                         const at::Tensor& d_residual, const at::Tensor& to) const override {
+    auto dx = to.defined() ? to : empty_image(x.sizes(), x.options());
     const std::int64_t rows = rows_of(x);
     const std::int64_t channels = x.size(1);
     const cpu::BatchNormGradient gradient{.load = on_load(read),
@@ -193,10 +191,9 @@ class CpuOperations : public Operations {
                                           .offset = coefficient(input_gradient, 1)};
     in_parts(rows, parts_of(rows, x.numel()),
              [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
-               const std::int64_t at = first * channels;
-               kernels_for(x).bn_backward(at_element(dy, at), at_element(x, at),
-                                          at_element(output, at), at_element_mutable(dx, at),
-                                          at_element_mutable(d_residual, at),
+               kernels_for(x).bn_backward(rows_from(dy, first), rows_from(x, first),
+                                          rows_from(output, first), rows_to(dx, first),
+                                          rows_to(d_residual, first),
                                           {.count = last - first, .channels = channels}, gradient);
              });
     return dx;

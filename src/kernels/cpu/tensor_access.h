@@ -59,6 +59,18 @@ inline char* at_element_mutable(const at::Tensor& x, std::int64_t at) {
          at * static_cast<std::int64_t>(x.element_size());
 }
 
+/// Pixels of an image from `first` on; nothing of an undefined one.
+inline cpu::From rows_from(const at::Tensor& x, std::int64_t first) {
+  if (!x.defined()) return {};
+  const auto stride = row_stride(x);
+  return {.data = at_element(x, first * stride), .stride = stride};
+}
+inline cpu::To rows_to(const at::Tensor& x, std::int64_t first) {
+  if (!x.defined()) return {};
+  const auto stride = row_stride(x);
+  return {.data = at_element_mutable(x, first * stride), .stride = stride};
+}
+
 inline at::Tensor empty_image(at::IntArrayRef sizes, const at::TensorOptions& options) {
   return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
 }
