@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (!place.active) return;
   A tap[9][V];
   read_taps<V>(weight, place.channel, tap);
-  Coefficients<A, V> on;
+  Coefficients<A, V> on = {};
   if constexpr (kNorm) on.read(on_load, place.channel);
   for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
     const Segment segment(plan, unit, w.out_height);
@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       const int column = dilated >> shift;
       lines.fetch(column, dilated >= 0 && (dilated & shift) == 0 && column < w.out_width, to);
     };
-    A window[3][3][V];
+    A window[3][3][V] = {};
     const auto take = [&](const Pack<T, V>(&from)[3]) {
 #pragma unroll
       for (int a = 0; a < 3; ++a) {
