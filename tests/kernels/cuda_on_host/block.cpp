@@ -19,7 +19,7 @@ Index thread_index, block_index, block_size, grid_size;
 
 namespace {
 
-constexpr std::size_t kStackBytes = 256 * 1024;
+constexpr std::size_t kStackBytes = 64 * 1024;
 constexpr std::size_t kMargin = 64;  // bytes beside shared memory that must not change
 constexpr std::size_t kMaxSharedBytes = 48 * 1024;
 constexpr int kMaxThreads = 1024;
