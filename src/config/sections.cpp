@@ -84,9 +84,10 @@ void TrainConfig::visit(KeyVisitor& visitor) {
               "precision of validation and test; a run in fp64 is evaluated in fp64");
   visitor.key("label_smoothing", label_smoothing, below(0, 1), "of the cross entropy");
   visitor.key("channels_last", channels_last, "memory format NHWC");
-  visitor.key("kernels", kernels, {"auto", "reference", "fused"},
-              "reference: LibTorch's operations; fused: our own where they apply (on a CPU, "
-              "channels_last, one rank's BatchNorm); auto: reference");
+  visitor.key(
+      "kernels", kernels, {"auto", "reference", "fused"},
+      "reference: LibTorch's operations; fused: our own where they apply (channels_last, one "
+      "rank's BatchNorm); auto: fused on GPUs, reference on CPUs");
   visitor.key("cuda_graph", cuda_graph,
               "record the whole step once as a CUDA graph and replay it; turns itself off, saying "
               "why, where that cannot be");

@@ -71,7 +71,7 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
-  use_kernels(*model, choose_kernels(config_.train.kernels));
+  use_kernels(*model, choose_kernels(config_.train.kernels, device_));
   return model;
 }
 

@@ -66,9 +66,6 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .reducer = reducer.get(),
                                                .statistics = statistics.get()},
                                      step_options(config, precision, *ranks), experiment.device());
-  if (config.train.kernels == "fused" && experiment.device().is_cuda()) {
-    spdlog::info("train.kernels: reference: there are no fused ones for GPUs yet");
-  }
   if (!config.train.cuda_graph) return;
   if (const auto reason = graph_obstacle(experiment, *ranks); !reason.empty()) {
     spdlog::info("train.cuda_graph: off: {}", reason);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/module_state.h"
+#include "xception/core/error.h"
 #include "xception/models/complexity.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
@@ -130,6 +131,18 @@ TEST(FusedModels, RunFusedOperations) {
   EXPECT_EQ(count(found, "MaxPool2DWithIndices"), 0);
   EXPECT_EQ(count(found, "BnDepthwise"), 7);
   EXPECT_EQ(count(found, "MaxPool"), 4);
+}
+
+TEST(FusedModels, AreChosenByDevice) {
+  const torch::Device cpu(torch::kCPU);
+  const torch::Device gpu(torch::kCUDA, 0);
+  EXPECT_EQ(choose_kernels("auto", cpu), Kernels::reference);
+  EXPECT_EQ(choose_kernels("auto", gpu), Kernels::fused);
+  for (const auto& device : {cpu, gpu}) {
+    EXPECT_EQ(choose_kernels("reference", device), Kernels::reference);
+    EXPECT_EQ(choose_kernels("fused", device), Kernels::fused);
+    EXPECT_THROW((void)choose_kernels("fast", device), Error);
+  }
 }
 
 TEST(FusedModels, AreCountedAsReference) {
