@@ -29,8 +29,8 @@ class KernelUser {
 /// Chooses for a network and all below it.
 void use_kernels(torch::nn::Module& network, Kernels kernels);
 
-/// The choice of a config's `train.kernels` on a device. `auto`: fused on a GPU; reference on a CPU,
-/// where that is faster so far. Error (input): none of auto, reference, fused.
+/// The choice of a config's `train.kernels` on a device. `auto`: fused on a GPU; reference on a
+/// CPU, where that is faster so far. Error (input): none of auto, reference, fused.
 [[nodiscard]] Kernels choose_kernels(const std::string& name, const torch::Device& device);
 
 /// Plain LibTorch for as long as it lives, then what each module had before.
