@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <torch/torch.h>
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -239,6 +241,50 @@ TEST(CudaOnHostSlices, OfChannelsAreTaken) {
       }
     }
   }
+}
+
+/// Address space for half values of which hardly any are touched.
+class Sparse {
+ public:
+  explicit Sparse(std::int64_t elements)
+      : bytes_(static_cast<std::size_t>(elements) * sizeof(c10::Half)),
+        memory_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+  Sparse(const Sparse&) = delete;
+  Sparse& operator=(const Sparse&) = delete;
+  ~Sparse() {
+    if (data() != nullptr) munmap(memory_, bytes_);
+  }
+  [[nodiscard]] void* data() const { return memory_ == MAP_FAILED ? nullptr : memory_; }
+
+ private:
+  std::size_t bytes_;
+  void* memory_;
+};
+
+TEST(CudaOnHostSlices, OfMoreThan2To31ElementsAreTaken) {
+  const torch::NoGradGuard no_grad;
+  const Case of{.batch = 2, .channels = 8, .height = 15, .width = 10, .dtype = torch::kHalf};
+  constexpr std::int64_t kStride = std::int64_t{1} << 23;
+  const std::int64_t elements = of.batch * of.height * of.width * kStride;
+  ASSERT_GT(elements, std::int64_t{1} << 31);
+  const Sparse x_memory(elements);
+  const Sparse d_memory(elements);
+  if (x_memory.data() == nullptr || d_memory.data() == nullptr) GTEST_SKIP() << "no address space";
+  const auto spread = [&](const Sparse& memory) {
+    return torch::from_blob(memory.data(), {of.batch, of.channels, of.height, of.width},
+                            {of.height * of.width * kStride, 1, of.width * kStride, kStride},
+                            torch::kHalf);
+  };
+  const ServeByCudaOnHost serve;
+  const auto x = of.image();
+  const auto residual = of.image();
+  const auto dy = of.image();
+  const auto wide = spread(x_memory);
+  wide.copy_(x);
+  const auto whole = passes(of, x, residual, dy, torch::empty_like(x));
+  const auto found = passes(of, wide, residual, dy, spread(d_memory));
+  for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(torch::equal(found[i], whole[i])) << i;
 }
 
 TEST(CudaOnHostSlices, OfColumnsAreRefused) {

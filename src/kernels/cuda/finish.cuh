@@ -35,7 +35,8 @@ __device__ __forceinline__ void put_statistics(const Normalisation& to, std::int
 template <typename A>
 __global__ void __launch_bounds__(kThreads)
     finish_statistics(RowsPlan plan, const double* __restrict__ partial, Normalisation to) {
-  XCEPTION_SHARED(Moments, shared, kFinishThreads * kFinishChannels);
+  constexpr int kMoments = 3;  // shared memory takes nothing that has a constructor
+  XCEPTION_SHARED(double, shared, kMoments* kFinishThreads* kFinishChannels);
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kFinishChannels + threadIdx.x;
   const bool active = c < plan.channels;
   Moments own = {};
@@ -48,18 +49,25 @@ __global__ void __launch_bounds__(kThreads)
   }
   const int thread =
       static_cast<int>(threadIdx.y) * kFinishChannels + static_cast<int>(threadIdx.x);
-  shared[thread] = own;
+  const auto put = [&] {
+    double* to_shared = shared + thread * kMoments;
+    to_shared[0] = own.count;
+    to_shared[1] = own.mean;
+    to_shared[2] = own.m2;
+  };
+  put();
   for (int half = kFinishThreads / 2; half > 0; half /= 2) {
     __syncthreads();
     if (static_cast<int>(threadIdx.y) < half) {
-      shared[thread].merge(shared[thread + half * kFinishChannels]);
+      const double* from = shared + (thread + half * kFinishChannels) * kMoments;
+      own.merge({from[0], from[1], from[2]});
+      put();
     }
   }
   if (threadIdx.y != 0 || !active) return;
-  const Moments all = shared[thread];
-  put_statistics<A>(to, plan.channels, c, all.mean, all.m2 / all.count);
-  const double unbiased = all.m2 / (all.count - 1.0);
-  set(to.running_mean, c, running_update(get(to.running_mean, c), all.mean, to.momentum));
+  put_statistics<A>(to, plan.channels, c, own.mean, own.m2 / own.count);
+  const double unbiased = own.m2 / (own.count - 1.0);
+  set(to.running_mean, c, running_update(get(to.running_mean, c), own.mean, to.momentum));
   set(to.running_var, c, running_update(get(to.running_var, c), unbiased, to.momentum));
 }
 
