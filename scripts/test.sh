@@ -71,9 +71,9 @@ python_seconds=$((SECONDS - start))
 status=0
 if command -v clang-format >/dev/null 2>&1; then
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-    sources=$(git ls-files -co --exclude-standard -- '*.h' '*.cpp' '*.cu')
+    sources=$(git ls-files -co --exclude-standard -- '*.h' '*.cpp' '*.cu' '*.cuh')
   else
-    sources=$(find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+    sources=$(find include src tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
   fi
   unformatted=$(while IFS= read -r file; do
     [[ ! -e $file ]] || clang-format --dry-run -Werror "$file" >/dev/null 2>&1 || echo "$file"

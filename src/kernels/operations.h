@@ -101,10 +101,13 @@ class Operations {
 };
 
 const Operations& cpu_operations();
-/// nullptr: there are none yet.
+/// nullptr: a build without CUDA.
 const Operations* cuda_operations();
 
 /// Those of x's device. Error (run): a device without.
 const Operations& operations_for(const at::Tensor& x);
+
+/// For tests: who serves tensors of the CPU; nullptr: cpu_operations().
+void serve_cpu_tensors_with(const Operations* operations);
 
 }  // namespace xception

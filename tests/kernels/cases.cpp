@@ -96,8 +96,9 @@ std::vector<Case> cases(torch::Device device) {
 
 Tensors in_double(const Tensors& inputs) {
   Tensors doubles;
-  for (const auto& x : inputs.values) doubles.values.push_back(x.to(torch::kFloat64));
-  for (const auto& x : inputs.buffers) doubles.buffers.push_back(x.to(torch::kFloat64));
+  for (const auto& x : inputs.values) doubles.values.push_back(x.to(torch::kCPU, torch::kFloat64));
+  for (const auto& x : inputs.buffers)
+    doubles.buffers.push_back(x.to(torch::kCPU, torch::kFloat64));
   return doubles;
 }
 

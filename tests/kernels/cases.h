@@ -46,6 +46,7 @@ std::ostream& operator<<(std::ostream& out, const Case& of);
 /// Odd sizes, one channel, channels beside the vectors' width, every dtype.
 std::vector<Case> cases(torch::Device device);
 
+/// In float64 on the CPU.
 Tensors in_double(const Tensors& inputs);
 /// The output alone.
 torch::Tensor call(const Tensors& inputs, const Operation& operation);

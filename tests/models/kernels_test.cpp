@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "models/module_state.h"
+#include "xception/core/error.h"
 #include "xception/models/complexity.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
@@ -134,6 +135,19 @@ TEST(FusedModels, RunFusedOperations) {
   EXPECT_EQ(count(found, "MaxPool2DWithIndices"), 0);
   EXPECT_EQ(count(found, "BnDepthwise"), 7);
   EXPECT_EQ(count(found, "MaxPool"), 4);
+}
+
+TEST(FusedModels, AreChosenByNameAndDevice) {
+  const torch::Device cpu(torch::kCPU);
+  const torch::Device gpu(torch::kCUDA, 0);
+  EXPECT_EQ(choose_kernels("auto", cpu), Kernels::fused);
+  // Where their test fails, here for want of a GPU, LibTorch's serve.
+  if (!torch::cuda::is_available()) EXPECT_EQ(choose_kernels("auto", gpu), Kernels::reference);
+  for (const auto& device : {cpu, gpu}) {
+    EXPECT_EQ(choose_kernels("reference", device), Kernels::reference);
+    EXPECT_EQ(choose_kernels("fused", device), Kernels::fused);
+    EXPECT_THROW((void)choose_kernels("fast", device), Error);
+  }
 }
 
 TEST(FusedModels, MergeInceptionsBranches) {

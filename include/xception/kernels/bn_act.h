@@ -15,7 +15,7 @@ struct BatchNormArguments {
 };
 
 /// Whether the fused operations take x: 4-D, channels_last, float16, bfloat16, float32 or float64,
-/// on a CPU. There are no CUDA versions yet.
+/// on a CPU or, in a build with CUDA, on a GPU.
 [[nodiscard]] bool fused_kernels_take(const torch::Tensor& x);
 
 /// BatchNorm, plus the residual where defined, then ReLU where asked for; one autograd function.

@@ -2,20 +2,18 @@
 
 #include <cstdint>
 
+#include "../raw.h"
+
 namespace xception::cpu {
 
 // Serial kernels on raw memory, channels last: an image is rows of C channels. One table a dtype;
 // T is the dtype of images, A that of arithmetic (float, or double where T is double). Callers
 // split the work over threads and own all memory.
 
-/// What happens to a value when it is read: z = (x - center) * scale + shift, then ReLU.
-/// Null pointers: z = x.
-struct OnLoad {
-  const void* center = nullptr;  ///< A (C)
-  const void* scale = nullptr;   ///< A (C)
-  const void* shift = nullptr;   ///< A (C)
-  bool relu = false;
-};
+using raw::BatchNormGradient;
+using raw::Dtype;
+using raw::OnLoad;
+using raw::Window;
 
 /// Rows of a matrix (rows, C).
 struct Rows {
@@ -31,20 +29,6 @@ struct From {
 struct To {
   void* data = nullptr;
   std::int64_t stride = 0;
-};
-
-/// dx = g * scale + (x - center) * slope + offset with g = dy where the ReLU passed, else 0.
-struct BatchNormGradient {
-  OnLoad load = {};
-  const void* slope = nullptr;   ///< A (C)
-  const void* offset = nullptr;  ///< A (C)
-};
-
-/// A 3x3 window on channels-last images.
-struct Window {
-  std::int64_t height = 0, width = 0, channels = 0;
-  std::int64_t out_height = 0, out_width = 0;
-  std::int64_t stride = 1, padding = 0;
 };
 
 /// Sums over the positions that a call went through; added to what is there.
@@ -95,8 +79,6 @@ constexpr std::int64_t padded(std::int64_t channels) {
 constexpr std::int64_t depthwise_scratch(const Window& window) {
   return (4 * (window.width + 2) + 11) * padded(window.channels);
 }
-
-enum class Dtype { half, bfloat16, float32, float64 };
 
 // The same source, compiled for three instruction sets.
 namespace baseline {

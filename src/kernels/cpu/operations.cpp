@@ -186,7 +186,7 @@ class CpuOperations : public Operations {
     auto dx = to.defined() ? to : empty_image(x.sizes(), x.options());
     const std::int64_t rows = rows_of(x);
     const std::int64_t channels = x.size(1);
-    const cpu::BatchNormGradient gradient{.load = on_load(read),
+    const raw::BatchNormGradient gradient{.load = on_load(read),
                                           .slope = coefficient(input_gradient, 0),
                                           .offset = coefficient(input_gradient, 1)};
     in_parts(rows, parts_of(rows, x.numel()),

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../raw.h"
+#include "launch_plan.h"
+
+namespace xception::cuda {
+
+// Launches of the CUDA kernels on raw memory of a device, channels last: an image is rows of C
+// channels. One table a dtype. Nothing waits, nothing is allocated, so graphs can capture all of
+// it; sums are added in an order that the plan fixes. Every launch is checked: Error (run).
+//
+// Vectors: where a plan's width isn't 1, the addresses, row strides and C of what the kernel loads
+// by vectors are multiples of it (aligned_width() sees to it).
+
+using raw::BatchNormGradient;
+using raw::Dtype;
+using raw::OnLoad;
+using raw::Window;
+
+/// Where kernels are launched.
+struct Queue {
+  void* stream = nullptr;  ///< cudaStream_t
+  int multiprocessors = 1;
+};
+
+/// Rows of channels; stride: elements from one row to the next, at least C.
+struct In {
+  const void* data = nullptr;
+  std::int64_t stride = 0;
+};
+struct Out {
+  void* data = nullptr;
+  std::int64_t stride = 0;
+};
+
+/// (C) parameters, float32 or float64.
+struct Parameter {
+  void* data = nullptr;
+  bool is_double = false;
+};
+
+/// A BatchNorm's module, and what becomes of it.
+struct Normalisation {
+  Parameter weight = {}, bias = {};
+  Parameter running_mean = {}, running_var = {};
+  double eps = 0.0, momentum = 0.0;
+  double* statistics = nullptr;  ///< (2, C): mean, inverse standard deviation
+  void* coefficients = nullptr;  ///< A (3, C): center, scale, shift
+};
+
+/// Rows of partial sums, and what they become; null pointers: not wanted.
+/// A depthwise weight's nine rows (tap by tap) come first, then BatchNorm's: g, g * (x - center).
+struct Sums {
+  const double* partial = nullptr;  ///< (parts, rows, C)
+  std::int64_t parts = 0, channels = 0;
+  Parameter d_depthwise = {};  ///< (C, 9)
+  // BatchNorm's, where d_weight isn't null.
+  Parameter weight = {};
+  const double* statistics = nullptr;
+  double count = 0.0;  ///< values of a channel, or 0 where the statistics were constants
+  Parameter d_weight = {}, d_bias = {};
+  void* input = nullptr;  ///< A (2, C): slope, offset
+};
+
+constexpr std::int64_t kDepthwiseSums = 9;
+constexpr std::int64_t kBatchNormSums = 2;
+
+struct Kernels {
+  /// partial (parts, 2, C): mean and sum of squared distances from it, of each part.
+  void (*statistics)(const Queue&, const RowsPlan&, In x, double* partial) = nullptr;
+  /// Merges the parts; updates the running statistics.
+  void (*finish_statistics)(const Queue&, const RowsPlan&, const double* partial,
+                            const Normalisation&) = nullptr;
+  /// From the running statistics.
+  void (*constant_statistics)(const Queue&, std::int64_t channels, const Normalisation&) = nullptr;
+  /// y = z(x) (+ residual), then ReLU.
+  void (*bn_forward)(const Queue&, const RowsPlan&, In x, In residual, Out y,
+                     const OnLoad&) = nullptr;
+  /// partial (parts, 2, C): sums of g and g * (x - center); the ReLU's mask from `output`, or from
+  /// x where that is null.
+  void (*bn_reduce)(const Queue&, const RowsPlan&, In dy, In x, In output, const OnLoad&,
+                    double* partial) = nullptr;
+  void (*finish_sums)(const Queue&, const Sums&) = nullptr;
+  /// dx and, where not null, d_residual = g.
+  void (*bn_backward)(const Queue&, const RowsPlan&, In dy, In x, In output, Out dx, Out d_residual,
+                      const BatchNormGradient&) = nullptr;
+  /// plan: of y's lines. weight: (C, 9). y is contiguous.
+  void (*depthwise_forward)(const Queue&, const LinesPlan&, In x, void* y, const Window&,
+                            const OnLoad&, const Parameter& weight) = nullptr;
+  /// plan: of x's lines. g: the gradient of x where there is no BatchNorm, of z before the ReLU
+  /// where there is. partial: (parts, 9, C), or (parts, 11, C) with a BatchNorm. dy, g: contiguous.
+  void (*depthwise_backward)(const Queue&, const LinesPlan&, const void* dy, In x, void* g,
+                             const Window&, const OnLoad&, const Parameter& weight,
+                             double* partial) = nullptr;
+  /// plan: of y's lines. Maximum (+ residual) and, where index isn't null, its place in the window:
+  /// 3 * row + column.
+  void (*pool_forward)(const Queue&, const LinesPlan&, const void* x, const void* residual, void* y,
+                       std::uint8_t* index, const Window&) = nullptr;
+  /// plan: of dx's lines.
+  void (*pool_backward)(const Queue&, const LinesPlan&, const void* dy, const std::uint8_t* index,
+                        void* dx, const Window&) = nullptr;
+};
+
+// Each in a source of its own, so that they compile side by side.
+const Kernels& half_kernels();
+const Kernels& bfloat16_kernels();
+const Kernels& float32_kernels();
+const Kernels& float64_kernels();
+
+const Kernels& kernels(Dtype dtype);
+
+}  // namespace xception::cuda

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+
+// How the CUDA kernels share out their work: plain arithmetic on the host. A block is threads_x
+// lanes, each with a vector of `width` channels, by threads_y rows (of a matrix) or lines (of
+// images); blocks beside each other in the channels come first in the grid's one dimension.
+namespace xception::cuda {
+
+constexpr int kThreads = 256;  ///< at most, in a block
+constexpr int kLanes = 32;     ///< at most, along the channels
+constexpr std::int64_t kMaxBlocks = 2147483647;
+/// Blocks that a multiprocessor is given where the work allows; they are what partial sums are of.
+constexpr std::int64_t kBlocksPerMultiprocessor = 4;
+/// Positions below which a line isn't split further: a segment reads two columns more.
+constexpr std::int64_t kSegment = 4;
+
+constexpr std::int64_t quotient(std::int64_t all, std::int64_t each) {
+  return (all + each - 1) / each;
+}
+
+/// Channels of a thread, for values of so many bytes: 16 bytes a load, less where a thread keeps
+/// nine weights (and their sums) for each channel.
+constexpr int row_width(std::int64_t value_bytes) {
+  return static_cast<int>(16 / value_bytes);
+}
+constexpr int forward_width(std::int64_t value_bytes) {
+  return value_bytes == 8 ? 2 : 4;
+}
+constexpr int backward_width(std::int64_t value_bytes) {
+  return value_bytes == 8 ? 1 : 2;
+}
+
+/// `width`, or 1 where a load of so many values would not be aligned. bits: all addresses and all
+/// strides in bytes, combined by "or".
+constexpr int aligned_width(int width, std::int64_t channels, std::int64_t value_bytes,
+                            std::uint64_t bits) {
+  const auto bytes = static_cast<std::uint64_t>(width * value_bytes);
+  return channels % width == 0 && bits % bytes == 0 ? width : 1;
+}
+
+struct Grid {
+  std::int64_t blocks = 1;
+  int threads_x = 1, threads_y = 1;
+};
+
+/// A block's threads, and the blocks that cover all channels: as few as may be, evenly filled.
+struct Lanes {
+  int threads_x = 1, threads_y = 1;
+  std::int64_t across = 1;
+};
+
+constexpr Lanes plan_lanes(std::int64_t channels, int width) {
+  const std::int64_t vectors = quotient(channels, width);
+  const std::int64_t across = quotient(vectors, kLanes);
+  const int threads_x = static_cast<int>(quotient(vectors, across));
+  return {.threads_x = threads_x, .threads_y = kThreads / threads_x, .across = across};
+}
+
+/// For a matrix (rows, channels): part p takes rows p * rows_per_part and so on.
+struct RowsPlan {
+  std::int64_t rows = 0, channels = 0;
+  int width = 1;
+  Lanes lanes = {};
+  std::int64_t rows_per_part = 1;
+  std::int64_t parts = 1;
+
+  [[nodiscard]] constexpr Grid grid() const {
+    return {
+        .blocks = lanes.across * parts, .threads_x = lanes.threads_x, .threads_y = lanes.threads_y};
+  }
+};
+
+constexpr RowsPlan plan_rows(std::int64_t rows, std::int64_t channels, int width,
+                             int multiprocessors) {
+  RowsPlan plan{.rows = rows, .channels = channels, .width = width};
+  plan.lanes = plan_lanes(channels, width);
+  const std::int64_t wanted = kBlocksPerMultiprocessor * multiprocessors / plan.lanes.across;
+  const std::int64_t groups = quotient(rows, plan.lanes.threads_y);
+  plan.rows_per_part = quotient(groups, wanted < 1 ? 1 : wanted) * plan.lanes.threads_y;
+  plan.parts = quotient(rows, plan.rows_per_part);
+  return plan;
+}
+
+/// For lines of images: unit u is segment u % segments (columns [s * columns, (s + 1) * columns))
+/// of lines (u / segments) * threads_y and so on; part p takes units p, p + parts, ...
+struct LinesPlan {
+  std::int64_t lines = 0, channels = 0;
+  int positions = 1;  ///< of a line
+  int width = 1;
+  Lanes lanes = {};
+  int columns = 1;
+  int segments = 1;
+  std::int64_t units = 1;
+  std::int64_t parts = 1;
+
+  [[nodiscard]] constexpr Grid grid() const {
+    return {
+        .blocks = lanes.across * parts, .threads_x = lanes.threads_x, .threads_y = lanes.threads_y};
+  }
+};
+
+/// with_sums: few parts, because each writes partial sums; else a unit each.
+constexpr LinesPlan plan_lines(std::int64_t lines, std::int64_t positions, std::int64_t channels,
+                               int width, int multiprocessors, bool with_sums) {
+  LinesPlan plan{.lines = lines,
+                 .channels = channels,
+                 .positions = static_cast<int>(positions),
+                 .width = width};
+  plan.lanes = plan_lanes(channels, width);
+  const std::int64_t groups = quotient(lines, plan.lanes.threads_y);
+  const std::int64_t share = kBlocksPerMultiprocessor * multiprocessors / plan.lanes.across;
+  const std::int64_t wanted = share < 1 ? 1 : share;
+  const std::int64_t split = quotient(wanted, groups);
+  const std::int64_t most = quotient(positions, kSegment);
+  const std::int64_t columns = quotient(positions, split < most ? split : most);
+  plan.columns = static_cast<int>(columns);
+  plan.segments = static_cast<int>(quotient(positions, columns));
+  plan.units = groups * plan.segments;
+  const std::int64_t limit = with_sums ? wanted : kMaxBlocks / plan.lanes.across;
+  plan.parts = plan.units < limit ? plan.units : limit;
+  return plan;
+}
+
+}  // namespace xception::cuda

@@ -1,0 +1,245 @@
+#include "operations.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <initializer_list>
+
+#include "../tensor_access.h"
+#include "xception/kernels/bn_act.h"
+
+namespace xception {
+namespace {
+
+cuda::In in(const at::Tensor& x) {
+  if (!x.defined()) return {};
+  return {.data = x.const_data_ptr(), .stride = row_stride(x)};
+}
+
+cuda::Out out(const at::Tensor& x) {
+  if (!x.defined()) return {};
+  return {.data = x.mutable_data_ptr(), .stride = row_stride(x)};
+}
+
+cuda::Parameter parameter(const at::Tensor& x) {
+  return {.data = const_cast<void*>(x.const_data_ptr()),
+          .is_double = x.scalar_type() == at::kDouble};
+}
+
+/// A parameter that is written.
+cuda::Parameter written(const at::Tensor& x) {
+  return {.data = x.mutable_data_ptr(), .is_double = x.scalar_type() == at::kDouble};
+}
+
+using Images = std::initializer_list<std::reference_wrapper<const at::Tensor>>;
+
+/// `width`, or 1 where the images (undefined ones don't count) don't allow vectors.
+int width_for(int width, const Images& images) {
+  std::uint64_t bits = 0;
+  std::int64_t channels = 0;
+  std::int64_t bytes = 1;
+  for (const at::Tensor& x : images) {
+    if (!x.defined()) continue;
+    channels = x.size(1);
+    bytes = x.element_size();
+    bits |= reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) |
+            static_cast<std::uint64_t>(row_stride(x) * bytes);
+  }
+  return cuda::aligned_width(width, channels, bytes, bits);
+}
+
+cuda::RowsPlan rows_plan(const cuda::Queue& queue, const at::Tensor& x, const Images& images) {
+  const int width = width_for(cuda::row_width(x.element_size()), images);
+  return cuda::plan_rows(rows_of(x), x.size(1), width, queue.multiprocessors);
+}
+
+/// Of the lines of `image`.
+cuda::LinesPlan lines_plan(const cuda::Queue& queue, const at::Tensor& image, int width,
+                           bool with_sums) {
+  return cuda::plan_lines(image.size(0) * image.size(2), image.size(3), image.size(1), width,
+                          queue.multiprocessors, with_sums);
+}
+
+at::Tensor partial_sums(const at::Tensor& x, std::int64_t parts, std::int64_t rows) {
+  return at::empty({parts, rows, x.size(1)}, x.options().dtype(at::kDouble));
+}
+
+/// Asks finish_sums for a BatchNorm's gradients and makes what they go to.
+BatchNormGradients ask_for_gradients(cuda::Sums& sums, const at::Tensor& x,
+                                     const BatchNormSaved& saved) {
+  BatchNormGradients gradients{
+      .weight = at::empty_like(saved.weight),
+      .bias = at::empty_like(saved.weight),
+      .input = at::empty({2, x.size(1)}, x.options().dtype(arithmetic_of(x)))};
+  sums.weight = parameter(saved.weight);
+  sums.statistics = saved.state.statistics.const_data_ptr<double>();
+  sums.count = saved.training ? static_cast<double>(rows_of(x)) : 0.0;
+  sums.d_weight = written(gradients.weight);
+  sums.d_bias = written(gradients.bias);
+  sums.input = gradients.input.mutable_data_ptr();
+  return gradients;
+}
+
+class CudaOperations : public Operations {
+ public:
+  explicit CudaOperations(const CudaPlace& place) : place_(place) {}
+
+  BatchNormState statistics(const at::Tensor& x, const BatchNormArguments& bn) const override {
+    const std::int64_t channels = x.size(1);
+    BatchNormState state{
+        .coefficients = at::empty({3, channels}, x.options().dtype(arithmetic_of(x))),
+        .statistics = at::empty({2, channels}, x.options().dtype(at::kDouble))};
+    const cuda::Normalisation to{.weight = parameter(bn.weight),
+                                 .bias = parameter(bn.bias),
+                                 .running_mean = written(bn.running_mean),
+                                 .running_var = written(bn.running_var),
+                                 .eps = bn.eps,
+                                 .momentum = bn.momentum,
+                                 .statistics = state.statistics.mutable_data_ptr<double>(),
+                                 .coefficients = state.coefficients.mutable_data_ptr()};
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      if (!bn.training) return kernels.constant_statistics(queue, channels, to);
+      const auto plan = rows_plan(queue, x, {x});
+      const auto partial = partial_sums(x, plan.parts, cuda::kBatchNormSums);
+      kernels.statistics(queue, plan, in(x), partial.mutable_data_ptr<double>());
+      kernels.finish_statistics(queue, plan, partial.const_data_ptr<double>(), to);
+    });
+    return state;
+  }
+
+  at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual, const ReadAs& read,
+                        const at::Tensor& to) const override {
+    const auto y = to.defined() ? to : empty_image(x.sizes(), x.options());
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      kernels.bn_forward(queue, rows_plan(queue, x, {x, residual, y}), in(x), in(residual), out(y),
+                         on_load(read));
+    });
+    return y;
+  }
+
+  BatchNormGradients bn_reduce(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& output,
+                               const BatchNormSaved& saved, bool relu) const override {
+    cuda::Sums sums{.channels = x.size(1)};
+    auto gradients = ask_for_gradients(sums, x, saved);
+    const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const auto plan = rows_plan(queue, x, {dy, x, output});
+      const auto partial = partial_sums(x, plan.parts, cuda::kBatchNormSums);
+      kernels.bn_reduce(queue, plan, in(dy), in(x), in(output), on_load(read),
+                        partial.mutable_data_ptr<double>());
+      sums.partial = partial.const_data_ptr<double>();
+      sums.parts = plan.parts;
+      kernels.finish_sums(queue, sums);
+    });
+    return gradients;
+  }
+
+  at::Tensor bn_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& output,
+                         const ReadAs& read, const at::Tensor& input_gradient,
+                         const at::Tensor& d_residual, const at::Tensor& to) const override {
+    const auto dx = to.defined() ? to : empty_image(x.sizes(), x.options());
+    const raw::BatchNormGradient gradient{.load = on_load(read),
+                                          .slope = coefficient(input_gradient, 0),
+                                          .offset = coefficient(input_gradient, 1)};
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      kernels.bn_backward(queue, rows_plan(queue, x, {dy, x, output, dx, d_residual}), in(dy),
+                          in(x), in(output), out(dx), out(d_residual), gradient);
+    });
+    return dx;
+  }
+
+  at::Tensor depthwise_forward(const at::Tensor& x, const ReadAs& read, const at::Tensor& weight,
+                               const WindowOptions& options) const override {
+    const auto window = window_of(x, options);
+    const auto y =
+        empty_image({x.size(0), x.size(1), window.out_height, window.out_width}, x.options());
+    const auto taps = weight.contiguous();
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = width_for(cuda::forward_width(x.element_size()), {x, y});
+      kernels.depthwise_forward(queue, lines_plan(queue, y, width, false), in(x),
+                                y.mutable_data_ptr(), window, on_load(read), parameter(taps));
+    });
+    return y;
+  }
+
+  DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
+                                        const BatchNormSaved& saved, bool relu,
+                                        const at::Tensor& weight,
+                                        const WindowOptions& options) const override {
+    const auto window = window_of(x, options);
+    const auto taps = weight.contiguous();
+    const auto d_taps = at::empty_like(taps);
+    const bool normalised = saved.state.coefficients.defined();
+    const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
+    cuda::Sums sums{.channels = x.size(1), .d_depthwise = written(d_taps)};
+    DepthwiseGradients result{.input = empty_image(x.sizes(), x.options())};
+    if (normalised) result.batch_norm = ask_for_gradients(sums, x, saved);
+    const auto& g = result.input;
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g});
+      const auto plan = lines_plan(queue, x, width, true);
+      const std::int64_t rows = cuda::kDepthwiseSums + (normalised ? cuda::kBatchNormSums : 0);
+      const auto partial = partial_sums(x, plan.parts, rows);
+      kernels.depthwise_backward(queue, plan, dy.const_data_ptr(), in(x), g.mutable_data_ptr(),
+                                 window, on_load(read), parameter(taps),
+                                 partial.mutable_data_ptr<double>());
+      sums.partial = partial.const_data_ptr<double>();
+      sums.parts = plan.parts;
+      kernels.finish_sums(queue, sums);
+    });
+    // With the weight's strides, as autograd likes gradients.
+    result.weight = weight.is_contiguous() ? d_taps : at::empty_like(weight).copy_(d_taps);
+    return result;
+  }
+
+  Pooled pool_forward(const at::Tensor& x, const at::Tensor& residual, const WindowOptions& options,
+                      bool with_index) const override {
+    const auto window = window_of(x, options);
+    Pooled pooled{.values = empty_image({x.size(0), x.size(1), window.out_height, window.out_width},
+                                        x.options())};
+    const auto& y = pooled.values;
+    if (with_index) pooled.index = empty_image(y.sizes(), x.options().dtype(at::kByte));
+    auto* index = with_index ? pooled.index.mutable_data_ptr<std::uint8_t>() : nullptr;
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = pool_width(x, {x, residual, y}, pooled.index);
+      kernels.pool_forward(queue, lines_plan(queue, y, width, false), x.const_data_ptr(),
+                           at_element(residual, 0), y.mutable_data_ptr(), index, window);
+    });
+    return pooled;
+  }
+
+  at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
+                           at::IntArrayRef input_sizes,
+                           const WindowOptions& options) const override {
+    const auto dx = empty_image(input_sizes, dy.options());
+    run(dy, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = pool_width(dy, {dy, dx}, index);
+      kernels.pool_backward(queue, lines_plan(queue, dx, width, false), dy.const_data_ptr(),
+                            index.const_data_ptr<std::uint8_t>(), dx.mutable_data_ptr(),
+                            window_of(dx, options));
+    });
+    return dx;
+  }
+
+ private:
+  static int pool_width(const at::Tensor& x, const Images& images, const at::Tensor& index) {
+    const int width = width_for(cuda::row_width(x.element_size()), images);
+    return width_for(width, {index}) == width || !index.defined() ? width : 1;
+  }
+
+  template <typename Work>
+  void run(const at::Tensor& x, const Work& work) const {
+    const auto& kernels = place_.kernels(dtype_of(x));
+    place_.with_queue(x, [&](const cuda::Queue& queue) { work(queue, kernels); });
+  }
+
+  const CudaPlace& place_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Operations> make_cuda_operations(const CudaPlace& place) {
+  return std::make_unique<CudaOperations>(place);
+}
+
+}  // namespace xception

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+// What the tables of kernels (cpu/kernels.h, cuda/kernels.h) have in common. T is the dtype of
+// images, A that of arithmetic: double where T is double, else float.
+namespace xception::raw {
+
+enum class Dtype { half, bfloat16, float32, float64 };
+
+/// What happens to a value when it is read: z = (x - center) * scale + shift, then ReLU.
+/// Null pointers: z = x.
+struct OnLoad {
+  const void* center = nullptr;  ///< A (C)
+  const void* scale = nullptr;   ///< A (C)
+  const void* shift = nullptr;   ///< A (C)
+  bool relu = false;
+};
+
+/// dx = g * scale + (x - center) * slope + offset with g = dy where the ReLU passed, else 0.
+struct BatchNormGradient {
+  OnLoad load = {};
+  const void* slope = nullptr;   ///< A (C)
+  const void* offset = nullptr;  ///< A (C)
+};
+
+/// A 3x3 window on channels-last images.
+struct Window {
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t out_height = 0, out_width = 0;
+  std::int64_t stride = 1, padding = 0;
+};
+
+}  // namespace xception::raw

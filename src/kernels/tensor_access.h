@@ -1,0 +1,76 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <cstdint>
+
+#include "operations.h"
+#include "raw.h"
+#include "xception/core/error.h"
+
+// From tensors to the pointers and numbers that the kernels of every device take.
+namespace xception {
+
+inline raw::Dtype dtype_of(const at::Tensor& x) {
+  switch (x.scalar_type()) {
+    case at::kHalf:
+      return raw::Dtype::half;
+    case at::kBFloat16:
+      return raw::Dtype::bfloat16;
+    case at::kFloat:
+      return raw::Dtype::float32;
+    case at::kDouble:
+      return raw::Dtype::float64;
+    default:
+      throw run_error("kernels", "no kernels for {}", c10::toString(x.scalar_type()));
+  }
+}
+
+inline at::ScalarType arithmetic_of(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+/// Element `at` of an image tensor, or nullptr of an undefined one.
+inline const char* at_element(const at::Tensor& x, std::int64_t at) {
+  if (!x.defined()) return nullptr;
+  return static_cast<const char*>(x.const_data_ptr()) +
+         at * static_cast<std::int64_t>(x.element_size());
+}
+inline char* at_element_mutable(const at::Tensor& x, std::int64_t at) {
+  if (!x.defined()) return nullptr;
+  return static_cast<char*>(x.mutable_data_ptr()) +
+         at * static_cast<std::int64_t>(x.element_size());
+}
+
+inline at::Tensor empty_image(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  return at::empty(sizes, options.memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+inline std::int64_t rows_of(const at::Tensor& x) {
+  return x.numel() / x.size(1);
+}
+
+/// One vector of (rows, C) coefficients, or nullptr of undefined ones.
+inline const void* coefficient(const at::Tensor& coefficients, std::int64_t row) {
+  return coefficients.defined() ? at_element(coefficients, row * coefficients.size(1)) : nullptr;
+}
+
+inline raw::OnLoad on_load(const ReadAs& read) {
+  return {.center = coefficient(read.coefficients, 0),
+          .scale = coefficient(read.coefficients, 1),
+          .shift = coefficient(read.coefficients, 2),
+          .relu = read.relu};
+}
+
+inline raw::Window window_of(const at::Tensor& x, const WindowOptions& options) {
+  return {.height = x.size(2),
+          .width = x.size(3),
+          .channels = x.size(1),
+          .out_height = window_positions(x.size(2), options),
+          .out_width = window_positions(x.size(3), options),
+          .stride = options.stride,
+          .padding = options.padding};
+}
+
+}  // namespace xception

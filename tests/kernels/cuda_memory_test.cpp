@@ -1,0 +1,215 @@
+// The CUDA kernels' sources on the host, on buffers that end where they should: an executable of
+// its own, built with AddressSanitizer and UndefinedBehaviorSanitizer, which stop at the first
+// access beside a buffer and at a vector that isn't aligned.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda_on_host/kernels.h"
+
+namespace xception::cuda {
+namespace {
+
+/// Memory of its own that begins `shift` bytes after an address for vectors, filled with a byte
+/// that makes a small value in every dtype.
+class Buffer {
+ public:
+  explicit Buffer(std::int64_t bytes, std::int64_t shift = 0)
+      : memory_(static_cast<std::size_t>(bytes + shift)), shift_(shift) {
+    std::memset(memory_.data(), 0x3B, memory_.size());
+  }
+  [[nodiscard]] void* data() { return memory_.data() + shift_; }
+  [[nodiscard]] double* doubles() { return static_cast<double*>(data()); }
+
+ private:
+  std::vector<unsigned char> memory_;
+  std::int64_t shift_;
+};
+
+struct Trial {
+  Dtype dtype = Dtype::half;
+  std::int64_t batch = 1, height = 1, width = 1, channels = 1;
+  std::int64_t stride = 1, padding = 1;
+  bool aligned = true;
+  bool relu = true;
+
+  [[nodiscard]] std::int64_t value_bytes() const {
+    return dtype == Dtype::float64 ? 8 : (dtype == Dtype::float32 ? 4 : 2);
+  }
+  [[nodiscard]] std::int64_t arithmetic_bytes() const { return dtype == Dtype::float64 ? 8 : 4; }
+  [[nodiscard]] std::int64_t rows() const { return batch * height * width; }
+  [[nodiscard]] Window window() const {
+    return {.height = height,
+            .width = width,
+            .channels = channels,
+            .out_height = (height + 2 * padding - 3) / stride + 1,
+            .out_width = (width + 2 * padding - 3) / stride + 1,
+            .stride = stride,
+            .padding = padding};
+  }
+  /// An image of `count` rows; the last one ends with its channels, whatever the stride.
+  [[nodiscard]] Buffer image(std::int64_t count, std::int64_t row_stride) const {
+    return Buffer(((count - 1) * row_stride + channels) * value_bytes(),
+                  aligned ? 0 : value_bytes());
+  }
+  [[nodiscard]] int width_of(int wanted, std::int64_t row_stride) const {
+    const std::int64_t offset = aligned ? 0 : value_bytes();
+    return aligned_width(wanted, channels, value_bytes(),
+                         static_cast<std::uint64_t>(offset | row_stride * value_bytes()));
+  }
+};
+
+constexpr Queue kQueue{.multiprocessors = 2};
+
+void run_batch_norm(const Trial& of, std::int64_t extra) {
+  const auto& kernels = cuda_on_host::kernels(of.dtype);
+  const std::int64_t stride = of.channels + extra;
+  const bool is_double = of.dtype == Dtype::float64;
+  const auto plan =
+      plan_rows(of.rows(), of.channels, of.width_of(row_width(of.value_bytes()), stride), 2);
+  auto x = of.image(of.rows(), stride);
+  auto dy = of.image(of.rows(), stride);
+  auto y = of.image(of.rows(), stride);
+  auto dx = of.image(of.rows(), stride);
+  auto residual = of.image(of.rows(), stride);
+  const auto in = [&](Buffer& of_image) { return In{of_image.data(), stride}; };
+  const auto out = [&](Buffer& of_image) { return Out{of_image.data(), stride}; };
+  Buffer parameters[6] = {
+      Buffer(of.channels * of.arithmetic_bytes()), Buffer(of.channels * of.arithmetic_bytes()),
+      Buffer(of.channels * of.arithmetic_bytes()), Buffer(of.channels * of.arithmetic_bytes()),
+      Buffer(of.channels * of.arithmetic_bytes()), Buffer(of.channels * of.arithmetic_bytes())};
+  const auto parameter = [&](int i) { return Parameter{parameters[i].data(), is_double}; };
+  Buffer statistics(2 * of.channels * 8);
+  Buffer coefficients(3 * of.channels * of.arithmetic_bytes());
+  Buffer partial(plan.parts * kBatchNormSums * of.channels * 8);
+  Buffer input(2 * of.channels * of.arithmetic_bytes());
+  const Normalisation to{.weight = parameter(0),
+                         .bias = parameter(1),
+                         .running_mean = parameter(2),
+                         .running_var = parameter(3),
+                         .eps = 1e-3,
+                         .momentum = 0.1,
+                         .statistics = statistics.doubles(),
+                         .coefficients = coefficients.data()};
+  kernels.statistics(kQueue, plan, in(x), partial.doubles());
+  kernels.finish_statistics(kQueue, plan, partial.doubles(), to);
+  kernels.constant_statistics(kQueue, of.channels, to);
+  const auto row = [&](Buffer& rows, std::int64_t i) -> const void* {
+    return static_cast<unsigned char*>(rows.data()) + i * of.channels * of.arithmetic_bytes();
+  };
+  const OnLoad load{.center = row(coefficients, 0),
+                    .scale = row(coefficients, 1),
+                    .shift = row(coefficients, 2),
+                    .relu = of.relu};
+  kernels.bn_forward(kQueue, plan, in(x), in(residual), out(y), load);
+  kernels.bn_forward(kQueue, plan, in(x), {}, out(y), load);
+  for (const In mask : {in(y), In{}}) {
+    kernels.bn_reduce(kQueue, plan, in(dy), in(x), mask, load, partial.doubles());
+    kernels.finish_sums(kQueue, {.partial = partial.doubles(),
+                                 .parts = plan.parts,
+                                 .channels = of.channels,
+                                 .weight = parameter(0),
+                                 .statistics = statistics.doubles(),
+                                 .count = 1.0,
+                                 .d_weight = parameter(4),
+                                 .d_bias = parameter(5),
+                                 .input = input.data()});
+    const BatchNormGradient gradient{.load = load, .slope = row(input, 0), .offset = row(input, 1)};
+    kernels.bn_backward(kQueue, plan, in(dy), in(x), mask, out(dx), out(residual), gradient);
+    kernels.bn_backward(kQueue, plan, in(dy), in(x), mask, out(dx), {}, gradient);
+  }
+}
+
+void run_depthwise(const Trial& of, std::int64_t extra, bool normalised) {
+  const auto& kernels = cuda_on_host::kernels(of.dtype);
+  const auto window = of.window();
+  const std::int64_t stride = of.channels + extra;
+  auto x = of.image(of.rows(), stride);
+  auto y = of.image(of.batch * window.out_height * window.out_width, of.channels);
+  auto dy = of.image(of.batch * window.out_height * window.out_width, of.channels);
+  auto g = of.image(of.rows(), of.channels);
+  Buffer taps(9 * of.channels * of.arithmetic_bytes());
+  Buffer d_taps(9 * of.channels * of.arithmetic_bytes());
+  Buffer coefficients(of.channels * of.arithmetic_bytes());
+  const bool is_double = of.dtype == Dtype::float64;
+  const Parameter weight{taps.data(), is_double};
+  OnLoad load{.relu = of.relu};
+  if (normalised) load.center = load.scale = load.shift = coefficients.data();
+  const auto forward =
+      plan_lines(of.batch * window.out_height, window.out_width, of.channels,
+                 of.width_of(forward_width(of.value_bytes()), stride | of.channels), 2, false);
+  kernels.depthwise_forward(kQueue, forward, {x.data(), stride}, y.data(), window, load, weight);
+  const auto backward =
+      plan_lines(of.batch * of.height, of.width, of.channels,
+                 of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true);
+  const std::int64_t sums = kDepthwiseSums + (normalised ? kBatchNormSums : 0);
+  Buffer partial(backward.parts * sums * of.channels * 8);
+  kernels.depthwise_backward(kQueue, backward, dy.data(), {x.data(), stride}, g.data(), window,
+                             load, weight, partial.doubles());
+  if (normalised) return;
+  kernels.finish_sums(kQueue, {.partial = partial.doubles(),
+                               .parts = backward.parts,
+                               .channels = of.channels,
+                               .d_depthwise = {d_taps.data(), is_double}});
+}
+
+void run_pool(const Trial& of) {
+  const auto& kernels = cuda_on_host::kernels(of.dtype);
+  const auto window = of.window();
+  const std::int64_t out_rows = of.batch * window.out_height * window.out_width;
+  auto x = of.image(of.rows(), of.channels);
+  auto dx = of.image(of.rows(), of.channels);
+  auto y = of.image(out_rows, of.channels);
+  auto residual = of.image(out_rows, of.channels);
+  Buffer index(out_rows * of.channels);
+  const int width = of.width_of(row_width(of.value_bytes()), of.channels);
+  const auto forward =
+      plan_lines(of.batch * window.out_height, window.out_width, of.channels, width, 2, false);
+  auto* bytes = static_cast<std::uint8_t*>(index.data());
+  kernels.pool_forward(kQueue, forward, x.data(), nullptr, y.data(), nullptr, window);
+  kernels.pool_forward(kQueue, forward, x.data(), residual.data(), y.data(), bytes, window);
+  const auto backward = plan_lines(of.batch * of.height, of.width, of.channels, width, 2, false);
+  kernels.pool_backward(kQueue, backward, y.data(), bytes, dx.data(), window);
+}
+
+TEST(CudaMemory, KernelsStayWithinTheirBuffers) {
+  for (const Dtype dtype : {Dtype::half, Dtype::bfloat16, Dtype::float32, Dtype::float64}) {
+    for (const std::int64_t channels : {1, 7, 24, 264}) {
+      for (const bool aligned : {true, false}) {
+        for (const std::int64_t extra : {0, 8}) {
+          for (const std::int64_t stride : {1, 2}) {
+            for (const std::int64_t padding : {0, 1}) {
+              for (const std::int64_t size : {1, 3, 9}) {
+                if (size + 2 * padding < 3 || (channels == 264 && size == 10 && extra > 0))
+                  continue;
+                const Trial of{.dtype = dtype,
+                               .batch = 2,
+                               .height = size,
+                               .width = size + (size > 1 ? 1 : 0),
+                               .channels = channels,
+                               .stride = stride,
+                               .padding = padding,
+                               .aligned = aligned};
+                SCOPED_TRACE(testing::Message()
+                             << static_cast<int>(dtype) << " " << channels << " channels, size "
+                             << size << ", stride " << stride << ", padding " << padding);
+                if (stride == 1 && padding == 1) run_batch_norm(of, extra);
+                run_depthwise(of, extra, true);
+                run_depthwise(of, extra, false);
+                if (stride == 2 && extra == 0) run_pool(of);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace xception::cuda
