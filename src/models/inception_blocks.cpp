@@ -58,6 +58,12 @@ InceptionBImpl::InceptionBImpl(std::int64_t in_channels) {
 
 torch::Tensor InceptionBImpl::forward(const torch::Tensor& x) {
   Branches branches(x, {branch3x3_, branch3x3dbl_3_}, kernels());
+  if (!branches.fused()) {
+    // In torchvision's order, which the gradients of x are summed in.
+    const auto branch3x3 = branch3x3_->forward(x);
+    const auto dbl = branch3x3dbl_2_->forward(branch3x3dbl_1_->forward(x));
+    return at::cat({branch3x3, branch3x3dbl_3_->forward(dbl), halving_max_pool(x, kernels())}, 1);
+  }
   auto branch3x3dbl = branches.start({branch3x3dbl_1_})[0];  // (N, 64, H, W)
   branch3x3dbl = branch3x3dbl_2_->forward(branch3x3dbl);     // (N, 96, H, W)
 

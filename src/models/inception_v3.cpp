@@ -68,7 +68,7 @@ InceptionV3::InceptionV3(const ModelConfig& config)
 }
 
 Logits InceptionV3::forward(const torch::Tensor& images) {
-  count_batches(*this, run_aux_ ? nullptr : aux_.get());
+  count_batches(*this, aux_ && !run_aux_ ? aux_.get() : nullptr);
   // Sizes are those of 299 px images.
   torch::Tensor x = conv_1a_->forward(images);    // (N, 32, 149, 149)
   x = conv_2a_->forward(x);                       // (N, 32, 147, 147)

@@ -17,8 +17,7 @@ namespace xception {
 /// units with the reference kernels. With fused ones, if they take all that is here:
 ///
 /// - all 1x1 units that read the image are one matrix product of its pixels, with their weights
-/// side
-///   by side;
+///   side by side;
 /// - an average before a 1x1 unit moves behind its convolution, to where there are fewer channels
 ///   (both are linear, and commute);
 /// - what ends a branch is normalised into the block's result.
@@ -26,6 +25,9 @@ class Branches {
  public:
   /// last: the last unit of each branch, in the order of their channels; x, kernels: the block's.
   Branches(const torch::Tensor& x, const std::vector<ConvBnRelu>& last, Kernels kernels);
+
+  /// Whether what it was made with fuses.
+  [[nodiscard]] bool fused() const { return fused_; }
 
   /// The results of stride-1 1x1 units of the image, the last one of its average where
   /// `averaged_last`. Once a block, and before join(): these units may be the last of a branch too.

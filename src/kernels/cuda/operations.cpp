@@ -11,14 +11,21 @@
 namespace xception {
 namespace {
 
+std::int64_t stride_of(const at::Tensor& x) {
+  const auto stride = row_stride(x);
+  if (stride > 0) return stride;
+  throw run_error("kernels", "an image of {} with strides {}; expected channels_last",
+                  c10::str(x.sizes()), c10::str(x.strides()));
+}
+
 cuda::In in(const at::Tensor& x) {
   if (!x.defined()) return {};
-  return {.data = x.const_data_ptr(), .stride = row_stride(x)};
+  return {.data = x.const_data_ptr(), .stride = stride_of(x)};
 }
 
 cuda::Out out(const at::Tensor& x) {
   if (!x.defined()) return {};
-  return {.data = x.mutable_data_ptr(), .stride = row_stride(x)};
+  return {.data = x.mutable_data_ptr(), .stride = stride_of(x)};
 }
 
 cuda::Parameter parameter(const at::Tensor& x) {
@@ -43,7 +50,7 @@ int width_for(int width, const Images& images) {
     channels = x.size(1);
     bytes = x.element_size();
     bits |= reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) |
-            static_cast<std::uint64_t>(row_stride(x) * bytes);
+            static_cast<std::uint64_t>(stride_of(x) * bytes);
   }
   return cuda::aligned_width(width, channels, bytes, bits);
 }
