@@ -1,16 +1,12 @@
 #include "xception/models/branches.h"
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <algorithm>
 
 #include "xception/kernels/bn_branches.h"
+#include "xception/models/pixel_product.h"
 
 namespace xception {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
 
 bool all_fuse(const std::vector<ConvBnRelu>& units, const torch::Tensor& x) {
   return std::all_of(units.begin(), units.end(),
@@ -22,45 +18,10 @@ torch::Tensor channels_last(const torch::Tensor& x) {
   return x.contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
-/// The weights of 1x1 convolutions of one image, one after another, in a dtype: a cast that would
-/// be made anyway does the copying.
-class JoinedWeights : public torch::autograd::Function<JoinedWeights> {
- public:
-  /// weights: (C_i, C, 1, 1) -> (sum of C_i, C)
-  static torch::Tensor forward(AutogradContext* context, at::TensorList weights,
-                               torch::Dtype dtype) {
-    std::int64_t rows = 0;
-    std::vector<std::int64_t> sizes;
-    for (const auto& weight : weights) rows += weight.size(0);
-    const auto joined = at::empty({rows, weights[0].size(1)}, weights[0].options().dtype(dtype));
-    std::int64_t row = 0;
-    for (const auto& weight : weights) {
-      joined.narrow(0, row, weight.size(0)).copy_(weight.flatten(1));
-      row += weight.size(0);
-      sizes.push_back(weight.size(0));
-    }
-    context->saved_data["sizes"] = sizes;
-    return joined;
-  }
-
-  static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    tensor_list result;
-    std::int64_t row = 0;
-    for (const auto size : context->saved_data["sizes"].toIntVector()) {
-      result.push_back(gradients[0].narrow(0, row, size).unsqueeze(-1).unsqueeze(-1));
-      row += size;
-    }
-    result.emplace_back();
-    return result;
-  }
-};
-
-/// One 1x1 convolution by the weights of all units, as a matrix product: pixels are rows.
 torch::Tensor convolve_all(const torch::Tensor& x, const std::vector<ConvBnRelu>& units) {
-  std::vector<torch::Tensor> weights;
-  for (const auto& unit : units) weights.push_back(unit->conv()->weight);
-  const auto joined = JoinedWeights::apply(at::TensorList(weights), x.scalar_type());
-  return at::linear(x.permute({0, 2, 3, 1}), joined).permute({0, 3, 1, 2});
+  std::vector<torch::nn::Conv2d> convolutions;
+  for (const auto& unit : units) convolutions.push_back(unit->conv());
+  return pixel_product(x, convolutions);
 }
 
 }  // namespace

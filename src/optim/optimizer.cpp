@@ -25,11 +25,6 @@ std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
 
 torch::Tensor in_layout_of(const torch::Tensor& parameter, const torch::Tensor& gradient) {
   if (parameter.strides() == gradient.strides()) return gradient;
-  bool same_places = true;  // an axis of one value may have any stride
-  for (std::int64_t axis = 0; axis < parameter.dim(); ++axis) {
-    same_places &= parameter.size(axis) == 1 || parameter.stride(axis) == gradient.stride(axis);
-  }
-  if (same_places) return gradient.as_strided(parameter.sizes(), parameter.strides());
   return torch::empty_like(parameter).copy_(gradient);
 }
 
