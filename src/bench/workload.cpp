@@ -147,11 +147,16 @@ class InferenceWorkload : public Workload {
   EpochPlace place_;
 };
 
+torch::ScalarType dtype_of_images(const TrainConfig& train) {
+  const auto precision = parse_precision(train.precision);
+  return precision.images(precision.parameters);
+}
+
 class DataWorkload : public Workload {
  public:
   DataWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
       : experiment_(config, dataset, device),
-        dtype_(parse_precision(config.train.precision).parameters),
+        dtype_(dtype_of_images(config.train)),
         source_(experiment_.source(Split::train, Order::shuffled, experiment_.train_pipeline())) {
     check_images(*source_, config.train.batch_size, dataset);
     source_->start_epoch(0);

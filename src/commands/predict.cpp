@@ -46,9 +46,11 @@ torch::Tensor classify(const LoadedRun& run, const RgbImage& picture, const torc
   const auto drawn = pipeline.draw(static_cast<std::uint64_t>(run.config.seed), 0,
                                    torch::zeros({1}, torch::kInt64));
   const auto weights = run.model->parameters().front().options();
-  const auto input = pipeline.apply(images, drawn, c10::typeMetaToScalarType(weights.dtype()),
-                                    run.config.train.channels_last);
-  const Autocast autocast(parse_precision(run.config.train.eval_precision), device.type());
+  const auto precision = parse_precision(run.config.train.eval_precision);
+  const auto input =
+      pipeline.apply(images, drawn, precision.images(c10::typeMetaToScalarType(weights.dtype())),
+                     run.config.train.channels_last);
+  const Autocast autocast(precision, device.type());
   return run.model->forward(input).logits.to(torch::kFloat32).softmax(1).squeeze(0).cpu();
 }
 

@@ -1,29 +1,36 @@
 #include "xception/data/pipeline.h"
 
+#include <algorithm>
+
 #include "xception/core/error.h"
+#include "xception/kernels/image_rows.h"
 
 namespace xception {
 namespace {
 
-/// images: uint8 (N, 3, H, W) -> float32 (N, H', W', 3).
-torch::Tensor resample(const torch::Tensor& images, const AxisMaps& maps) {
+/// images: uint8 (N, 3, H, W) -> float32 (N, H, W' * 3). cols: an AxisMaps' map.
+torch::Tensor resample_columns(const torch::Tensor& images, const torch::Tensor& cols) {
   const auto n = images.size(0);
   const auto height = images.size(2);
-  const auto width = images.size(3);
-  // Columns first, on (W, H x 3); then rows, on (H, W' x 3), whose result is already channels last.
-  auto batch = images.permute({0, 3, 2, 1}).to(torch::kFloat32).reshape({n, width, height * 3});
-  if (maps.cols.defined()) batch = torch::matmul(maps.cols, batch);  // (N, W', H x 3)
-  const auto new_width = batch.size(1);
-  batch = batch.view({n, new_width, height, 3}).transpose(1, 2).reshape({n, height, new_width * 3});
-  if (maps.rows.defined()) batch = torch::matmul(maps.rows, batch);  // (N, H', W' x 3)
-  return batch.view({n, batch.size(1), new_width, 3});
+  auto batch = images.permute({0, 3, 2, 1})
+                   .to(torch::kFloat32)
+                   .reshape({n, images.size(3), height * 3});  // (N, W, H x 3)
+  if (cols.defined()) batch = torch::matmul(cols, batch);      // (N, W', H x 3)
+  const auto width = batch.size(1);
+  return batch.view({n, width, height, 3}).transpose(1, 2).reshape({n, height, width * 3});
+}
+
+/// columns: float32 (N, H, W' * 3) -> float32 (N, H', W', 3), which is channels last.
+torch::Tensor resample_rows(torch::Tensor columns, const torch::Tensor& rows) {
+  if (rows.defined()) columns = torch::matmul(rows, columns);
+  return columns.view({columns.size(0), columns.size(1), -1, 3});
 }
 
 }  // namespace
 
 Pipeline::Pipeline(const nlohmann::json& transforms, const std::string& key,
                    const AugmentConfig& config, std::int64_t image_size, Size input,
-                   const torch::Device& device)
+                   const torch::Device& device, PixelSteps steps)
     : transforms_(build_transforms(transforms, key, image_size)), device_(device) {
   // (x / 255 - mean) / std as one product and one sum a pixel.
   const auto std = torch::tensor(config.std, torch::kFloat64);
@@ -36,6 +43,9 @@ Pipeline::Pipeline(const nlohmann::json& transforms, const std::string& key,
     input = transform->output(input);
     draws_ += transform->draws();
   }
+  const bool geometric = std::none_of(transforms_.begin(), transforms_.end(),
+                                      [](const auto& of) { return of->changes_pixels(); });
+  fused_ = steps == PixelSteps::fused && geometric && image_rows_run_on(device);
   if (input != Size{image_size, image_size}) {
     throw input_error("config",
                       "{}: the transforms end at {} x {} px, expected data.image_size {} x {}; end "
@@ -63,19 +73,24 @@ torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch,
   return table.to(device_);
 }
 
-torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Tensor& drawn) const {
-  const torch::NoGradGuard no_grad;
-  AxisMaps maps;
-  std::vector<torch::Tensor> numbers;
+Pipeline::Geometry Pipeline::geometry(const torch::Tensor& drawn) const {
+  Geometry made;
   std::int64_t column = 0;
   for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
+    made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
     column += transforms_[t]->draws();
-    transforms_[t]->compose(maps, inputs_[t], numbers.back());
+    transforms_[t]->compose(made.maps, inputs_[t], made.numbers.back());
   }
-  auto batch = resample(images, maps).round_();  // half to even, as torchvision's
+  return made;
+}
+
+torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Tensor& drawn) const {
+  const torch::NoGradGuard no_grad;
+  const auto [maps, numbers] = geometry(drawn);
+  auto batch = resample_rows(resample_columns(images, maps.cols), maps.rows);
+  batch.round_();  // half to even, as torchvision's
   for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    batch = transforms_[t]->pixels(batch, numbers[t]);
+    if (transforms_[t]->changes_pixels()) batch = transforms_[t]->pixels(batch, numbers[t]);
   }
   return batch;
 }
@@ -83,9 +98,14 @@ torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Te
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
                               torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
-  auto batch = transformed(images, drawn);
-  batch = batch.mul_(scale_).add_(offset_);
-  batch = batch.to(dtype).permute({0, 3, 1, 2});
+  torch::Tensor batch;
+  if (fused_) {
+    const auto maps = geometry(drawn).maps;
+    batch =
+        fused_image_rows(resample_columns(images, maps.cols), maps.rows, scale_, offset_, dtype);
+  } else {
+    batch = transformed(images, drawn).mul_(scale_).add_(offset_).to(dtype).permute({0, 3, 1, 2});
+  }
   return channels_last ? batch : batch.contiguous();
 }
 

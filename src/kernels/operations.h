@@ -98,6 +98,10 @@ class Operations {
   virtual at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
                                    at::IntArrayRef input_sizes,
                                    const WindowOptions& options) const = 0;
+  /// fused_image_rows() of contiguous tensors; columns has elements.
+  virtual at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows,
+                                const at::Tensor& scale, const at::Tensor& offset,
+                                at::ScalarType dtype) const = 0;
 };
 
 const Operations& cpu_operations();

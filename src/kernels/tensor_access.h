@@ -63,6 +63,30 @@ inline raw::OnLoad on_load(const ReadAs& read) {
           .relu = read.relu};
 }
 
+/// y: what is to be written, (N, 3, H', W').
+inline raw::ImageRows image_rows_of(const at::Tensor& columns, const at::Tensor& rows,
+                                    const at::Tensor& scale, const at::Tensor& offset,
+                                    const at::Tensor& y) {
+  const bool one_for_all = !rows.defined() || rows.size(0) == 1;
+  return {.columns = columns.const_data_ptr<float>(),
+          .rows = rows.defined() ? rows.const_data_ptr<float>() : nullptr,
+          .rows_stride = one_for_all ? 0 : y.size(2) * columns.size(1),
+          .scale = scale.const_data_ptr<float>(),
+          .offset = offset.const_data_ptr<float>(),
+          .height = columns.size(1),
+          .out_height = y.size(2),
+          .values = columns.size(2)};
+}
+
+/// What image_rows() writes to.
+inline at::Tensor image_for_rows(const at::Tensor& columns, const at::Tensor& rows,
+                                 at::ScalarType dtype) {
+  return empty_image(
+      {columns.size(0), raw::kColours, rows.defined() ? rows.size(1) : columns.size(1),
+       columns.size(2) / raw::kColours},
+      columns.options().dtype(dtype));
+}
+
 inline raw::Window window_of(const at::Tensor& x, const WindowOptions& options) {
   return {.height = x.size(2),
           .width = x.size(3),

@@ -49,7 +49,7 @@ BatchEvaluator::Result BatchEvaluator::run(std::int64_t first, std::int64_t last
       first, last, torch::TensorOptions().dtype(torch::kInt64).device(weights_.device()));
   Result result;
   result.batch = source_.at(positions);
-  const auto dtype = c10::typeMetaToScalarType(weights_.dtype());
+  const auto dtype = precision_.images(c10::typeMetaToScalarType(weights_.dtype()));
   const auto images =
       pipeline_.apply(result.batch.images, result.batch.drawn, dtype, channels_last_);
   mark_phase(probe, StepPhase::data);

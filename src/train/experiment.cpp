@@ -31,6 +31,10 @@ const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
   return config;
 }
 
+PixelSteps pixel_steps(const RunConfig& config) {
+  return config.train.kernels == "reference" ? PixelSteps::reference : PixelSteps::fused;
+}
+
 }  // namespace
 
 void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
@@ -64,9 +68,10 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
       splits_(split_dataset(dataset_, checked(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
       train_pipeline_(config_.augment.train, "augment.train", config_.augment,
-                      config_.data.image_size, image_size_of(dataset_), device),
+                      config_.data.image_size, image_size_of(dataset_), device,
+                      pixel_steps(config_)),
       test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device) {}
+                     image_size_of(dataset_), device, pixel_steps(config_)) {}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);

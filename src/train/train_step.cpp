@@ -94,8 +94,9 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
 void TrainStep::run_part(const Part& part, StepProbe* probe) {
   if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
   const auto batch = parts_.source.at(part.positions);
-  const auto images = parts_.pipeline.apply(batch.images, batch.drawn,
-                                            options_.precision.parameters, options_.channels_last);
+  const auto images = parts_.pipeline.apply(
+      batch.images, batch.drawn, options_.precision.images(options_.precision.parameters),
+      options_.channels_last);
   mark_phase(probe, StepPhase::data);
   torch::Tensor loss;      // scalar, what is differentiated
   torch::Tensor loss_sum;  // scalar, of the main head, what is reported

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "support/python.h"
 #include "xception/core/error.h"
@@ -18,10 +20,10 @@ const TensorMap& torchvision() {
   return tensors;
 }
 
-Pipeline make_pipeline(const json& transforms, const torch::Tensor& images,
-                       std::int64_t image_size) {
+Pipeline make_pipeline(const json& transforms, const torch::Tensor& images, std::int64_t image_size,
+                       PixelSteps steps = PixelSteps::fused) {
   return Pipeline(transforms, "augment.train", AugmentConfig(), image_size,
-                  {images.size(2), images.size(3)}, torch::kCPU);
+                  {images.size(2), images.size(3)}, torch::kCPU, steps);
 }
 
 struct Difference {
@@ -133,6 +135,46 @@ TEST(PipelineAgainstTorchvision, BoxesHaveTheSameDistribution) {
   const auto tolerance = 10.0 * expected[1].max().item<double>() / std::sqrt(20000.0);
   EXPECT_LE((boxes.mean(0) - expected[0]).abs().max().item<double>(), tolerance);
   EXPECT_LE((boxes.std(0) - expected[1]).abs().max().item<double>(), tolerance);
+}
+
+/// The pixels, 0 .. 255, of normalised images.
+torch::Tensor pixels_of(const torch::Tensor& images) {
+  const AugmentConfig config;
+  const auto channel = [](const std::vector<double>& values) {
+    return torch::tensor(values, torch::kFloat64).view({1, 3, 1, 1});
+  };
+  return (images.to(torch::kFloat64) * channel(config.std) + channel(config.mean)) * 255.0;
+}
+
+TEST(Pipeline, FusedStepsEqualLibTorchs) {
+  torch::manual_seed(5);
+  const auto images = torch::randint(256, {6, 3, 32, 40}, torch::kUInt8);
+  const json crop = {{"name", "random_resized_crop"}};
+  const json flip = {{"name", "horizontal_flip"}};
+  const json resize = {{"name", "resize"}};
+  const json center = {{"name", "center_crop"}};
+  struct Chain {
+    std::vector<json> transforms;
+    std::int64_t size;
+  };
+  for (const auto& [list, size] :
+       {Chain{{crop, flip}, 71}, Chain{{crop}, 17}, Chain{{resize, center}, 45},
+        Chain{{center}, 35}, Chain{{flip, center}, 32}}) {
+    const json transforms = list;
+    SCOPED_TRACE(transforms.dump());
+    const auto fused = make_pipeline(transforms, images, size);
+    const auto reference = make_pipeline(transforms, images, size, PixelSteps::reference);
+    const auto drawn = fused.draw(1, 2, torch::arange(6));
+    const auto found = fused.apply(images, drawn);
+    const auto wanted = reference.apply(images, drawn);
+    EXPECT_EQ(found.strides(), wanted.strides());
+    const auto difference = (pixels_of(found) - pixels_of(wanted)).abs();
+    EXPECT_LE(difference.max().item<double>(), 1.001);
+    EXPECT_LE(difference.gt(1e-3).to(torch::kFloat64).mean().item<double>(), kTies);
+    EXPECT_TRUE(fused.apply(images, drawn, torch::kBFloat16).equal(found.to(torch::kBFloat16)));
+    EXPECT_TRUE(fused.apply(images, drawn, torch::kFloat64).equal(found.to(torch::kFloat64)));
+    EXPECT_TRUE(fused.apply(images, drawn, torch::kFloat32, false).is_contiguous());
+  }
 }
 
 std::string error_of_config(const json& transforms, std::int64_t size) {

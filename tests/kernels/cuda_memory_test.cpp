@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -204,6 +205,51 @@ TEST(CudaMemory, KernelsStayWithinTheirBuffers) {
                 if (stride == 2 && extra == 0) run_pool(of);
               }
             }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// blocks: fewer than lines of work, so that a block goes on; 0: as planned.
+void run_image_rows(Dtype dtype, std::int64_t width, bool aligned, bool with_rows,
+                    std::int64_t blocks) {
+  constexpr std::int64_t batch = 2, height = 34, out_height = 13;
+  const Trial of{.dtype = dtype, .channels = 3 * width, .aligned = aligned};
+  const std::int64_t shift = aligned ? 0 : 4;
+  Buffer columns(batch * height * of.channels * 4, shift);
+  Buffer rows(batch * out_height * height * 4);
+  Buffer scale(3 * 4);
+  Buffer offset(3 * 4);
+  const std::int64_t lines_of_image = with_rows ? out_height : height;
+  auto y = of.image(batch * lines_of_image, of.channels);
+  const int columns_width = aligned_width(forward_width(of.value_bytes()), of.channels, 4,
+                                          static_cast<std::uint64_t>(shift));
+  auto plan = plan_image_rows(batch * lines_of_image,
+                              std::min(columns_width, of.width_of(columns_width, 0)));
+  if (blocks > 0) plan.blocks = blocks;
+  const auto floats = [](Buffer& buffer) { return static_cast<const float*>(buffer.data()); };
+  cuda_on_host::kernels(dtype).image_rows(kQueue, plan,
+                                          {.columns = floats(columns),
+                                           .rows = with_rows ? floats(rows) : nullptr,
+                                           .rows_stride = out_height * height,
+                                           .scale = floats(scale),
+                                           .offset = floats(offset),
+                                           .height = height,
+                                           .out_height = lines_of_image,
+                                           .values = of.channels},
+                                          y.data());
+}
+
+TEST(CudaMemory, ImageRowsStayWithinTheirBuffers) {
+  for (const Dtype dtype : {Dtype::half, Dtype::bfloat16, Dtype::float32, Dtype::float64}) {
+    for (const std::int64_t width : {1, 11, 32, 47}) {
+      for (const bool aligned : {true, false}) {
+        for (const bool with_rows : {true, false}) {
+          for (const std::int64_t blocks : {0, 1, 2}) {
+            SCOPED_TRACE(testing::Message() << static_cast<int>(dtype) << ", width " << width);
+            run_image_rows(dtype, width, aligned, with_rows, blocks);
           }
         }
       }

@@ -5,16 +5,20 @@
 #include <sys/mman.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <vector>
 
 #include "../../src/kernels/cuda/operations.h"
+#include "../../src/kernels/tensor_access.h"
 #include "kernels/cases.h"
 #include "kernels/comparisons.h"
 #include "kernels/cuda_on_host/block.h"
 #include "kernels/cuda_on_host/kernels.h"
+#include "kernels/image_rows_testing.h"
 #include "xception/core/error.h"
+#include "xception/kernels/image_rows.h"
 
 namespace xception {
 namespace {
@@ -172,6 +176,66 @@ TEST_P(CudaOnHost, EqualsTheCpusKernels) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, CudaOnHost, testing::ValuesIn(host_cases()));
+
+TEST(CudaOnHostImageRows, EqualTorch) {
+  const auto all = image_rows_cases(torch::kCPU);
+  const ServeByCudaOnHost serve;
+  for (const auto& of : all) expect_image_rows(of);
+}
+
+TEST(CudaOnHostImageRows, HalvesGoToEven) {
+  const ServeByCudaOnHost serve;
+  expect_halves_to_even(torch::kCPU);
+}
+
+/// Cases whose sums are pixels, and such as round where they are whole already: there every bit of
+/// a sum is seen.
+std::vector<ImageRowsCase> bitwise_cases() {
+  auto all = image_rows_cases(torch::kCPU);
+  for (auto large : image_rows_cases(torch::kCPU)) {
+    large.columns = large.columns * 65536.0;
+    all.push_back(large);
+  }
+  return all;
+}
+
+bool cpu_has_fma() {
+  return at::get_cpu_capability() != "DEFAULT";
+}
+
+TEST(CudaOnHostImageRows, EqualTheCpusBitForBitInAnyOrderOfThreads) {
+  if (!cpu_has_fma()) GTEST_SKIP() << "the CPU has no fused multiply-add";
+  for (const auto& of : bitwise_cases()) {
+    for (const auto dtype : {torch::kFloat32, torch::kBFloat16, torch::kFloat16, torch::kFloat64}) {
+      SCOPED_TRACE(fmt::format("{} {}", of.name, torch::toString(dtype)));
+      const auto call = [&] {
+        return fused_image_rows(of.columns, of.rows, of.scale, of.offset, dtype);
+      };
+      const auto wanted = call();
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        const ServeByCudaOnHost serve(seed);
+        EXPECT_TRUE(torch::equal(call(), wanted));
+      }
+    }
+  }
+}
+
+TEST(CudaOnHostImageRows, BlocksGoOnToFurtherLines) {
+  if (!cpu_has_fma()) GTEST_SKIP() << "the CPU has no fused multiply-add";
+  for (const auto& of : bitwise_cases()) {
+    SCOPED_TRACE(of.name);
+    const auto wanted = fused_image_rows(of.columns, of.rows, of.scale, of.offset, torch::kFloat32);
+    const auto rows = of.rows.defined() ? of.rows.contiguous() : of.rows;
+    const auto y = torch::zeros_like(wanted);
+    auto plan = cuda::plan_image_rows(y.size(0) * y.size(2), 1);
+    plan.blocks = std::min<std::int64_t>(plan.blocks, 2);
+    cuda_on_host::set_seed(1);
+    cuda_on_host::kernels(cuda::Dtype::float32)
+        .image_rows({}, plan, image_rows_of(of.columns, rows, of.scale, of.offset, y),
+                    y.mutable_data_ptr());
+    EXPECT_TRUE(torch::equal(y, wanted));
+  }
+}
 
 TEST(CudaOnHostValues, NonFiniteOnesPassAsInTorch) {
   const ServeByCudaOnHost serve;

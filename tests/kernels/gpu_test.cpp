@@ -11,6 +11,7 @@
 
 #include "kernels/cases.h"
 #include "kernels/comparisons.h"
+#include "kernels/image_rows_testing.h"
 
 namespace xception {
 namespace {
@@ -87,6 +88,11 @@ TEST_P(GpuKernelsOnce, NonFiniteOnesPassAsInTorch) {
 
 TEST_P(GpuKernelsOnce, NarrowDtypesRoundAsTorchDoes) {
   expect_rounding_as_in_torch(kGpu);
+}
+
+TEST_P(GpuKernelsOnce, ImageRowsEqualTorch) {
+  for (const auto& of : image_rows_cases(kGpu)) expect_image_rows(of);
+  expect_halves_to_even(kGpu);
 }
 
 /// A unit there and back: BatchNorm and ReLU, depthwise convolution, BatchNorm with a residual,

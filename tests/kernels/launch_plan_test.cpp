@@ -150,6 +150,27 @@ TEST(LaunchPlan, GridsStayWithinTheirLimit) {
   expect_fits(plan_rows(huge, 1, 1, kH100).grid());
 }
 
+TEST(LaunchPlan, LinesOfImagesAreCoveredOnce) {
+  for (const std::int64_t lines : {1, 7, 8, 9, 299, 128 * 299}) {
+    const ImageRowsPlan plan = plan_image_rows(lines, 1);
+    expect_fits(plan.grid());
+    EXPECT_EQ(plan.grid().threads_x * plan.grid().threads_y, kThreads);
+    std::vector<int> done(static_cast<std::size_t>(lines));
+    for (std::int64_t block = 0; block < plan.grid().blocks; ++block) {
+      for (std::int64_t group = block; group * kImageLines < lines; group += plan.blocks) {
+        for (std::int64_t y = 0; y < plan.grid().threads_y; ++y) {
+          const std::int64_t line = group * kImageLines + y;
+          if (line < lines) ++done[static_cast<std::size_t>(line)];
+        }
+      }
+    }
+    EXPECT_EQ(std::count(done.begin(), done.end(), 1), lines);
+    // No block has nothing to do.
+    EXPECT_LT((plan.blocks - 1) * kImageLines, lines);
+  }
+  expect_fits(plan_image_rows(std::int64_t{1} << 40, 4).grid());
+}
+
 TEST(LaunchPlan, VectorsAreAligned) {
   EXPECT_EQ(aligned_width(8, 64, 2, 0), 8);
   EXPECT_EQ(aligned_width(8, 64, 2, 4096 | 128), 8);

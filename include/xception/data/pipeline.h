@@ -11,6 +11,13 @@
 
 namespace xception {
 
+/// How the images that are resampled along columns become a network's input. But for the order in
+/// which a pixel's few weights are summed, and a last bit, the results are the same.
+enum class PixelSteps {
+  fused,      ///< as one operation (xception/kernels/image_rows.h), wherever it can
+  reference,  ///< as LibTorch's, one after another
+};
+
 /// A chain of transforms and the normalisation, applied to whole batches on their device.
 ///
 /// The random numbers of an image are a pure function of (seed, epoch, image index); they are drawn
@@ -20,7 +27,8 @@ class Pipeline {
   /// `key`: `augment.train` or `augment.test`, for messages. Errors (input): unknown transform or
   /// option; a chain that doesn't end at image_size x image_size.
   Pipeline(const nlohmann::json& transforms, const std::string& key, const AugmentConfig& config,
-           std::int64_t image_size, Size input, const torch::Device& device);
+           std::int64_t image_size, Size input, const torch::Device& device,
+           PixelSteps steps = PixelSteps::fused);
 
   /// Draws the numbers of one epoch. indices: int64 (n) on the CPU, the images' indices in the
   /// order of the epoch. Returns float32 (n, p) on the device; p may be 0.
@@ -40,12 +48,20 @@ class Pipeline {
                                           const torch::Tensor& drawn) const;
 
  private:
+  /// What the geometric transforms do together, and each transform's numbers.
+  struct Geometry {
+    AxisMaps maps;
+    std::vector<torch::Tensor> numbers;
+  };
+  [[nodiscard]] Geometry geometry(const torch::Tensor& drawn) const;
+
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::vector<Size> inputs_;  ///< the size that enters each transform
   torch::Device device_;
   torch::Tensor scale_;   ///< float32 (3): 1 / (255 std)
   torch::Tensor offset_;  ///< float32 (3): -mean / std
   std::int64_t draws_ = 0;
+  bool fused_ = false;
 };
 
 }  // namespace xception

@@ -50,7 +50,12 @@ class Transform {
   /// the device's maps must be computed without waiting for it.
   virtual void compose(AxisMaps& /*maps*/, Size /*input*/, const torch::Tensor& /*drawn*/) const {}
 
-  /// Changes pixels after the geometry: float32 (N, H, W, 3), 0 .. 255.
+  /// Whether there is a step on pixels; without any, the geometry's result goes straight into the
+  /// network's input.
+  [[nodiscard]] virtual bool changes_pixels() const { return false; }
+
+  /// Changes pixels after the geometry, where changes_pixels() says so: float32 (N, H, W, 3),
+  /// 0 .. 255.
   [[nodiscard]] virtual torch::Tensor pixels(const torch::Tensor& images,
                                              const torch::Tensor& /*drawn*/) const {
     return images;

@@ -9,10 +9,16 @@ namespace xception {
 
 /// A precision by its config name.
 struct Precision {
-  torch::ScalarType parameters = torch::kFloat32;  ///< of weights and images
+  torch::ScalarType parameters = torch::kFloat32;  ///< of weights
   bool autocast = false;
   torch::ScalarType autocast_dtype = torch::kFloat32;
   bool scaled = false;  ///< needs a gradient scaler
+
+  /// The dtype of images for a network with such weights, which reads them by a convolution alone:
+  /// that to which autocast, which leaves float64 as it is, would round them.
+  [[nodiscard]] torch::ScalarType images(torch::ScalarType weights) const {
+    return autocast && weights != torch::kFloat64 ? autocast_dtype : weights;
+  }
 };
 
 /// `fp32`, `fp16`, `bf16`, `fp64`. Errors (input): another word.

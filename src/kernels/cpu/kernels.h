@@ -12,6 +12,7 @@ namespace xception::cpu {
 
 using raw::BatchNormGradient;
 using raw::Dtype;
+using raw::ImageRows;
 using raw::OnLoad;
 using raw::Window;
 
@@ -65,6 +66,8 @@ struct Kernels {
                        std::int64_t first, std::int64_t last, const Window& window) = nullptr;
   void (*pool_backward)(const void* dy, const std::uint8_t* index, void* dx, std::int64_t first,
                         std::int64_t last, const Window& window) = nullptr;
+  /// Lines first .. last - 1 among those of all images of y.
+  void (*image_rows)(const ImageRows& of, void* y, std::int64_t first, std::int64_t last) = nullptr;
 };
 
 /// Values of a vector, and what padded channel counts are a multiple of.

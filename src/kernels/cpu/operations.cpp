@@ -271,6 +271,18 @@ class CpuOperations : public Operations {
              });
     return dx;
   }
+
+  at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
+                        const at::Tensor& offset, at::ScalarType dtype) const override {
+    auto y = image_for_rows(columns, rows, dtype);
+    const auto of = image_rows_of(columns, rows, scale, offset, y);
+    const std::int64_t lines = y.size(0) * y.size(2);
+    in_parts(lines, parts_of(lines, y.numel()),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               kernels_for(y).image_rows(of, y.mutable_data_ptr(), first, last);
+             });
+    return y;
+  }
 };
 
 }  // namespace

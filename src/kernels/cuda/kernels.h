@@ -16,6 +16,7 @@ namespace xception::cuda {
 
 using raw::BatchNormGradient;
 using raw::Dtype;
+using raw::ImageRows;
 using raw::OnLoad;
 using raw::Window;
 
@@ -101,6 +102,7 @@ struct Kernels {
   /// plan: of dx's lines.
   void (*pool_backward)(const Queue&, const LinesPlan&, const void* dy, const std::uint8_t* index,
                         void* dx, const Window&) = nullptr;
+  void (*image_rows)(const Queue&, const ImageRowsPlan&, const ImageRows&, void* y) = nullptr;
 };
 
 // Each in a source of its own, so that they compile side by side.

@@ -122,4 +122,23 @@ constexpr LinesPlan plan_lines(std::int64_t lines, std::int64_t positions, std::
   return plan;
 }
 
+constexpr int kImageLines = kThreads / kLanes;
+
+/// For lines of images whose channels lie side by side: a warp has a line; block b takes lines
+/// [g * kImageLines, (g + 1) * kImageLines) for g = b, b + blocks, ...
+struct ImageRowsPlan {
+  std::int64_t lines = 0;
+  int width = 1;
+  std::int64_t blocks = 1;
+
+  [[nodiscard]] constexpr Grid grid() const {
+    return {.blocks = blocks, .threads_x = kLanes, .threads_y = kImageLines};
+  }
+};
+
+constexpr ImageRowsPlan plan_image_rows(std::int64_t lines, int width) {
+  const std::int64_t groups = quotient(lines, kImageLines);
+  return {.lines = lines, .width = width, .blocks = groups < kMaxBlocks ? groups : kMaxBlocks};
+}
+
 }  // namespace xception::cuda

@@ -228,6 +228,22 @@ class CudaOperations : public Operations {
     return dx;
   }
 
+  at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
+                        const at::Tensor& offset, at::ScalarType dtype) const override {
+    const auto y = image_for_rows(columns, rows, dtype);
+    const auto of = image_rows_of(columns, rows, scale, offset, y);
+    run(y, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      int width = cuda::forward_width(y.element_size());
+      for (const at::Tensor& lines : {columns, y}) {
+        width = cuda::aligned_width(width, of.values, lines.element_size(),
+                                    reinterpret_cast<std::uintptr_t>(lines.const_data_ptr()));
+      }
+      kernels.image_rows(queue, cuda::plan_image_rows(y.size(0) * y.size(2), width), of,
+                         y.mutable_data_ptr());
+    });
+    return y;
+  }
+
  private:
   static int pool_width(const at::Tensor& x, const Images& images, const at::Tensor& index) {
     const int width = width_for(cuda::row_width(x.element_size()), images);

@@ -3,6 +3,7 @@
 #include "batch_norm.cuh"
 #include "depthwise.cuh"
 #include "finish.cuh"
+#include "image_rows.cuh"
 #include "max_pool.cuh"
 
 namespace xception::cuda {
@@ -19,7 +20,8 @@ constexpr Kernels kTable = {.statistics = launch_statistics<T>,
                             .depthwise_forward = launch_depthwise_forward<T>,
                             .depthwise_backward = launch_depthwise_backward<T>,
                             .pool_forward = launch_pool_forward<T>,
-                            .pool_backward = launch_pool_backward<T>};
+                            .pool_backward = launch_pool_backward<T>,
+                            .image_rows = launch_image_rows<T>};
 
 }  // namespace
 }  // namespace xception::cuda

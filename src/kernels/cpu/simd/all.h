@@ -1,5 +1,6 @@
 #include "batch_norm.h"
 #include "depthwise.h"
+#include "image_rows.h"
 #include "max_pool.h"
 
 // The table of one instruction set, XCEPTION_SIMD.
@@ -16,7 +17,8 @@ constexpr Kernels table_of() {
           .depthwise_forward = depthwise_forward<T>,
           .depthwise_backward = depthwise_backward<T>,
           .pool_forward = pool_forward<T>,
-          .pool_backward = pool_backward<T>};
+          .pool_backward = pool_backward<T>,
+          .image_rows = image_rows<T>};
 }
 
 constexpr Kernels kTables[] = {table_of<Half>(), table_of<Bfloat16>(), table_of<float>(),
