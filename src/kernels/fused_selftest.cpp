@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
@@ -18,6 +19,7 @@
 #include "xception/kernels/bn_act.h"
 #include "xception/kernels/depthwise.h"
 #include "xception/kernels/fused_selftest.h"
+#include "xception/kernels/image_rows.h"
 #include "xception/kernels/max_pool.h"
 
 namespace xception {
@@ -121,7 +123,22 @@ bool near(const torch::Tensor& actual, const torch::Tensor& expected, double tol
   return error <= tolerance * wide.norm().item<double>();  // false for NaN
 }
 
+/// The input batch's last steps, with maps of a few weights a line.
+bool image_rows_agree(const torch::Device& device) {
+  const auto as_float = [&](at::IntArrayRef sizes, double step) {
+    return values(sizes, step, device).to(torch::kFloat32);
+  };
+  const auto columns = as_float({2, 5, 3 * kOdd}, 0.9).mul_(100.0).add_(128.0);
+  const auto rows = as_float({2, 9, 5}, 1.7).clamp_min_(0.0);
+  const auto scale = as_float({3}, 0.4).add_(1.0).div_(255.0);
+  const auto offset = as_float({3}, 0.6);
+  const auto plain = torch::matmul(rows, columns).round_().view({2, 9, kOdd, 3}) * scale + offset;
+  const auto fused = fused_image_rows(columns, rows, scale, offset, torch::kFloat32);
+  return near(fused.permute({0, 2, 3, 1}), plain, 1e-3);
+}
+
 std::string first_difference(const torch::Device& device) {
+  if (!image_rows_agree(device)) return "the input batch differs from LibTorch's";
   struct Precision {
     torch::ScalarType dtype;
     double tolerance;

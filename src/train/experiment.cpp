@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "xception/core/error.h"
-#include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
 #include "xception/train/generators.h"
 
@@ -31,8 +30,8 @@ const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
   return config;
 }
 
-PixelSteps pixel_steps(const RunConfig& config) {
-  return config.train.kernels == "reference" ? PixelSteps::reference : PixelSteps::fused;
+PixelSteps pixel_steps(Kernels kernels) {
+  return kernels == Kernels::reference ? PixelSteps::reference : PixelSteps::fused;
 }
 
 }  // namespace
@@ -64,19 +63,20 @@ Experiment::Experiment(RunConfig config, const torch::Device& device)
 Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& device)
     : config_(std::move(config)),
       device_(device),
+      kernels_(choose_kernels(config_.train.kernels, device)),
       dataset_(std::move(dataset)),
       splits_(split_dataset(dataset_, checked(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
       train_pipeline_(config_.augment.train, "augment.train", config_.augment,
                       config_.data.image_size, image_size_of(dataset_), device,
-                      pixel_steps(config_)),
+                      pixel_steps(kernels_)),
       test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device, pixel_steps(config_)) {}
+                     image_size_of(dataset_), device, pixel_steps(kernels_)) {}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
-  use_kernels(*model, choose_kernels(config_.train.kernels, device_));
+  use_kernels(*model, kernels_);
   return model;
 }
 

@@ -7,6 +7,7 @@
 #include "xception/config/config.h"
 #include "xception/data/batch_source.h"
 #include "xception/models/classifier.h"
+#include "xception/models/kernel_choice.h"
 #include "xception/parallel/rank_place.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/precision.h"
@@ -50,6 +51,7 @@ class Experiment {
  private:
   RunConfig config_;
   torch::Device device_;
+  Kernels kernels_;
   Dataset dataset_;
   SplitIndices splits_;
   Pipeline train_pipeline_;
