@@ -209,7 +209,9 @@ def read_ncu(text):
 def short_name(name):
     """A kernel's name without what it returns, its template's and its call's arguments."""
     name = re.sub(r"^(void|float|double) ", "", name)
-    return re.split(r"[<(]", name.replace("(anonymous namespace)::", ""))[0][:60]
+    for unnamed in ("(anonymous namespace)::", "<unnamed>::"):
+        name = name.replace(unnamed, "")
+    return re.split(r"[<(]", name)[0][:60]
 
 
 def measure_kernels(run, model, size, batch):
