@@ -1,3 +1,4 @@
+#include <c10/core/AutogradState.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 #include <torch/csrc/profiler/stubs/base.h>
 
@@ -49,11 +50,22 @@ std::map<std::string, KernelTime> time_kernels(const torch::Device& device,
 void in_profiler_range(const torch::Device& device, const char* name,
                        const std::function<void()>& work) {
   const auto* stubs = torch::profiler::impl::cudaStubs();
-  const bool marked = device.is_cuda() && stubs->enabled();
-  if (marked) stubs->rangePush(name);
+  if (!device.is_cuda() || !stubs->enabled()) {
+    work();
+    return;
+  }
+  // A range belongs to a thread, so the backward pass must stay in this one, with the plans that
+  // cuDNN keeps for each thread made before.
+  auto& autograd = c10::AutogradState::get_tls_state();
+  const bool threads = autograd.get_multithreading_enabled();
+  autograd.set_multithreading_enabled(false);
   work();
   synchronize(device);
-  if (marked) stubs->rangePop();
+  stubs->rangePush(name);
+  work();
+  synchronize(device);
+  stubs->rangePop();
+  autograd.set_multithreading_enabled(threads);
 }
 
 }  // namespace xception

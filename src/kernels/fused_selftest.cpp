@@ -168,12 +168,20 @@ std::string first_difference(const torch::Device& device) {
 std::string fused_selftest(const torch::Device& device) {
   const bool casts = at::autocast::is_autocast_enabled(device.type());
   at::autocast::set_autocast_enabled(device.type(), false);
+  // A reference that is rounded to TF32 would be no reference.
+  auto& context = at::globalContext();
+  const bool tf32 = context.allowTF32CuDNN();
+  const bool tf32_products = context.allowTF32CuBLAS();
+  context.setAllowTF32CuDNN(false);
+  context.setAllowTF32CuBLAS(false);
   std::string difference;
   try {
     difference = first_difference(device);
   } catch (const std::exception& error) {
     difference = first_line(error.what());
   }
+  context.setAllowTF32CuDNN(tf32);
+  context.setAllowTF32CuBLAS(tf32_products);
   at::autocast::set_autocast_enabled(device.type(), casts);
   return difference;
 }

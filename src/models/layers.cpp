@@ -1,5 +1,6 @@
 #include "xception/models/layers.h"
 
+#include <ATen/Context.h>
 #include <ATen/ops/cudnn_convolution_relu.h>
 #include <torch/nn/init.h>
 
@@ -15,6 +16,13 @@
 
 namespace xception {
 namespace {
+
+/// cuDNN's operation is float32's and narrower ones', and not promised to be deterministic.
+bool takes_conv_relu(const torch::Tensor& x, const torch::nn::Conv2d& conv) {
+  const auto& context = at::globalContext();
+  return x.is_cuda() && conv->weight.scalar_type() != torch::kFloat64 &&
+         context.userEnabledCuDNN() && !context.deterministicCuDNN();
+}
 
 /// Convolution, bias and ReLU as one operation of cuDNN; without gradients.
 torch::Tensor conv_relu(const torch::Tensor& x, const torch::nn::Conv2d& conv) {
@@ -160,7 +168,9 @@ ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {
 }
 
 torch::Tensor ConvBnReluImpl::forward(const torch::Tensor& x) {
-  if (bn_->folded() && bn_->kernels() == Kernels::fused && x.is_cuda()) return conv_relu(x, conv_);
+  if (bn_->folded() && bn_->kernels() == Kernels::fused && takes_conv_relu(x, conv_)) {
+    return conv_relu(x, conv_);
+  }
   return bn_act(conv_->forward(x), bn_, Activation::relu);
 }
 

@@ -54,6 +54,10 @@ torch::Tensor pixel_product(const torch::Tensor& x,
   for (const auto& convolution : convolutions) weights.push_back(convolution->weight);
   const auto rows = Rows::apply(at::TensorList(weights), x.scalar_type());
   const auto bias = weights.size() == 1 ? convolutions.front()->bias : torch::Tensor();
+  if (x.is_cuda()) {
+    // A convolution by its precision too (TF32); on a GPU nothing is reordered.
+    return at::conv2d(x, rows.view({rows.size(0), rows.size(1), 1, 1}), bias);
+  }
   return at::linear(x.permute({0, 2, 3, 1}), rows, bias).permute({0, 3, 1, 2});
 }
 

@@ -1,5 +1,6 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -56,28 +57,46 @@ class CudaStepGraph : public StepGraph {
     stream_.synchronize();
     c10::cuda::CUDACachingAllocator::emptyCache();  // the graph has a pool of its own
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
+    const auto pool = at::cuda::graph_pool_handle();
     try {
-      graph->capture_begin();
+      graph->capture_begin(pool);
       work();
       graph->capture_end();
     } catch (const std::exception& error) {
       given_up_ = true;
       spdlog::warn("warning: train.cuda_graph: off, because the step cannot be recorded: {}",
                    first_line(error.what()));
-      end_capture(*graph);
+      end_capture(*graph, pool);
       return;
     }
     graph_ = std::move(graph);
     spdlog::info("train.cuda_graph: the step is recorded");
   }
 
-  /// Leaves a recording that failed; that it failed is known already.
-  static void end_capture(at::cuda::CUDAGraph& graph) {
+  /// Leaves a recording that failed; that it failed is known already. Where the driver refuses to
+  /// end it, LibTorch leaves its allocator and its generator as they are during one.
+  void end_capture(at::cuda::CUDAGraph& graph, const at::cuda::MempoolId_t& pool) const {
     try {
       graph.capture_end();
+      return;
     } catch (const std::exception&) {
-      graph.reset();
+      (void)cudaGetLastError();
     }
+    const auto device = stream_.device_index();
+    const auto attempt = [](const auto& step) {
+      try {
+        step();
+      } catch (const std::exception&) {
+        (void)cudaGetLastError();
+      }
+    };
+    attempt([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool); });
+    attempt([&] {
+      // A copy of the state isn't part of any recording.
+      auto generator = at::cuda::detail::getDefaultCUDAGenerator(device);
+      generator.graphsafe_set_state(generator.clone());
+    });
+    attempt([&] { graph.reset(); });
   }
 
   at::cuda::CUDAStream stream_;

@@ -44,8 +44,8 @@ struct KernelTime {
 [[nodiscard]] std::map<std::string, KernelTime> time_kernels(const torch::Device& device,
                                                              const std::function<void()>& work);
 
-/// Does the work in an NVTX range of this name, by which nsys and ncu find it. On the CPU: nothing
-/// but the work.
+/// Does the work, and on a GPU does it again in an NVTX range of this name, by which nsys and ncu
+/// find it.
 void in_profiler_range(const torch::Device& device, const char* name,
                        const std::function<void()>& work);
 
