@@ -4,6 +4,7 @@
 #include "xception/core/log.h"
 #include "xception/data/image_io.h"
 #include "xception/data/pipeline.h"
+#include "xception/train/experiment.h"
 #include "xception/train/load_run.h"
 #include "xception/train/precision.h"
 #include "xception/train/run_directory.h"
@@ -42,7 +43,8 @@ torch::Tensor classify(const LoadedRun& run, const RgbImage& picture, const torc
                           .permute({0, 3, 1, 2})
                           .to(device);
   const Pipeline pipeline(run.config.augment.test, "augment.test", run.config.augment,
-                          run.config.data.image_size, {picture.height, picture.width}, device);
+                          run.config.data.image_size, {picture.height, picture.width}, device,
+                          pixel_steps(run.kernels));
   const auto drawn = pipeline.draw(static_cast<std::uint64_t>(run.config.seed), 0,
                                    torch::zeros({1}, torch::kInt64));
   const auto weights = run.model->parameters().front().options();

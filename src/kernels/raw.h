@@ -17,6 +17,17 @@ struct OnLoad {
   bool relu = false;
 };
 
+/// Rows of channels, and where such are written; stride: elements from one row to the next, C or
+/// more.
+struct In {
+  const void* data = nullptr;
+  std::int64_t stride = 0;
+};
+struct Out {
+  void* data = nullptr;
+  std::int64_t stride = 0;
+};
+
 /// dx = g * scale + (x - center) * slope + offset with g = dy where the ReLU passed, else 0.
 struct BatchNormGradient {
   OnLoad load = {};

@@ -33,6 +33,7 @@ void fold(torch::nn::Conv2dImpl& conv, const BatchNorm2dImpl& norm, torch::Scala
 FoldedBatchNorms::FoldedBatchNorms(torch::nn::Module& network, torch::ScalarType dtype) {
   const torch::NoGradGuard no_grad;
   for (auto& pair : normalized_convs_in(network)) {
+    if (pair.norm->folded()) continue;  // by another one, which lives on
     folded_.push_back({pair, pair.conv->weight, pair.conv->bias});
     fold(*pair.conv, *pair.norm, dtype);
     pair.norm->set_folded(true);

@@ -30,11 +30,11 @@ const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
   return config;
 }
 
+}  // namespace
+
 PixelSteps pixel_steps(Kernels kernels) {
   return kernels == Kernels::reference ? PixelSteps::reference : PixelSteps::fused;
 }
-
-}  // namespace
 
 void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
   const auto threads =

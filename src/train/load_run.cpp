@@ -1,6 +1,5 @@
 #include "xception/train/load_run.h"
 
-#include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/experiment.h"
@@ -17,7 +16,8 @@ LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoi
   loaded.model = build_model(loaded.config.model);
   const auto precision = parse_precision(loaded.config.train.precision);
   place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
-  use_kernels(*loaded.model, choose_kernels(loaded.config.train.kernels, device));
+  loaded.kernels = choose_kernels(loaded.config.train.kernels, device);
+  use_kernels(*loaded.model, loaded.kernels);
   (void)load_checkpoint_model(directory, checkpoint, *loaded.model);
   loaded.model->eval();
   return loaded;

@@ -6,9 +6,11 @@
 #include <torch/torch.h>
 
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "kernels/cases.h"
+#include "kernels/cuda_on_host/serve.h"
 #include "xception/core/error.h"
 #include "xception/kernels/bn_branches.h"
 
@@ -28,9 +30,10 @@ struct Piece {
 struct BranchCase {
   Case image = {};  ///< the channels are the pieces'
   std::vector<Piece> pieces = {};
+  bool cuda_on_host = false;  ///< by the CUDA kernels' sources, on the host
 };
 std::ostream& operator<<(std::ostream& out, const BranchCase& of) {
-  return out << of.image << " in " << of.pieces.size();
+  return out << of.image << " in " << of.pieces.size() << (of.cuda_on_host ? ", CUDA's" : "");
 }
 
 /// Inputs: `images`, then weight and bias of each BatchNorm; buffers: means and variances.
@@ -70,7 +73,10 @@ std::int64_t channels_of(const BranchCase& of) {
 
 class FusedBranches : public testing::TestWithParam<BranchCase> {
  protected:
-  void SetUp() override { torch::manual_seed(7); }
+  void SetUp() override {
+    torch::manual_seed(7);
+    if (GetParam().cuda_on_host) serve_.emplace();
+  }
 
   /// Calls check(relu, training) for what a batch of this size allows.
   template <typename Check>
@@ -84,6 +90,9 @@ class FusedBranches : public testing::TestWithParam<BranchCase> {
       }
     }
   }
+
+ private:
+  std::optional<ServeByCudaOnHost> serve_;
 };
 
 // Results are concatenated, so that the gradients that come back are slices too.
@@ -98,18 +107,22 @@ Operation fused_slices(const BranchCase& of, bool relu, bool training) {
   };
 }
 
+/// The normalised slices.
+std::vector<torch::Tensor> plain_results(const BranchCase& of, const Tensors& in, bool relu,
+                                         bool training) {
+  std::vector<torch::Tensor> results;
+  std::int64_t channel = 0;
+  for (std::size_t i = 0; i < of.pieces.size(); ++i) {
+    auto x = in.values[0].narrow(1, channel, of.pieces[i].channels);
+    channel += of.pieces[i].channels;
+    if (of.pieces[i].average) x = at::avg_pool2d(x, 3, 1, 1);
+    results.push_back(plain_norm(x, batch_norm(in, 1, i, training), relu));
+  }
+  return results;
+}
+
 Operation plain_slices(const BranchCase& of, bool relu, bool training) {
-  return [=](const Tensors& in) {
-    std::vector<torch::Tensor> results;
-    std::int64_t channel = 0;
-    for (std::size_t i = 0; i < of.pieces.size(); ++i) {
-      auto x = in.values[0].narrow(1, channel, of.pieces[i].channels);
-      channel += of.pieces[i].channels;
-      if (of.pieces[i].average) x = at::avg_pool2d(x, 3, 1, 1);
-      results.push_back(plain_norm(x, batch_norm(in, 1, i, training), relu));
-    }
-    return at::cat(results, 1);
-  };
+  return [=](const Tensors& in) { return at::cat(plain_results(of, in, relu, training), 1); };
 }
 
 TEST_P(FusedBranches, SlicesEqualTorch) {
@@ -191,15 +204,10 @@ torch::Tensor fused_block(const BranchCase& of, const Tensors& in, bool relu, bo
 }
 
 torch::Tensor plain_block(const BranchCase& of, const Tensors& in, bool relu, bool training) {
-  std::vector<torch::Tensor> results;
-  std::int64_t channel = 0;
+  auto results = plain_results(of, in, relu, training);
   for (std::size_t i = 0; i < of.pieces.size(); ++i) {
-    auto x = in.values[0].narrow(1, channel, of.pieces[i].channels);
-    channel += of.pieces[i].channels;
-    if (of.pieces[i].average) x = at::avg_pool2d(x, 3, 1, 1);
-    x = plain_norm(x, batch_norm(in, 1, i, training), relu);
-    if (of.pieces[i].normalised) x = plain_norm(x, batch_norm(in, 1, i, training), relu);
-    results.push_back(x);
+    if (!of.pieces[i].normalised) continue;
+    results[i] = plain_norm(results[i], batch_norm(in, 1, i, training), relu);
   }
   return at::cat(results, 1);
 }
@@ -218,7 +226,7 @@ TEST_P(FusedBranches, BlocksEqualTorch) {
   });
 }
 
-std::vector<BranchCase> branch_cases() {
+std::vector<BranchCase> branch_cases(bool cuda_on_host = false) {
   std::vector<BranchCase> all;
   for (const auto dtype : {torch::kFloat64, torch::kFloat32, torch::kBFloat16, torch::kHalf}) {
     for (BranchCase of :
@@ -235,8 +243,9 @@ std::vector<BranchCase> branch_cases() {
           .pieces = {{.channels = 5, .normalised = false, .written_to = true},
                      {.channels = 18, .average = true}}},
           BranchCase{.image = {.batch = 3, .height = 2, .width = 5},
-          .pieces = {{.channels = 1, .average = true, .normalised = false}}}}) {
+          .pieces = {{.channels = 1, .average = true}}}}) {
       of.image.dtype = dtype;
+      of.cuda_on_host = cuda_on_host;
       all.push_back(of);
     }
   }
@@ -244,6 +253,7 @@ std::vector<BranchCase> branch_cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, FusedBranches, testing::ValuesIn(branch_cases()));
+INSTANTIATE_TEST_SUITE_P(CudaOnHost, FusedBranches, testing::ValuesIn(branch_cases(true)));
 
 // ---- float32 alone -----------------------------------------------------------------------------
 

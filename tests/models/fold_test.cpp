@@ -79,6 +79,17 @@ TEST(FoldedBatchNorms, LeaveTheLogits) {
   }
 }
 
+TEST(FoldedBatchNorms, AreNotFoldedTwice) {
+  const torch::NoGradGuard no_grad;
+  const auto of = cases().front();
+  const auto model = trained(of, torch::kFloat64);
+  const auto x = images(of, torch::kFloat64);
+  const auto plain = model->forward(x).logits;
+  const FoldedBatchNorms outer(*model, torch::kFloat64);
+  { const FoldedBatchNorms inner(*model, torch::kFloat64); }
+  EXPECT_LE(relative_error(model->forward(x).logits, plain), 1e-11);
+}
+
 TEST(FoldedBatchNorms, ForgetNone) {
   for (const auto& of : cases()) {
     const auto model = trained(of, torch::kFloat32);

@@ -15,6 +15,7 @@
 #include <set>
 #include <string_view>
 
+#include "xception/models/registry.h"
 #include "xception/train/evaluator.h"
 
 namespace xception {
@@ -261,6 +262,29 @@ TEST(Evaluate, CountsEachImageOnceWhateverTheBatch) {
   const auto correct = parts->probabilities.argmax(1).eq(parts->labels).to(torch::kFloat64).mean();
   EXPECT_EQ(correct.item<double>(), parts->metrics.accuracy);
   EXPECT_TRUE(fixture.model->is_training());
+}
+
+TEST(Evaluate, FoldsBatchNormsWhereAsked) {
+  Fixture fixture(parse_precision("fp32"));
+  ModelConfig config;
+  config.width = 0.125;
+  config.middle_blocks = 0;
+  config.num_classes = kClasses;
+  const auto model = build_model(config);
+  const Pipeline pipeline(nlohmann::json{{{"name", "resize"}}}, "augment.test", AugmentConfig(), 71,
+                          {4, 4}, torch::kCPU);
+  ResidentSource source(fixture.set, {0, 3, 5}, Order::ascending, 1, pipeline, torch::kCPU);
+  const auto norm = model->named_modules()["bn1"];
+  std::vector<torch::Tensor> probabilities;
+  for (const bool fold : {false, true}) {
+    EvaluationOptions options{.batch_size = 2, .fold_batch_norm = fold};
+    options.progress = [&](std::int64_t) { EXPECT_EQ(norm->as<BatchNorm2d>()->folded(), fold); };
+    const auto evaluation = evaluate(*model, source, pipeline, options);
+    ASSERT_TRUE(evaluation);
+    probabilities.push_back(evaluation->probabilities);
+    EXPECT_FALSE(norm->as<BatchNorm2d>()->folded());
+  }
+  EXPECT_TRUE(probabilities[0].allclose(probabilities[1], 1e-4, 1e-6));
 }
 
 TEST(Evaluate, StopsWhenInterrupted) {

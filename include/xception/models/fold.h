@@ -27,8 +27,8 @@ class HasNormalizedConvs {
 /// `network` that a BatchNorm follows has that BatchNorm in its weight and bias,
 ///   weight * gamma / sqrt(running_var + eps),  (bias - running_mean) * gamma / ... + beta,
 /// computed in float64 and rounded to `dtype`, and the BatchNorm gives back what it gets; then all
-/// is as it was. Only in evaluation mode and without gradients. What parameters() gives is
-/// untouched.
+/// is as it was. What is folded already is left alone. Only in evaluation mode and without
+/// gradients. What parameters() gives is untouched.
 ///
 /// Source: Jacob et al., arXiv 1712.05877, section 3.2; torch.nn.utils.fuse_conv_bn_eval.
 class FoldedBatchNorms {

@@ -27,7 +27,7 @@ struct Evaluation {
 
 /// How to evaluate.
 struct EvaluationOptions {
-  Precision precision = {};  ///< whether to cast; images get the dtype of the weights
+  Precision precision = {};  ///< whether to cast, images too
   std::int64_t batch_size = 128;
   bool channels_last = true;
   bool fold_batch_norm = false;   ///< whether convolutions do their BatchNorm's work

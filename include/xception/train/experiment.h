@@ -14,6 +14,9 @@
 
 namespace xception {
 
+/// What a choice of kernels means for the pixels of a pipeline.
+[[nodiscard]] PixelSteps pixel_steps(Kernels kernels);
+
 /// Sets what LibTorch keeps globally: threads (where the config leaves them open, the rank's part
 /// of the machine's), deterministic algorithms, cuDNN's benchmark, the generators' seed. Called
 /// once, before a model is built.

@@ -6,6 +6,7 @@
 
 #include "xception/config/config.h"
 #include "xception/models/classifier.h"
+#include "xception/models/kernel_choice.h"
 #include "xception/parallel/device.h"
 
 namespace xception {
@@ -14,6 +15,7 @@ namespace xception {
 struct LoadedRun {
   RunConfig config;
   std::shared_ptr<Classifier> model;  ///< in evaluation mode, on the device
+  Kernels kernels = Kernels::reference;
 };
 
 /// Builds the model of a run and loads its checkpoint `best` or `last`. Errors (input): no run, no

@@ -13,23 +13,15 @@ namespace xception::cpu {
 using raw::BatchNormGradient;
 using raw::Dtype;
 using raw::ImageRows;
+using raw::In;
 using raw::OnLoad;
+using raw::Out;
 using raw::Window;
 
 /// Rows of a matrix (rows, C).
 struct Rows {
   std::int64_t count = 0;
   std::int64_t channels = 0;
-};
-
-/// Where rows are read and written; between neighbours are `stride` elements, C or more.
-struct From {
-  const void* data = nullptr;
-  std::int64_t stride = 0;
-};
-struct To {
-  void* data = nullptr;
-  std::int64_t stride = 0;
 };
 
 /// Sums over the positions that a call went through; added to what is there.
@@ -41,15 +33,15 @@ struct DepthwiseSums {
 
 struct Kernels {
   /// Mean and sum of squared distances from it, of each channel. scratch: A (3, padded C).
-  void (*statistics)(From x, Rows rows, double* mean, double* m2, void* scratch) = nullptr;
+  void (*statistics)(In x, Rows rows, double* mean, double* m2, void* scratch) = nullptr;
   /// y = z(x) (+ residual), then ReLU.
-  void (*bn_forward)(From x, From residual, To y, Rows rows, const OnLoad& load) = nullptr;
+  void (*bn_forward)(In x, In residual, Out y, Rows rows, const OnLoad& load) = nullptr;
   /// Adds sum(g) and sum(g * (x - center)); the ReLU's mask from `output`, or from x where that is
   /// null. scratch: A (2, padded C).
-  void (*bn_reduce)(From dy, From x, From output, Rows rows, const OnLoad& load, double* gradient,
+  void (*bn_reduce)(In dy, In x, In output, Rows rows, const OnLoad& load, double* gradient,
                     double* centered, void* scratch) = nullptr;
   /// dx and, where not null, d_residual = g.
-  void (*bn_backward)(From dy, From x, From output, To dx, To d_residual, Rows rows,
+  void (*bn_backward)(In dy, In x, In output, Out dx, Out d_residual, Rows rows,
                       const BatchNormGradient& gradient) = nullptr;
   /// Images first .. last - 1. weight: A (9, padded C). scratch: depthwise_scratch() of A, zero.
   void (*depthwise_forward)(const void* x, void* y, std::int64_t first, std::int64_t last,

@@ -27,12 +27,12 @@ class Scratch {
 };
 
 /// Pixels of an image from `first` on; nothing of an undefined one.
-inline cpu::From rows_from(const at::Tensor& x, std::int64_t first) {
+inline raw::In rows_from(const at::Tensor& x, std::int64_t first) {
   if (!x.defined()) return {};
   const auto stride = row_stride(x);
   return {.data = at_element(x, first * stride), .stride = stride};
 }
-inline cpu::To rows_to(const at::Tensor& x, std::int64_t first) {
+inline raw::Out rows_to(const at::Tensor& x, std::int64_t first) {
   if (!x.defined()) return {};
   const auto stride = row_stride(x);
   return {.data = at_element_mutable(x, first * stride), .stride = stride};

@@ -101,11 +101,18 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// Makes dy g: zero where the ReLU was closed; `distance` is x - center.
+/// Null stays null.
+template <typename T>
+__device__ __forceinline__ const T* at(const T* values, std::int64_t offset) {
+  return values == nullptr ? nullptr : values + offset;
+}
+
+/// Makes x the distance from the center, and dy g: zero where the ReLU was closed.
 template <typename T, int V, typename A>
-__device__ __forceinline__ void mask(A (&dy)[V], const A (&distance)[V],
-                                     const Coefficients<A, V>& on, const OnLoad& on_load,
-                                     const T* output) {
+__device__ __forceinline__ void mask(A (&dy)[V], A (&distance)[V], const Coefficients<A, V>& on,
+                                     const OnLoad& on_load, const T* output) {
+#pragma unroll
+  for (int v = 0; v < V; ++v) distance[v] -= on.center[v];
   if (!on_load.relu) return;
   A z[V];
   if (output != nullptr) {
@@ -136,10 +143,7 @@ __global__ void __launch_bounds__(kThreads)
     A distance[V];
     load<V>(dy + row * dy_stride + place.channel, g);
     load<V>(x + row * x_stride + place.channel, distance);
-#pragma unroll
-    for (int v = 0; v < V; ++v) distance[v] -= on.center[v];
-    const T* from = output == nullptr ? nullptr : output + row * output_stride + place.channel;
-    mask<T, V>(g, distance, on, on_load, from);
+    mask<T, V>(g, distance, on, on_load, at(output, row * output_stride + place.channel));
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       sum[v] += g[v];
@@ -176,10 +180,7 @@ __global__ void __launch_bounds__(kThreads)
     A distance[V];
     load<V>(dy + row * dy_stride + place.channel, g);
     load<V>(x + row * x_stride + place.channel, distance);
-#pragma unroll
-    for (int v = 0; v < V; ++v) distance[v] -= on.center[v];
-    const T* from = output == nullptr ? nullptr : output + row * output_stride + place.channel;
-    mask<T, V>(g, distance, on, of.load, from);
+    mask<T, V>(g, distance, on, of.load, at(output, row * output_stride + place.channel));
     if (d_residual != nullptr) {
       store<V>(d_residual + row * d_residual_stride + place.channel, g);
     }

@@ -17,23 +17,15 @@ namespace xception::cuda {
 using raw::BatchNormGradient;
 using raw::Dtype;
 using raw::ImageRows;
+using raw::In;
 using raw::OnLoad;
+using raw::Out;
 using raw::Window;
 
 /// Where kernels are launched.
 struct Queue {
   void* stream = nullptr;  ///< cudaStream_t
   int multiprocessors = 1;
-};
-
-/// Rows of channels; stride: elements from one row to the next, at least C.
-struct In {
-  const void* data = nullptr;
-  std::int64_t stride = 0;
-};
-struct Out {
-  void* data = nullptr;
-  std::int64_t stride = 0;
 };
 
 /// (C) parameters, float32 or float64.

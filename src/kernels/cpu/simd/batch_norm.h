@@ -10,11 +10,11 @@ constexpr std::int64_t kTileRows = 32;
 
 /// Row r; null where there are no rows.
 template <typename T>
-inline const T* row_of(const From& from, std::int64_t r) {
+inline const T* row_of(const In& from, std::int64_t r) {
   return from.data == nullptr ? nullptr : static_cast<const T*>(from.data) + r * from.stride;
 }
 template <typename T>
-inline T* row_of(const To& to, std::int64_t r) {
+inline T* row_of(const Out& to, std::int64_t r) {
   return to.data == nullptr ? nullptr : static_cast<T*>(to.data) + r * to.stride;
 }
 
@@ -22,7 +22,7 @@ inline T* row_of(const To& to, std::int64_t r) {
 /// of the size of the spread, not of the mean; being one of the tile's values, the first row is no
 /// farther from the others than the tile's own M2 says. Tiles are merged as Chan et al. do (1979).
 template <typename T>
-void statistics(From x, Rows rows, double* mean, double* m2, void* scratch) {
+void statistics(In x, Rows rows, double* mean, double* m2, void* scratch) {
   using A = typename Arithmetic<T>::A;
   using V = typename Arithmetic<T>::V;
   const std::int64_t channels = rows.channels;
@@ -59,7 +59,7 @@ void statistics(From x, Rows rows, double* mean, double* m2, void* scratch) {
 }
 
 template <typename T, bool with_residual, bool with_relu>
-void bn_forward_as(const From& from, const From& added, const To& to, Rows rows,
+void bn_forward_as(const In& from, const In& added, const Out& to, Rows rows,
                    const OnLoad& on_load) {
   using A = typename Arithmetic<T>::A;
   using V = typename Arithmetic<T>::V;
@@ -79,7 +79,7 @@ void bn_forward_as(const From& from, const From& added, const To& to, Rows rows,
 }
 
 template <typename T>
-void bn_forward(From x, From residual, To y, Rows rows, const OnLoad& on_load) {
+void bn_forward(In x, In residual, Out y, Rows rows, const OnLoad& on_load) {
   const auto call = [&]<bool with_residual, bool with_relu>() {
     bn_forward_as<T, with_residual, with_relu>(x, residual, y, rows, on_load);
   };
@@ -115,7 +115,7 @@ inline V masked(const V& dy, const V& distance, const LoadVector<V>& on, const T
 }
 
 template <typename T>
-void bn_reduce(From dys, From xs, From outputs, Rows rows, const OnLoad& on_load, double* gradient,
+void bn_reduce(In dys, In xs, In outputs, Rows rows, const OnLoad& on_load, double* gradient,
                double* centered, void* scratch) {
   using A = typename Arithmetic<T>::A;
   using V = typename Arithmetic<T>::V;
@@ -149,7 +149,7 @@ void bn_reduce(From dys, From xs, From outputs, Rows rows, const OnLoad& on_load
 }
 
 template <typename T>
-void bn_backward(From dys, From xs, From outputs, To dxs, To d_residuals, Rows rows,
+void bn_backward(In dys, In xs, In outputs, Out dxs, Out d_residuals, Rows rows,
                  const BatchNormGradient& of) {
   using A = typename Arithmetic<T>::A;
   using V = typename Arithmetic<T>::V;
