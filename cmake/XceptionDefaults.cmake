@@ -16,7 +16,9 @@ mark_as_advanced(XCEPTION_CCACHE)
 if(XCEPTION_CCACHE)
   foreach(language CXX CUDA)
     if(NOT CMAKE_${language}_COMPILER_LAUNCHER)
-      set(CMAKE_${language}_COMPILER_LAUNCHER "${XCEPTION_CCACHE}")
+      # Else it doesn't take files that read precompiled headers (XceptionHeaders.cmake).
+      set(CMAKE_${language}_COMPILER_LAUNCHER
+          "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${XCEPTION_CCACHE}")
     endif()
   endforeach()
 endif()

@@ -20,9 +20,10 @@ endfunction()
 #   SOURCES a.cpp b.cpp               in reading order; none for a room of headers
 #   CUDA    cuda/x.cu                 only in a build with CUDA
 #   CPU     cpu/x.cpp                 in its place in a build without CUDA
-#   PUBLIC  lib  PRIVATE lib)         libraries from outside, in headers or in sources only
+#   PUBLIC  lib  PRIVATE lib          libraries from outside, in headers or in sources only
+#   PLAIN)                            hardly reads LibTorch's headers: precompiled ones don't pay
 function(xception_room)
-  cmake_parse_arguments(PARSE_ARGV 0 room "" "NAME" "DEPENDS;SOURCES;CUDA;CPU;PUBLIC;PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 0 room "PLAIN" "NAME" "DEPENDS;SOURCES;CUDA;CPU;PUBLIC;PRIVATE")
   if(room_UNPARSED_ARGUMENTS OR NOT room_NAME)
     message(FATAL_ERROR "xception_room: unexpected arguments ${room_UNPARSED_ARGUMENTS}")
   endif()
@@ -37,6 +38,9 @@ function(xception_room)
   if(room_SOURCES)
     add_library(${target} STATIC ${room_SOURCES})
     xception_own_code(${target})
+    if(NOT room_PLAIN)
+      xception_precompiled(${target} xception_headers)
+    endif()
     target_link_libraries(${target} PRIVATE ${room_PRIVATE})
   else()
     add_library(${target} INTERFACE)

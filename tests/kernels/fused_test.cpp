@@ -1,7 +1,9 @@
 // The fused operations against LibTorch's own in float64, on the same rounded inputs.
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
