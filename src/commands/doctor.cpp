@@ -12,6 +12,7 @@
 #include "xception/parallel/device.h"
 #include "xception/train/environment.h"
 #include "xception/train/experiment.h"
+#include "xception/train/graph_selftest.h"
 #include "xception/train/progress_line.h"
 #include "xception/train/train_step.h"
 
@@ -66,6 +67,11 @@ nlohmann::ordered_json check_device(const torch::Device& device) {
     json["kernels"] = kernel_selftest(device.index());
   }
   json["fused_kernels"] = fused_selftest(device);
+  if (device.is_cuda()) {
+    const bool fused = json["fused_kernels"].get<std::string>().empty();
+    json["cuda_graph"] =
+        graph_selftest(device, "fp16", fused ? Kernels::fused : Kernels::reference);
+  }
   for (const auto& precision : precisions) json["step"][precision] = small_step(device, precision);
   return json;
 }
@@ -94,6 +100,11 @@ std::vector<std::string> advice(const nlohmann::ordered_json& report) {
       lines.push_back(fmt::format(
           "{}: fused kernels fail: {}; until then LibTorch's are used, which are slower", name,
           fused));
+    }
+    if (const auto graph = device.value("cuda_graph", ""); !graph.empty()) {
+      lines.push_back(
+          fmt::format("{}: a step recorded as a CUDA graph fails: {}; until then none is recorded",
+                      name, graph));
     }
     for (const auto& [precision, failure] : device["step"].items()) {
       if (failure.get<std::string>().empty()) continue;
@@ -140,6 +151,10 @@ void examine(bool as_json, Invocation& invocation) {
                  format_bytes(device["memory_bytes"].get<std::int64_t>()));
     const auto fused = device.value("fused_kernels", "");
     spdlog::info("  fused kernels  {}", fused.empty() ? "agree with LibTorch's" : "fail: " + fused);
+    if (device.contains("cuda_graph")) {
+      const auto graph = device.value("cuda_graph", "");
+      spdlog::info("  CUDA graph     {}", graph.empty() ? "works" : "fails: " + graph);
+    }
     for (const auto& [precision, failure] : device["step"].items()) {
       const auto text = failure.get<std::string>();
       spdlog::info("  step in {:<6} {}", precision, text.empty() ? "works" : "fails: " + text);

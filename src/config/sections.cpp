@@ -93,7 +93,7 @@ void TrainConfig::visit(KeyVisitor& visitor) {
               "start agrees");
   visitor.key("cuda_graph", cuda_graph,
               "record the whole step once as a CUDA graph and replay it; turns itself off, saying "
-              "why, where that cannot be");
+              "why, where that isn't safe (several ranks; a test at the start fails; memory)");
   visitor.key("deterministic", deterministic, "only algorithms that repeat bit for bit");
   visitor.key("cudnn_benchmark", cudnn_benchmark, "let cuDNN time its algorithms");
   visitor.key("log_interval", log_interval, between(1, 1e9),

@@ -2,18 +2,14 @@
 
 #include <cstdint>
 
+#include "host_device.h"
+
 // BatchNorm's arithmetic for one channel, for CPUs and GPUs alike; all in double.
 //
 // With center = mean rounded to the dtype of arithmetic A and rest = mean - center:
 //   z  = (x - center) * scale + shift,    scale = weight * invstd, shift = bias - rest * scale
 //   dx = g * scale + (x - center) * slope + offset
 // x - center loses nothing where the mean is large against the spread.
-
-#ifdef __CUDACC__
-#define XCEPTION_HOST_DEVICE __host__ __device__
-#else
-#define XCEPTION_HOST_DEVICE
-#endif
 
 namespace xception {
 

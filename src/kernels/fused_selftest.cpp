@@ -3,8 +3,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
@@ -21,6 +23,7 @@
 #include "xception/kernels/fused_selftest.h"
 #include "xception/kernels/image_rows.h"
 #include "xception/kernels/max_pool.h"
+#include "xception/kernels/parameter_update.h"
 
 namespace xception {
 namespace {
@@ -137,6 +140,46 @@ bool image_rows_agree(const torch::Device& device) {
   return near(fused.permute({0, 2, 3, 1}), plain, 1e-3);
 }
 
+/// A step of Adam with gradients of `narrow`, of a partial block and an address between vectors'.
+bool update_agrees(const torch::Device& device, torch::ScalarType narrow) {
+  constexpr std::int64_t kValues = 9001;
+  const auto make = [&](double step, torch::ScalarType dtype) {
+    return values({kValues + 1}, step, device).to(dtype);
+  };
+  const auto wide = make(0.7, torch::kFloat32);
+  const auto second = make(1.1, torch::kFloat32).abs_();
+  const auto gradient = make(1.3, narrow);
+  const auto copy = at::zeros_like(gradient);
+  const auto options = torch::TensorOptions(device).dtype(torch::kFloat32);
+  const OptimizerConfig config;
+  std::vector<ParameterUpdate> updates;
+  std::vector<torch::Tensor> expected;
+  for (const std::int64_t first : {0, 1}) {
+    const auto part = [&](const torch::Tensor& of) { return of.clone().narrow(0, first, kValues); };
+    updates.push_back({part(wide), part(gradient), part(wide), part(second), part(copy)});
+    const auto g = part(gradient).to(torch::kFloat32);
+    const auto m = part(wide).lerp(g, 1.0 - config.beta1);
+    const auto v = part(second).lerp(g * g, 1.0 - config.beta2);
+    const auto root = (v / (1.0 - config.beta2)).sqrt().add_(config.eps);
+    expected.push_back(part(wide) - config.lr / (1.0 - config.beta1) * m / root);
+    expected.push_back(m);
+    expected.push_back(v);
+  }
+  fused_update(updates, config,
+               {.lr = at::full({}, config.lr, options),
+                .step = at::ones({}, options),
+                .inverse_scale = {},
+                .found_inf = {}});
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    const auto& of = updates[i];
+    if (!near(of.parameter, expected[3 * i], 1e-5) || !near(of.first, expected[3 * i + 1], 1e-5) ||
+        !near(of.second, expected[3 * i + 2], 1e-5) || !near(of.copy, of.parameter, 0.01)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 std::string first_difference(const torch::Device& device) {
   if (!image_rows_agree(device)) return "the input batch differs from LibTorch's";
   struct Precision {
@@ -146,6 +189,10 @@ std::string first_difference(const torch::Device& device) {
   const auto narrow = device.is_cuda() ? torch::kFloat16 : torch::kBFloat16;
   const std::array<Precision, 2> precisions{{{torch::kFloat32, 1e-3}, {narrow, 0.02}}};
   for (const auto& precision : precisions) {
+    if (!update_agrees(device, precision.dtype)) {
+      return fmt::format("an optimiser's step with gradients of {} differs from LibTorch's",
+                         c10::toString(precision.dtype));
+    }
     for (const std::int64_t channels : {kChannels, kOdd}) {
       const Inputs in(channels, precision.dtype, precision.dtype, device);
       const Inputs exact(channels, precision.dtype, torch::kFloat32, device);

@@ -3,6 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
+
+#include "raw.h"
 
 namespace xception {
 
@@ -65,6 +68,16 @@ struct Pooled {
   at::Tensor index = {};  ///< uint8, the shape of values: 3 * row + column of the maximum
 };
 
+struct ParameterUpdate;
+struct UpdateScalars;
+
+/// fused_update()'s arguments, checked; there is at least one update, and all are of one dtype.
+struct UpdateArguments {
+  const std::vector<ParameterUpdate>& updates;
+  raw::UpdateRule rule;
+  const UpdateScalars& scalars;
+};
+
 class Operations {
  public:
   virtual ~Operations() = default;
@@ -102,6 +115,7 @@ class Operations {
   virtual at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows,
                                 const at::Tensor& scale, const at::Tensor& offset,
                                 at::ScalarType dtype) const = 0;
+  virtual void update(const UpdateArguments& arguments) const = 0;
 };
 
 const Operations& cpu_operations();

@@ -54,4 +54,24 @@ struct ImageRows {
   std::int64_t height = 0, out_height = 0, values = 0;
 };
 
+enum class UpdateKind { adam, adamw, sgd };
+
+/// An optimiser's rule and its constants.
+struct UpdateRule {
+  UpdateKind kind = UpdateKind::adam;
+  double beta1 = 0.0, beta2 = 0.0, eps = 0.0;
+  double momentum = 0.0;
+  double weight_decay = 0.0;
+};
+
+/// A parameter of `count` values, and what its update reads and writes.
+struct Update {
+  void* parameter = nullptr;       ///< A
+  const void* gradient = nullptr;  ///< T
+  void* first = nullptr;           ///< A; null: SGD without momentum
+  void* second = nullptr;          ///< A; null: SGD
+  void* copy = nullptr;            ///< T; null: none is wanted
+  std::int64_t count = 0;
+};
+
 }  // namespace xception::raw

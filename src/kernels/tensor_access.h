@@ -8,6 +8,7 @@
 #include "operations.h"
 #include "raw.h"
 #include "xception/core/error.h"
+#include "xception/kernels/parameter_update.h"
 
 // From tensors to the pointers and numbers that the kernels of every device take.
 namespace xception {
@@ -85,6 +86,15 @@ inline at::Tensor image_for_rows(const at::Tensor& columns, const at::Tensor& ro
       {columns.size(0), raw::kColours, rows.defined() ? rows.size(1) : columns.size(1),
        columns.size(2) / raw::kColours},
       columns.options().dtype(dtype));
+}
+
+inline raw::Update raw_update(const ParameterUpdate& of) {
+  return {.parameter = at_element_mutable(of.parameter, 0),
+          .gradient = at_element(of.gradient, 0),
+          .first = at_element_mutable(of.first, 0),
+          .second = at_element_mutable(of.second, 0),
+          .copy = at_element_mutable(of.copy, 0),
+          .count = of.parameter.numel()};
 }
 
 inline raw::Window window_of(const at::Tensor& x, const WindowOptions& options) {

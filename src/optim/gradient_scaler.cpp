@@ -19,17 +19,22 @@ GradientScaler::GradientScaler(bool enabled, const torch::Device& device) : enab
   scale_ = torch::full({1}, kInitialScale, options);
   growth_tracker_ = torch::zeros({1}, options.dtype(torch::kInt32));
   found_inf_ = torch::zeros({1}, options);
+  one_ = torch::ones({1}, options);
 }
 
 torch::Tensor GradientScaler::scale(const torch::Tensor& loss) const {
   return enabled_ ? loss * scale_.squeeze() : loss;
 }
 
-void GradientScaler::unscale(const std::vector<torch::Tensor>& gradients) {
+void GradientScaler::unscale(const std::vector<torch::Tensor>& gradients,
+                             const std::vector<torch::Tensor>& narrow) {
   if (!enabled_) return;
   // Through double, as torch.amp.GradScaler does: 1 / scale is exact for powers of two either way.
-  const auto inverse = scale_.to(torch::kFloat64).reciprocal().to(torch::kFloat32);
-  torch::_amp_foreach_non_finite_check_and_unscale_(gradients, found_inf_, inverse);
+  inverse_ = scale_.to(torch::kFloat64).reciprocal().to(torch::kFloat32);
+  torch::_amp_foreach_non_finite_check_and_unscale_(gradients, found_inf_, inverse_);
+  if (!narrow.empty()) {
+    torch::_amp_foreach_non_finite_check_and_unscale_(narrow, found_inf_, one_);
+  }
 }
 
 void GradientScaler::update() {

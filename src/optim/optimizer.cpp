@@ -25,7 +25,33 @@ std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
 
 torch::Tensor in_layout_of(const torch::Tensor& parameter, const torch::Tensor& gradient) {
   if (parameter.strides() == gradient.strides()) return gradient;
-  return torch::empty_like(parameter).copy_(gradient);
+  return torch::empty_like(parameter, gradient.options()).copy_(gradient);
+}
+
+StepLists step_lists(const NamedParameters& parameters, const std::vector<torch::Tensor>& copies,
+                     const std::vector<torch::Tensor>& first,
+                     const std::vector<torch::Tensor>& second) {
+  const auto of = [](const std::vector<torch::Tensor>& all, std::size_t i) {
+    return all.empty() ? torch::Tensor() : all[i];
+  };
+  StepLists lists;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& parameter = parameters[i].second;
+    if (const auto copy = of(copies, i); copy.defined()) {
+      if (!copy.grad().defined()) continue;
+      lists.with_copies.push_back({.parameter = parameter,
+                                   .gradient = in_layout_of(parameter, copy.grad()),
+                                   .first = of(first, i),
+                                   .second = of(second, i),
+                                   .copy = copy});
+    } else if (parameter.grad().defined()) {
+      lists.parameters.push_back(parameter);
+      lists.gradients.push_back(in_layout_of(parameter, parameter.grad()));
+      if (!first.empty()) lists.first.push_back(first[i]);
+      if (!second.empty()) lists.second.push_back(second[i]);
+    }
+  }
+  return lists;
 }
 
 std::vector<torch::Tensor> gradients(const NamedParameters& parameters) {

@@ -3,12 +3,13 @@
 #include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include <cstdint>
 #include <exception>
 
 #include "xception/core/first_line.h"
-#include "xception/core/log.h"
 #include "xception/train/step_graph.h"
 
 namespace xception {
@@ -24,7 +25,7 @@ class CudaStepGraph : public StepGraph {
       : stream_(at::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {}
 
   void run(const std::function<void()>& work) override {
-    if (graph_ == nullptr && !given_up_ && ++steps_ > kWarmUps) record(work);
+    if (graph_ == nullptr && obstacle_.empty() && ++steps_ > kWarmUps) record(work);
     run_once([&] { graph_ ? graph_->replay() : work(); });
   }
 
@@ -39,6 +40,7 @@ class CudaStepGraph : public StepGraph {
   }
 
   [[nodiscard]] bool is_recorded() const override { return graph_ != nullptr; }
+  [[nodiscard]] std::string obstacle() const override { return obstacle_; }
 
  private:
   /// What `later` gets from now on waits for what `earlier` has got so far.
@@ -56,6 +58,7 @@ class CudaStepGraph : public StepGraph {
     at::autocast::clear_cache();
     stream_.synchronize();
     c10::cuda::CUDACachingAllocator::emptyCache();  // the graph has a pool of its own
+    const auto memory_before = free_memory();
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
     const auto pool = at::cuda::graph_pool_handle();
     try {
@@ -63,14 +66,24 @@ class CudaStepGraph : public StepGraph {
       work();
       graph->capture_end();
     } catch (const std::exception& error) {
-      given_up_ = true;
-      spdlog::warn("warning: train.cuda_graph: off, because the step cannot be recorded: {}",
-                   first_line(error.what()));
+      obstacle_ = "the step cannot be recorded: " + first_line(error.what());
       end_capture(*graph, pool);
       return;
     }
+    // What a batch of another size needs comes from outside of the graph's pool.
+    const auto memory_after = free_memory();
+    if (memory_after < memory_before - memory_after) {
+      obstacle_ = "memory doesn't suffice for the recorded step and one that isn't";
+      return;
+    }
     graph_ = std::move(graph);
-    spdlog::info("train.cuda_graph: the step is recorded");
+  }
+
+  /// Bytes of the device that nobody has.
+  static std::int64_t free_memory() {
+    std::size_t free = 0, total = 0;
+    C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return static_cast<std::int64_t>(free);
   }
 
   /// Leaves a recording that failed; that it failed is known already. Where the driver refuses to
@@ -104,7 +117,7 @@ class CudaStepGraph : public StepGraph {
   at::cuda::CUDAEvent after_;   ///< what this stream had when it ended
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   int steps_ = 0;
-  bool given_up_ = false;
+  std::string obstacle_;
 };
 
 }  // namespace

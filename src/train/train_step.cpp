@@ -3,7 +3,10 @@
 #include <torch/nn/functional/loss.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
+#include "xception/core/log.h"
 #include "xception/parallel/share.h"
 
 namespace xception {
@@ -25,20 +28,34 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
   const auto dtype = device_.is_cuda() ? torch::kFloat32 : torch::kFloat64;
   const auto values =
       torch::tensor(rates, torch::kFloat64).to(torch::TensorOptions(device_).dtype(dtype));
-  if (rates_.defined() && rates_.sizes() == values.sizes()) {
+  const bool same_place = rates_.defined() && rates_.sizes() == values.sizes();
+  if (same_place) {
     rates_.copy_(values);  // where a recorded step reads them
   } else {
     rates_ = values;
-    if (graph_) graph_ = make_step_graph(device_);
   }
+  if (graph_ && (!same_place || batch_size != full_batch_)) graph_ = make_graph_(device_);
+  if (parts_.shadows != nullptr) parts_.shadows->refresh();
   full_batch_ = batch_size;
   position_.fill_(step_in_epoch * batch_size);
   step_in_epoch_.fill_(step_in_epoch);
   global_step_.fill_(first_global_step + step_in_epoch);
 }
 
-void TrainStep::use_graph() {
-  graph_ = make_step_graph(device_);
+void TrainStep::use_graph(StepGraphMaker make, bool quiet) {
+  make_graph_ = std::move(make);
+  graph_ = make_graph_(device_);
+  graph_reported_ = quiet;
+}
+
+void TrainStep::report_graph() {
+  if (graph_reported_) return;
+  if (graph_->is_recorded()) {
+    spdlog::info("train.cuda_graph: the step is recorded");
+  } else if (!graph_->obstacle().empty()) {
+    spdlog::warn("warning: train.cuda_graph: off: {}", graph_->obstacle());
+  }
+  graph_reported_ = graph_->is_recorded() || !graph_->obstacle().empty();
 }
 
 void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
@@ -46,6 +63,7 @@ void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
     compute(batch_size, probe);
   } else if (batch_size == full_batch_) {
     graph_->run([&] { compute(batch_size, nullptr); });
+    report_graph();
   } else {
     graph_->run_once([&] { compute(batch_size, nullptr); });
   }
@@ -54,6 +72,7 @@ void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
 void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   mark_phase(probe, StepPhase::start);
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
+  if (parts_.shadows != nullptr) parts_.shadows->clear_gradients();
   const auto share = share_of_batch(batch_size, options_.rank, options_.ranks);
   const bool counts = share.count > 0;
   if (parts_.statistics != nullptr) parts_.statistics->counts = counts;
@@ -76,13 +95,14 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   }
 
   const auto grads = gradients(parameters_);
-  parts_.scaler.unscale(grads);
+  parts_.scaler.unscale(grads, parts_.shadows != nullptr ? parts_.shadows->gradients()
+                                                         : std::vector<torch::Tensor>());
   if (options_.clip_norm > 0) {
     const torch::NoGradGuard no_grad;
     clip_gradients(grads, options_.clip_norm);
   }
   const auto rate = rates_.index_select(0, step_in_epoch_).squeeze(0);
-  parts_.optimizer.step(rate, parts_.scaler.found_inf());
+  parts_.optimizer.step(rate, parts_.scaler.found_inf(), parts_.scaler.inverse());
   parts_.scaler.update();
 
   position_.add_(batch_size);
@@ -103,6 +123,8 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
   torch::Tensor logits;    // (N, classes)
   {
     const Autocast autocast(options_.precision, device_.type());
+    std::optional<ShadowWeights::Use> shadows;
+    if (parts_.shadows != nullptr) shadows.emplace(*parts_.shadows);
     const auto output = parts_.model.forward(images);
     mark_phase(probe, StepPhase::forward);
     logits = output.logits;

@@ -1,11 +1,17 @@
 #include "xception/train/training.h"
 
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "xception/core/log.h"
+#include "xception/core/memory.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/generators.h"
+#include "xception/train/graph_selftest.h"
 
 namespace xception {
 namespace {
@@ -22,11 +28,37 @@ StepOptions step_options(const RunConfig& config, const Precision& precision,
           .ranks = ranks.size()};
 }
 
-/// Why a step cannot be recorded; empty if it can.
-std::string graph_obstacle(const Experiment& experiment, const Communicator& ranks) {
-  if (!experiment.device().is_cuda()) return "there is no GPU to record it on";
-  if (!ranks.is_alone()) return "several ranks sum their gradients outside of it";
-  return "";
+/// Gradients that are added up, over parts of a batch or over ranks, or measured, are float32's.
+bool takes_shadows(const Experiment& experiment, const Precision& precision,
+                   const Communicator& ranks) {
+  const auto& config = experiment.config();
+  return precision.autocast && experiment.kernels() == Kernels::fused && ranks.is_alone() &&
+         config.train.accumulate == 1 && config.optimizer.clip_norm == 0.0;
+}
+
+/// What graph_selftest() says, asked once a process.
+std::string graph_problem(const Experiment& experiment) {
+  static std::map<std::string, std::string> known;
+  const auto& precision = experiment.config().train.precision;
+  const auto key = fmt::format("{} {} {}", experiment.device().str(), precision,
+                               static_cast<int>(experiment.kernels()));
+  if (const auto found = known.find(key); found != known.end()) return found->second;
+  auto problem = graph_selftest(experiment.device(), precision, experiment.kernels());
+  if (!is_out_of_memory(problem)) known[key] = problem;  // which may pass
+  return problem;
+}
+
+/// Has the step recorded where that is safe; says so on a GPU where it isn't.
+void use_graph(TrainStep& step, const Experiment& experiment, const Communicator& ranks) {
+  if (!experiment.device().is_cuda()) return;
+  if (!ranks.is_alone()) {
+    spdlog::info("train.cuda_graph: off: several ranks sum their gradients outside of it");
+  } else if (const auto problem = graph_problem(experiment); !problem.empty()) {
+    spdlog::warn("warning: train.cuda_graph: off: its test on {} failed: {}",
+                 experiment.device().str(), problem);
+  } else {
+    step.use_graph();
+  }
 }
 
 }  // namespace
@@ -57,6 +89,14 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
       seed_generators(static_cast<std::uint64_t>(config.seed), ranks->rank());
     }
   }
+  if (takes_shadows(experiment, precision, *ranks)) {
+    shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
+    std::vector<torch::Tensor> copies;
+    for (const auto& [name, parameter] : named_parameters(*model)) {
+      copies.push_back(shadows->of(parameter));
+    }
+    optimizer->use_copies(std::move(copies));
+  }
   step = std::make_unique<TrainStep>(StepParts{.model = *model,
                                                .source = *source,
                                                .pipeline = experiment.train_pipeline(),
@@ -64,14 +104,10 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .scaler = scaler,
                                                .metrics = metrics,
                                                .reducer = reducer.get(),
-                                               .statistics = statistics.get()},
+                                               .statistics = statistics.get(),
+                                               .shadows = shadows.get()},
                                      step_options(config, precision, *ranks), experiment.device());
-  if (!config.train.cuda_graph) return;
-  if (const auto reason = graph_obstacle(experiment, *ranks); !reason.empty()) {
-    spdlog::info("train.cuda_graph: off: {}", reason);
-  } else {
-    step->use_graph();
-  }
+  if (config.train.cuda_graph) use_graph(*step, experiment, *ranks);
 }
 
 void Training::share_model() {

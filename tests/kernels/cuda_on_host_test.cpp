@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <limits>
@@ -17,6 +18,7 @@
 #include "kernels/cuda_on_host/kernels.h"
 #include "kernels/cuda_on_host/serve.h"
 #include "kernels/image_rows_testing.h"
+#include "kernels/parameter_update_testing.h"
 #include "xception/core/error.h"
 #include "xception/kernels/image_rows.h"
 
@@ -207,6 +209,30 @@ TEST(CudaOnHostImageRows, BlocksGoOnToFurtherLines) {
         .image_rows({}, plan, image_rows_of(of.columns, rows, of.scale, of.offset, y),
                     y.mutable_data_ptr());
     EXPECT_TRUE(torch::equal(y, wanted));
+  }
+}
+
+TEST(CudaOnHostUpdates, EqualTorch) {
+  const auto all = update_cases();
+  const ServeByCudaOnHost serve;
+  for (const auto& of : all) expect_update(of, torch::kCPU);
+}
+
+TEST(CudaOnHostUpdates, AreTheSameInAnyOrderOfThreads) {
+  const auto of = update_cases().front();
+  const auto after = [&](std::uint64_t seed) {
+    torch::manual_seed(5);
+    const auto updates = updates_of(of, torch::kCPU);
+    const ServeByCudaOnHost serve(seed);
+    fused_update(updates, of.config, {torch::full({}, 0.1), torch::ones({}), {}, {}});
+    return updates;
+  };
+  const auto one = after(1);
+  for (const std::uint64_t seed : {2, 3}) {
+    const auto other = after(seed);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      EXPECT_TRUE(torch::allclose(other[i].parameter, one[i].parameter, 0, 0, true)) << i;
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/operations.h"
+#include "xception/kernels/parameter_update.h"
 
 namespace xception {
 namespace {
@@ -13,7 +14,18 @@ namespace {
 using testing::HasSubstr;
 
 /// What a step of a kernel may get wrong.
-enum class Fault { none, statistics, sums, input_gradient, convolution, tap, pooling, index, rows };
+enum class Fault {
+  none,
+  statistics,
+  sums,
+  input_gradient,
+  convolution,
+  tap,
+  pooling,
+  index,
+  rows,
+  update
+};
 
 /// The CPU's operations with one fault; while it lives, they serve CPU tensors.
 class FaultyOperations : public Operations {
@@ -77,6 +89,10 @@ class FaultyOperations : public Operations {
     if (fault_ == Fault::rows) y.select(1, 2).zero_();  // a colour
     return y;
   }
+  void update(const UpdateArguments& arguments) const override {
+    cpu_.update(arguments);
+    if (fault_ == Fault::update) arguments.updates.back().second.mul_(1.1);
+  }
 
  private:
   const Operations& cpu_ = cpu_operations();
@@ -102,6 +118,7 @@ TEST(FusedSelftest, NoticesEveryFault) {
   EXPECT_THAT(found(Fault::pooling), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::index), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::rows), HasSubstr("input batch"));
+  EXPECT_THAT(found(Fault::update), HasSubstr("optimiser"));
 }
 
 TEST(FusedSelftest, DrawsNoRandomNumbers) {

@@ -4,14 +4,17 @@
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <vector>
 
 #include "kernels/cases.h"
 #include "kernels/comparisons.h"
 #include "kernels/image_rows_testing.h"
+#include "kernels/parameter_update_testing.h"
 
 namespace xception {
 namespace {
@@ -93,6 +96,10 @@ TEST_P(GpuKernelsOnce, NarrowDtypesRoundAsTorchDoes) {
 TEST_P(GpuKernelsOnce, ImageRowsEqualTorch) {
   for (const auto& of : image_rows_cases(kGpu)) expect_image_rows(of);
   expect_halves_to_even(kGpu);
+}
+
+TEST_P(GpuKernelsOnce, ParameterUpdatesEqualTorch) {
+  for (const auto& of : update_cases()) expect_update(of, kGpu);
 }
 
 /// A unit there and back: BatchNorm and ReLU, depthwise convolution, BatchNorm with a residual,

@@ -8,6 +8,7 @@
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
 #include "xception/train/generators.h"
+#include "xception/train/graph_selftest.h"
 #include "xception/train/train_step.h"
 
 namespace xception {
@@ -153,6 +154,14 @@ TEST_F(GpuTest, ARecordedStepEqualsTheStep) {
     }
     EXPECT_NEAR(recorded.metrics->value().loss, plain.metrics->value().loss, 1e-3) << name;
     EXPECT_EQ(recorded.metrics->value().count, plain.metrics->value().count) << name;
+  }
+}
+
+TEST_F(GpuTest, AStepMayBeRecorded) {
+  for (const auto* name : {"fp32", "fp16", "bf16"}) {
+    for (const auto kernels : {Kernels::fused, Kernels::reference}) {
+      EXPECT_EQ(graph_selftest(kGpu, name, kernels), "") << name;
+    }
   }
 }
 

@@ -14,7 +14,9 @@
 #include <cmath>
 #include <set>
 #include <string_view>
+#include <utility>
 
+#include "train/fake_graph.h"
 #include "xception/models/registry.h"
 #include "xception/train/evaluator.h"
 
@@ -42,7 +44,8 @@ class LinearClassifier : public Classifier {
 
 /// Everything that a step needs, over random images.
 struct Fixture {
-  explicit Fixture(const Precision& precision, StepOptions options = {}) {
+  explicit Fixture(const Precision& precision, StepOptions options = {}, bool shadowed = false,
+                   const std::string& rule = "adam") {
     at::manual_seed(0);
     set.images = torch::randint(0, 256, {kImages, 3, 4, 4}).to(torch::kUInt8);
     set.labels = torch::randint(0, kClasses, {kImages}, torch::kInt64);
@@ -53,12 +56,20 @@ struct Fixture {
     source =
         std::make_unique<ResidentSource>(set, indices, Order::shuffled, 1, pipeline, torch::kCPU);
     OptimizerConfig config;
+    config.name = rule;
     config.lr = 1e-2;
     optimizer = build_optimizer(config, named_parameters(*model));
     scaler = std::make_unique<GradientScaler>(precision.scaled, torch::kCPU);
     options.precision = precision;
-    step = std::make_unique<TrainStep>(
-        StepParts{*model, *source, pipeline, *optimizer, *scaler, metrics}, options, torch::kCPU);
+    StepParts parts{*model, *source, pipeline, *optimizer, *scaler, metrics};
+    if (shadowed) {
+      shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
+      parts.shadows = shadows.get();
+      std::vector<torch::Tensor> copies;
+      for (const auto& parameter : model->parameters()) copies.push_back(shadows->of(parameter));
+      optimizer->use_copies(copies);
+    }
+    step = std::make_unique<TrainStep>(parts, options, torch::kCPU);
   }
 
   /// Whole epochs of batches of 5, the last of 2.
@@ -79,6 +90,7 @@ struct Fixture {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<GradientScaler> scaler;
   ClassificationMetrics metrics{torch::kCPU};
+  std::unique_ptr<ShadowWeights> shadows;
   std::unique_ptr<TrainStep> step;
 };
 
@@ -186,6 +198,52 @@ TEST(TrainStep, PrecisionsFollowFloat32) {
   }
 }
 
+TEST(TrainStep, WithShadowWeightsDoesAsAutocastDoes) {
+  for (const auto* rule : {"adam", "adamw", "sgd"}) {
+    for (const auto* name : {"bf16", "fp16"}) {
+      SCOPED_TRACE(std::string(rule) + " " + name);
+      const StepOptions options{.aux_weight = 0.4};
+      Fixture plain(parse_precision(name), options, false, rule);
+      Fixture shadowed(parse_precision(name), options, true, rule);
+      for (auto* fixture : {&plain, &shadowed}) {
+        fixture->train(3);
+        {  // From outside: the next epoch sees it.
+          const torch::NoGradGuard no_grad;
+          fixture->model->parameters()[0].mul_(0.5);
+        }
+        fixture->train(2);
+      }
+      EXPECT_LE(largest_difference(plain.model->parameters(), shadowed.model->parameters()), 1e-6);
+      EXPECT_NEAR(shadowed.metrics.value().loss, plain.metrics.value().loss, 1e-6);
+      for (const auto& parameter : shadowed.model->parameters()) {
+        EXPECT_EQ(parameter.scalar_type(), torch::kFloat32);
+        EXPECT_FALSE(parameter.grad().defined());
+        EXPECT_TRUE(torch::equal(shadowed.shadows->of(parameter),
+                                 parameter.to(shadowed.shadows->of(parameter).scalar_type())));
+      }
+    }
+  }
+}
+
+TEST(TrainStep, WithShadowWeightsSkipsAStepThatOverflows) {
+  Fixture fixture(parse_precision("fp16"), {}, true);
+  fixture.source->start_epoch(0);
+  fixture.step->start_epoch({1e-2, 1e-2}, 0, 0, 5);
+  const auto before = fixture.model->parameters()[0].clone();
+  State state = fixture.scaler->state();
+  state.tensors["scale"] = torch::full({1}, 1e30);  // gradients are infinite in float16
+  fixture.scaler->load_state(state);
+  fixture.step->run(5);
+  EXPECT_TRUE(torch::equal(fixture.model->parameters()[0], before));
+  EXPECT_FLOAT_EQ(fixture.scaler->state().tensors["scale"].item<float>(), 5e29F);
+  fixture.scaler->load_state([&] {
+    state.tensors["scale"] = torch::full({1}, 1024.0);
+    return state;
+  }());
+  fixture.step->run(5);
+  EXPECT_FALSE(torch::equal(fixture.model->parameters()[0], before));
+}
+
 TEST(TrainStep, NotesTheFirstStepWhoseLossIsNotFinite) {
   Fixture fixture(parse_precision("fp32"));
   {
@@ -226,6 +284,31 @@ TEST(TrainStep, ReadsAtTheSamePlacesInEveryEpoch) {
     EXPECT_EQ(read_places, first) << epoch;
   }
   EXPECT_GE(first.size(), 5U);  // rows, images, labels, indices, numbers drawn, rates
+}
+
+TEST(TrainStep, HasAGraphForEachBatchSize) {
+  Fixture fixture(parse_precision("fp32"));
+  int graphs = 0;
+  std::vector<int> steps;  // of their graph
+  fixture.step->use_graph([&](const torch::Device&) {
+    ++graphs;
+    return std::make_unique<FakeGraph>([&](const FakeGraph::Work& work, int step) {
+      steps.push_back(step);
+      work();
+    });
+  });
+  const auto epoch = [&](std::int64_t batch, const std::vector<double>& rates) {
+    fixture.source->start_epoch(0);
+    fixture.step->start_epoch(rates, 0, 0, batch);
+    for (const std::int64_t size : {batch, batch, std::int64_t{2}}) fixture.step->run(size);
+    const std::vector<int> taken = std::exchange(steps, {});
+    return taken;
+  };
+  EXPECT_EQ(epoch(5, {0.1, 0.1, 0.1}), (std::vector<int>{1, 2}));
+  EXPECT_EQ(epoch(5, {0.2, 0.2, 0.2}), (std::vector<int>{3, 4}));
+  EXPECT_EQ(epoch(4, {0.2, 0.2, 0.2}), (std::vector<int>{1, 2}));              // another size
+  EXPECT_EQ(epoch(4, std::vector<double>(4, 0.2)), (std::vector<int>{1, 2}));  // rates elsewhere
+  EXPECT_TRUE(fixture.step->graph()->is_recorded());
 }
 
 TEST(Autocast, NeitherLeaksNorKeepsStaleWeights) {

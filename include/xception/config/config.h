@@ -97,7 +97,7 @@ struct TrainConfig {
   double label_smoothing = 0.0;
   bool channels_last = true;
   std::string kernels = "auto";
-  bool cuda_graph = false;
+  bool cuda_graph = true;
   bool deterministic = false;
   bool cudnn_benchmark = true;
   std::int64_t log_interval = 50;

@@ -20,8 +20,13 @@ class GradientScaler : public Stateful {
   /// loss x scale.
   [[nodiscard]] torch::Tensor scale(const torch::Tensor& loss) const;
 
-  /// Divides gradients by the scale in place and notes whether any is not finite.
-  void unscale(const std::vector<torch::Tensor>& gradients);
+  /// Divides gradients by the scale in place and notes whether any is not finite. narrow: float16
+  /// gradients, which are only looked at, because dividing could lose them.
+  void unscale(const std::vector<torch::Tensor>& gradients,
+               const std::vector<torch::Tensor>& narrow = {});
+
+  /// float32 (1), 1 / scale as of the last unscale; undefined when off.
+  [[nodiscard]] const torch::Tensor& inverse() const { return inverse_; }
 
   /// float32 (1), 1 where the last unscale found a gradient that is not finite; undefined when off.
   [[nodiscard]] const torch::Tensor& found_inf() const { return found_inf_; }
@@ -39,6 +44,8 @@ class GradientScaler : public Stateful {
   torch::Tensor scale_;           ///< float32 (1)
   torch::Tensor growth_tracker_;  ///< int32 (1)
   torch::Tensor found_inf_;       ///< float32 (1)
+  torch::Tensor inverse_;         ///< float32 (1)
+  torch::Tensor one_;             ///< float32 (1)
 };
 
 }  // namespace xception

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "xception/config/config.h"
@@ -22,8 +23,21 @@ class Optimizer : public Stateful {
 
   /// Applies the gradients that the parameters hold; a parameter without one is left alone.
   /// lr: float32 scalar tensor on the device. found_inf: float32, one element; where it is 1
-  /// nothing changes, the step count included; undefined: always apply.
-  virtual void step(const torch::Tensor& lr, const torch::Tensor& found_inf) = 0;
+  /// nothing changes, the step count included; undefined: always apply. inverse_scale: float32, one
+  /// element, by which the gradients of copies are multiplied; undefined: 1.
+  virtual void step(const torch::Tensor& lr, const torch::Tensor& found_inf,
+                    const torch::Tensor& inverse_scale = {}) = 0;
+
+  /// Copies of parameters in a narrower dtype, with which a network computes (ShadowWeights), one
+  /// for each parameter, undefined where there is none. From now on such a parameter's gradient is
+  /// its copy's, and step() writes the new values to both (fused_update).
+  void use_copies(std::vector<torch::Tensor> copies) { copies_ = std::move(copies); }
+
+ protected:
+  [[nodiscard]] const std::vector<torch::Tensor>& copies() const { return copies_; }
+
+ private:
+  std::vector<torch::Tensor> copies_;
 };
 
 /// Builds `config.name` over the parameters.

@@ -44,6 +44,8 @@ class Experiment {
 
   [[nodiscard]] const RunConfig& config() const { return config_; }
   [[nodiscard]] const torch::Device& device() const { return device_; }
+  /// What `train.kernels` came to.
+  [[nodiscard]] Kernels kernels() const { return kernels_; }
   [[nodiscard]] const Dataset& dataset() const { return dataset_; }
   [[nodiscard]] const SplitIndices& splits() const { return splits_; }
   [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace xception {
 
@@ -17,14 +18,19 @@ class StepGraph {
  public:
   virtual ~StepGraph() = default;
 
-  /// Does the work. Where it cannot be recorded, says so once in the log and runs it as it is.
+  /// Does the work; as it is where it cannot be recorded.
   virtual void run(const std::function<void()>& work) = 0;
 
   /// Does other work (a batch of another size) in the same stream, as it is.
   virtual void run_once(const std::function<void()>& work) = 0;
 
   [[nodiscard]] virtual bool is_recorded() const = 0;
+
+  /// Why it never will be; empty while it is or may be.
+  [[nodiscard]] virtual std::string obstacle() const = 0;
 };
+
+using StepGraphMaker = std::function<std::unique_ptr<StepGraph>(const torch::Device&)>;
 
 /// For a CUDA device; nothing without CUDA in the build.
 [[nodiscard]] std::unique_ptr<StepGraph> make_step_graph(const torch::Device& device);

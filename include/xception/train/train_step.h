@@ -8,6 +8,7 @@
 #include "xception/data/batch_source.h"
 #include "xception/models/batch_norm.h"
 #include "xception/models/classifier.h"
+#include "xception/models/shadow_weights.h"
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/optimizer.h"
 #include "xception/parallel/gradient_reducer.h"
@@ -28,6 +29,8 @@ struct StepParts {
   ClassificationMetrics& metrics;
   GradientReducer* reducer = nullptr;    ///< where several ranks train together
   StatisticsSync* statistics = nullptr;  ///< where their BatchNorm is synchronised
+  ShadowWeights* shadows = nullptr;      ///< which the optimiser writes; neither a reducer nor
+                                         ///< accumulation nor clipping goes with them
 };
 
 /// How the step works.
@@ -62,8 +65,12 @@ class TrainStep {
   /// told of each phase's end.
   void run(std::int64_t batch_size, StepProbe* probe = nullptr);
 
-  /// From now on full batches are recorded as a CUDA graph and replayed, where there is CUDA.
-  void use_graph();
+  /// From now on full batches are recorded as a CUDA graph and replayed, where there is CUDA; what
+  /// comes of it goes to the log, unless `quiet`.
+  void use_graph(StepGraphMaker make = make_step_graph, bool quiet = false);
+
+  /// The one in use, or none.
+  [[nodiscard]] const StepGraph* graph() const { return graph_.get(); }
 
  private:
   void compute(std::int64_t batch_size, StepProbe* probe);
@@ -86,6 +93,10 @@ class TrainStep {
   torch::Tensor global_step_;    ///< int64 scalar
   torch::Tensor rates_;          ///< (steps), float64 on the CPU, float32 on CUDA
   std::int64_t full_batch_ = 0;
+  void report_graph();
+
+  StepGraphMaker make_graph_;
+  bool graph_reported_ = false;
   std::unique_ptr<StepGraph> graph_;  ///< or none
 };
 

@@ -31,6 +31,7 @@ struct Training {
   ClassificationMetrics metrics;
   std::shared_ptr<StatisticsSync> statistics;  ///< with BatchNorm over all ranks
   std::unique_ptr<GradientReducer> reducer;    ///< with several ranks
+  std::unique_ptr<ShadowWeights> shadows;      ///< with fused kernels and autocast
   std::unique_ptr<TrainStep> step;
 };
 

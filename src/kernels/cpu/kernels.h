@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../raw.h"
+#include "../update_math.h"
 
 namespace xception::cpu {
 
@@ -16,6 +17,9 @@ using raw::ImageRows;
 using raw::In;
 using raw::OnLoad;
 using raw::Out;
+using raw::Update;
+using raw::UpdateKind;
+using raw::UpdateRule;
 using raw::Window;
 
 /// Rows of a matrix (rows, C).
@@ -60,6 +64,9 @@ struct Kernels {
                         std::int64_t last, const Window& window) = nullptr;
   /// Lines first .. last - 1 among those of all images of y.
   void (*image_rows)(const ImageRows& of, void* y, std::int64_t first, std::int64_t last) = nullptr;
+  /// Values first .. last - 1.
+  void (*update)(const Update& of, UpdateKind kind, const UpdateNumbers& numbers,
+                 std::int64_t first, std::int64_t last) = nullptr;
 };
 
 /// Values of a vector, and what padded channel counts are a multiple of.

@@ -283,6 +283,35 @@ class CpuOperations : public Operations {
              });
     return y;
   }
+
+  void update(const UpdateArguments& arguments) const override {
+    const auto& scalars = arguments.scalars;
+    const auto value = [](const at::Tensor& scalar, double unless) {
+      return scalar.defined() ? scalar.item<double>() : unless;
+    };
+    if (value(scalars.found_inf, 0.0) != 0.0) return;
+    const auto numbers = update_numbers(
+        arguments.rule, value(scalars.lr, 0.0), value(scalars.step, 1.0),
+        value(scalars.inverse_scale, 1.0), [](double x, double y) { return std::pow(x, y); },
+        [](double x) { return std::sqrt(x); });
+    const auto& updates = arguments.updates;
+    std::vector<std::int64_t> begins;  // of each parameter among the values of all
+    std::int64_t values = 0;
+    for (const auto& update : updates) {
+      begins.push_back(values);
+      values += update.parameter.numel();
+    }
+    in_parts(values, parts_of(values, values),
+             [&](std::int64_t /*part*/, std::int64_t first, std::int64_t last) {
+               for (std::size_t i = 0; i < updates.size(); ++i) {
+                 const auto from = std::max<std::int64_t>(first - begins[i], 0);
+                 const auto to = std::min(last - begins[i], updates[i].parameter.numel());
+                 if (from >= to) continue;
+                 kernels_for(updates[i].gradient)
+                     .update(raw_update(updates[i]), arguments.rule.kind, numbers, from, to);
+               }
+             });
+  }
 };
 
 }  // namespace

@@ -20,6 +20,9 @@ using raw::ImageRows;
 using raw::In;
 using raw::OnLoad;
 using raw::Out;
+using raw::Update;
+using raw::UpdateKind;
+using raw::UpdateRule;
 using raw::Window;
 
 /// Where kernels are launched.
@@ -55,6 +58,38 @@ struct Sums {
   double count = 0.0;  ///< values of a channel, or 0 where the statistics were constants
   Parameter d_weight = {}, d_bias = {};
   void* input = nullptr;  ///< A (2, C): slope, offset
+};
+
+/// Several parameters of one launch, which carries this as its argument.
+struct Updates {
+  static constexpr int kMost = 32;
+
+  Update of[kMost];
+  bool by_vectors[kMost] = {};           ///< whether all addresses are multiples of a vector's size
+  std::int64_t first_block[kMost] = {};  ///< kUpdateValues values a block
+  int count = 0;
+  std::int64_t blocks = 0;
+
+  /// Bytes of a T and of an A.
+  void add(const Update& update, std::int64_t narrow, std::int64_t wide) {
+    const auto misplaced = [width = forward_width(narrow)](const void* data, std::int64_t bytes) {
+      return reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(width * bytes);
+    };
+    of[count] = update;
+    by_vectors[count] = (misplaced(update.parameter, wide) | misplaced(update.gradient, narrow) |
+                         misplaced(update.first, wide) | misplaced(update.second, wide) |
+                         misplaced(update.copy, narrow)) == 0;
+    first_block[count] = blocks;
+    blocks += update_blocks(update.count);
+    ++count;
+  }
+};
+
+/// Scalars of a step; null pointers: the default.
+struct UpdatePointers {
+  Parameter lr = {}, step = {};
+  Parameter inverse_scale = {};  ///< 1
+  Parameter found_inf = {};      ///< 0
 };
 
 constexpr std::int64_t kDepthwiseSums = 9;
@@ -95,6 +130,7 @@ struct Kernels {
   void (*pool_backward)(const Queue&, const LinesPlan&, const void* dy, const std::uint8_t* index,
                         void* dx, const Window&) = nullptr;
   void (*image_rows)(const Queue&, const ImageRowsPlan&, const ImageRows&, void* y) = nullptr;
+  void (*update)(const Queue&, const Updates&, const UpdateRule&, const UpdatePointers&) = nullptr;
 };
 
 // Each in a source of its own, so that they compile side by side.

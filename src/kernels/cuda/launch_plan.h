@@ -141,4 +141,11 @@ constexpr ImageRowsPlan plan_image_rows(std::int64_t lines, int width) {
   return {.lines = lines, .width = width, .blocks = groups < kMaxBlocks ? groups : kMaxBlocks};
 }
 
+/// Values of a parameter that a block updates.
+constexpr std::int64_t kUpdateValues = 8192;
+
+constexpr std::int64_t update_blocks(std::int64_t values) {
+  return quotient(values, kUpdateValues);
+}
+
 }  // namespace xception::cuda

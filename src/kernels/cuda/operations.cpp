@@ -244,6 +244,31 @@ class CudaOperations : public Operations {
     return y;
   }
 
+  void update(const UpdateArguments& arguments) const override {
+    const auto pointer = [](const at::Tensor& scalar) {
+      return scalar.defined() ? parameter(scalar) : cuda::Parameter();
+    };
+    const auto& scalars = arguments.scalars;
+    const cuda::UpdatePointers pointers{.lr = pointer(scalars.lr),
+                                        .step = pointer(scalars.step),
+                                        .inverse_scale = pointer(scalars.inverse_scale),
+                                        .found_inf = pointer(scalars.found_inf)};
+    const auto& any = arguments.updates.front().gradient;
+    run(any, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      cuda::Updates updates;
+      const auto launch = [&] {
+        if (updates.blocks > 0) kernels.update(queue, updates, arguments.rule, pointers);
+        updates = {};
+      };
+      for (const auto& update : arguments.updates) {
+        if (update.parameter.numel() == 0) continue;
+        if (updates.count == cuda::Updates::kMost) launch();
+        updates.add(raw_update(update), any.element_size(), update.parameter.element_size());
+      }
+      launch();
+    });
+  }
+
  private:
   static int pool_width(const at::Tensor& x, const Images& images, const at::Tensor& index) {
     const int width = width_for(cuda::row_width(x.element_size()), images);

@@ -5,6 +5,7 @@
 #include "finish.cuh"
 #include "image_rows.cuh"
 #include "max_pool.cuh"
+#include "update.cuh"
 
 namespace xception::cuda {
 namespace {
@@ -21,7 +22,8 @@ constexpr Kernels kTable = {.statistics = launch_statistics<T>,
                             .depthwise_backward = launch_depthwise_backward<T>,
                             .pool_forward = launch_pool_forward<T>,
                             .pool_backward = launch_pool_backward<T>,
-                            .image_rows = launch_image_rows<T>};
+                            .image_rows = launch_image_rows<T>,
+                            .update = launch_update<T>};
 
 }  // namespace
 }  // namespace xception::cuda

@@ -8,6 +8,11 @@
 namespace xception {
 namespace {
 
+using FusedAdam = void(at::TensorList, at::TensorList, at::TensorList, at::TensorList,
+                       at::TensorList, at::TensorList, const torch::Tensor&, double, double, double,
+                       double, bool, bool, const std::optional<torch::Tensor>&,
+                       const std::optional<torch::Tensor>&);
+
 /// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as torch.optim's with fused=True.
 class Adam : public Optimizer {
  public:
@@ -21,32 +26,23 @@ class Adam : public Optimizer {
     step_ = torch::zeros({}, torch::TensorOptions().dtype(torch::kFloat32).device(device()));
   }
 
-  void step(const torch::Tensor& lr, const torch::Tensor& found_inf) override {
+  void step(const torch::Tensor& lr, const torch::Tensor& found_inf,
+            const torch::Tensor& inverse_scale) override {
     const torch::NoGradGuard no_grad;
-    std::vector<torch::Tensor> parameters, gradients, first, second;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const auto& parameter = parameters_[i].second;
-      if (!parameter.grad().defined()) continue;
-      parameters.push_back(parameter);
-      gradients.push_back(in_layout_of(parameter, parameter.grad()));
-      first.push_back(first_[i]);
-      second.push_back(second_[i]);
-    }
+    const auto lists = step_lists(parameters_, copies(), first_, second_);
     // One count serves all parameters: the kernel only reads it. It must be 1 at the first update.
     step_.add_(1);
     if (found_inf.defined()) step_.sub_(found_inf.squeeze());
-    const std::vector<torch::Tensor> steps(parameters.size(), step_);
+    fused_update(lists.with_copies, config_, {lr, step_, inverse_scale, found_inf});
+    if (lists.parameters.empty()) return;
+    const std::vector<torch::Tensor> steps(lists.parameters.size(), step_);
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
-    if (config_.name == "adamw") {
-      torch::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, config_.beta1,
-                           config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
-                           /*maximize=*/false, /*grad_scale=*/{}, skip);
-    } else {
-      torch::_fused_adam_(parameters, gradients, first, second, {}, steps, lr, config_.beta1,
-                          config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
-                          /*maximize=*/false, /*grad_scale=*/{}, skip);
-    }
+    const auto update = config_.name == "adamw" ? static_cast<FusedAdam*>(torch::_fused_adamw_)
+                                                : static_cast<FusedAdam*>(torch::_fused_adam_);
+    update(lists.parameters, lists.gradients, lists.first, lists.second, {}, steps, lr,
+           config_.beta1, config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
+           /*maximize=*/false, /*grad_scale=*/{}, skip);
   }
 
   State state() const override {

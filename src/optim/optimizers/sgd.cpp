@@ -18,22 +18,19 @@ class Sgd : public Optimizer {
     }
   }
 
-  void step(const torch::Tensor& lr, const torch::Tensor& found_inf) override {
+  void step(const torch::Tensor& lr, const torch::Tensor& found_inf,
+            const torch::Tensor& inverse_scale) override {
     const torch::NoGradGuard no_grad;
-    std::vector<torch::Tensor> parameters, gradients, momentum;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const auto& parameter = parameters_[i].second;
-      if (!parameter.grad().defined()) continue;
-      parameters.push_back(parameter);
-      gradients.push_back(in_layout_of(parameter, parameter.grad()));
-      if (!momentum_.empty()) momentum.push_back(momentum_[i]);
-    }
+    const auto lists = step_lists(parameters_, copies(), momentum_, {});
+    fused_update(lists.with_copies, config_,
+                 {.lr = lr, .step = {}, .inverse_scale = inverse_scale, .found_inf = found_inf});
+    if (lists.parameters.empty()) return;
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
     // Without dampening, a momentum of zero makes the first step like every other.
-    torch::_fused_sgd_(parameters, gradients, momentum, config_.weight_decay, config_.momentum, lr,
-                       /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
-                       /*is_first_step=*/false, /*grad_scale=*/{}, skip);
+    torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, config_.weight_decay,
+                       config_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
+                       /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, skip);
   }
 
   State state() const override {

@@ -2,6 +2,7 @@
 #include "depthwise.h"
 #include "image_rows.h"
 #include "max_pool.h"
+#include "update.h"
 
 // The table of one instruction set, XCEPTION_SIMD.
 
@@ -18,7 +19,8 @@ constexpr Kernels table_of() {
           .depthwise_backward = depthwise_backward<T>,
           .pool_forward = pool_forward<T>,
           .pool_backward = pool_backward<T>,
-          .image_rows = image_rows<T>};
+          .image_rows = image_rows<T>,
+          .update = update<T>};
 }
 
 constexpr Kernels kTables[] = {table_of<Half>(), table_of<Bfloat16>(), table_of<float>(),
