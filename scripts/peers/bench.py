@@ -120,7 +120,7 @@ def parse_arguments():
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--memory-format", choices=["channels_last", "contiguous"], default="channels_last")
     parser.add_argument("--compile", nargs="?", const="default", metavar="MODE",
-                        help="torch.compile, with a mode such as max-autotune")
+                        help="torch.compile, with a mode such as max-autotune or a backend such as aot_eager")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--window-seconds", type=float, default=1.0)
     parser.add_argument("--steps", type=int, default=0, help="in a window, in place of --window-seconds")

@@ -81,7 +81,8 @@ class Training:
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         self.network = network(name, self.model, size)
         if compiled:
-            self.network = torch.compile(self.network, mode=compiled)
+            backend = compiled in torch._dynamo.list_backends(exclude_tags=())
+            self.network = torch.compile(self.network, **({"backend": compiled} if backend else {"mode": compiled}))
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, correct
 
     def train(self, images, labels):
