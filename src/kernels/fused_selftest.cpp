@@ -8,6 +8,7 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -157,7 +158,7 @@ bool update_agrees(const torch::Device& device, torch::ScalarType narrow) {
   for (const std::int64_t first : {0, 1}) {
     const auto part = [&](const torch::Tensor& of) { return of.clone().narrow(0, first, kValues); };
     updates.push_back({part(wide), part(gradient), part(wide), part(second), part(copy)});
-    const auto g = part(gradient).to(torch::kFloat32);
+    const auto g = part(gradient).to(torch::kFloat32) * 0.5;
     const auto m = part(wide).lerp(g, 1.0 - config.beta1);
     const auto v = part(second).lerp(g * g, 1.0 - config.beta2);
     const auto root = (v / (1.0 - config.beta2)).sqrt().add_(config.eps);
@@ -168,8 +169,8 @@ bool update_agrees(const torch::Device& device, torch::ScalarType narrow) {
   fused_update(updates, config,
                {.lr = at::full({}, config.lr, options),
                 .step = at::ones({}, options),
-                .inverse_scale = {},
-                .found_inf = {}});
+                .inverse_scale = at::full({1}, 0.5, options),
+                .found_inf = at::zeros({1}, options)});
   for (std::size_t i = 0; i < updates.size(); ++i) {
     const auto& of = updates[i];
     if (!near(of.parameter, expected[3 * i], 1e-5) || !near(of.first, expected[3 * i + 1], 1e-5) ||
