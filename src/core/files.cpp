@@ -10,6 +10,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "descriptor.h"
 #include "xception/core/error.h"
 
 namespace xception {
@@ -18,27 +19,6 @@ namespace {
 std::string reason(int error) {
   return std::generic_category().message(error);
 }
-
-/// An open file descriptor, closed at the end of its scope.
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  [[nodiscard]] int get() const { return descriptor_; }
-  /// Closes now, since closing can be what reports a failed write. Returns errno or 0.
-  [[nodiscard]] int close() {
-    const int result = ::close(descriptor_);
-    descriptor_ = -1;
-    return result == 0 ? 0 : errno;
-  }
-
- private:
-  int descriptor_;
-};
 
 int write_all(int descriptor, std::string_view content) {
   while (!content.empty()) {

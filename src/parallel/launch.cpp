@@ -1,12 +1,6 @@
 #include "xception/parallel/launch.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -27,8 +21,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kGrace = std::chrono::seconds(5);  // for the other ranks to end by themselves
-constexpr const char* kProgram = "/proc/self/exe";
+constexpr auto kGrace = std::chrono::seconds(5);     // for the other ranks to end by themselves
+constexpr auto kCounting = std::chrono::minutes(2);  // of GPUs, the driver's start included
 
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> items;
@@ -74,8 +68,8 @@ class Ranks {
     failures_ = c10::make_intrusive<c10d::PrefixStore>("xception/0/0", store_);
     try {
       for (int rank = 0; rank < count; ++rank) {
-        ranks_.push_back(ChildProcess::run_self(
-            command_line, {.environment = rank_environment(rank, count, port_)}));
+        ranks_.push_back(
+            ChildProcess::run(command_line, {.environment = rank_environment(rank, count, port_)}));
       }
     } catch (const Error&) {
       send(SIGKILL);
@@ -189,28 +183,12 @@ std::vector<std::string> gpu_list(const std::string& device) {
 }
 
 std::int64_t count_gpus_elsewhere() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 0;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::string name = "xception";
-  std::string command = "count-gpus";
-  const std::array<char*, 3> arguments = {name.data(), command.data(), nullptr};
-  pid_t child = -1;
-  const int error = ::posix_spawn(&child, kProgram, &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  std::string text;
-  if (error == 0) {
-    std::array<char, 64> buffer{};
-    for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-      text.append(buffer.data(), static_cast<std::size_t>(n));
-    }
-    ::waitpid(child, nullptr, 0);
-  }
-  ::close(ends[0]);
-  return text.empty() ? 0 : std::strtoll(text.c_str(), nullptr, 10);
+  const auto result = run_child({.arguments = {"xception", "count-gpus"}}, kCounting);
+  // LibTorch's warnings may come before the number.
+  const auto end = result.output.find_last_not_of('\n');
+  const auto line = end == std::string::npos ? end : result.output.rfind('\n', end);
+  const auto last = result.output.substr(line == std::string::npos ? 0 : line + 1);
+  return result.exit_code == 0 ? std::strtoll(last.c_str(), nullptr, 10) : 0;
 }
 
 std::string device_of_rank(const std::string& device, const RankPlace& place,

@@ -20,7 +20,7 @@ ChildProcess start_process(const SweepDirectory& directory, const TrialOrder& or
   }
   const auto stop = order.until_epoch < order.epochs ? order.until_epoch : 0;
   directory.write(order.trial, {.start = true, .device = order.device, .until = order.until_epoch});
-  return ChildProcess::run_self(
+  return ChildProcess::run(
       {"xception", "train", "--config", directory.config(order.trial).string(), "--out",
        run.string(), "--device", order.device, "--resume",
        fmt::format("parallel.threads={}", order.threads),

@@ -24,11 +24,16 @@ class ChildProcess {
   struct Options {
     std::vector<std::string> environment = {};
     std::filesystem::path output =
-        {};  ///< appended to by its standard output and error; empty: ours
+        {};                      ///< appended to by its standard output and error; empty: ours
+    int output_descriptor = -1;  ///< likewise, open already; below 0: `output` counts
+    std::filesystem::path program = "/proc/self/exe";  ///< this very program
+    /// In a process group of its own: a terminal's Ctrl-C doesn't reach it, and when this process
+    /// dies it is killed at once.
+    bool own_group = false;
   };
 
-  /// Runs this very program with other arguments (the first is its name). Errors (run).
-  static ChildProcess run_self(std::vector<std::string> arguments, const Options& options);
+  /// Runs a program with these arguments (the first is its name). Errors (run).
+  static ChildProcess run(std::vector<std::string> arguments, const Options& options);
 
   [[nodiscard]] pid_t id() const { return id_; }
   /// Looks whether it has ended; never waits.
@@ -38,6 +43,8 @@ class ChildProcess {
   /// The signal that killed it, or 0.
   [[nodiscard]] int signal() const;
   void send(int number) const;
+  /// To it and all that it started, where it has a group of its own.
+  void send_to_group(int number) const;
 
  private:
   explicit ChildProcess(pid_t id) : id_(id) {}
@@ -46,6 +53,26 @@ class ChildProcess {
   bool ended_ = false;
   int status_ = 0;
 };
+
+/// How a child that had a time limit ended, and what it printed.
+struct ChildResult {
+  bool in_time = false;  ///< else it was killed with all that it started
+  std::optional<int> exit_code = {};
+  int signal = 0;  ///< that killed it, or 0
+  std::string output = {};
+};
+
+/// What `run_child` starts.
+struct ChildCommand {
+  std::vector<std::string> arguments;  ///< the first is its name
+  std::filesystem::path program = "/proc/self/exe";
+  std::vector<std::string> environment = child_environment({});
+};
+
+/// Runs a program to its end or to the time limit, whichever comes first, and reads what it prints
+/// to standard output and error (of more than a megabyte the end). Errors (run): it cannot be
+/// started.
+[[nodiscard]] ChildResult run_child(const ChildCommand& command, std::chrono::milliseconds limit);
 
 /// Keeps SIGCHLD, SIGINT and SIGTERM for `wait`, for its lifetime: they are blocked in this thread
 /// and those that it starts, but not in children.
