@@ -12,7 +12,7 @@ void keep_large_blocks() {
 
 bool is_out_of_memory(std::string_view text) {
   for (const std::string_view words : {"not enough memory", "out of memory", "allocate memory",
-                                       "std::bad_alloc", "_ALLOC_FAILED"}) {
+                                       "std::bad_alloc", "_ALLOC_FAILED", "ALLOCATION_FAILED"}) {
     if (text.find(words) != std::string_view::npos) return true;
   }
   return false;

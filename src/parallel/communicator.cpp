@@ -12,13 +12,17 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/comm.hpp>
+#include <utility>
 
+#include "deadline.h"
 #include "process_group.h"
 #include "rendezvous.h"
 #include "watch.h"
+#include "xception/core/device_fault.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
 #include "xception/core/log.h"
+#include "xception/core/memory.h"
 
 namespace xception {
 namespace {
@@ -34,13 +38,14 @@ std::string host_name() {
   return name.data();
 }
 
-/// Runs a collective; whatever goes wrong in it means that somebody is gone.
+/// Runs a collective; what goes wrong in it, but for this rank's own device, means that somebody is
+/// gone.
 template <class Collective>
 auto guarded(const char* what, Collective collective) {
   try {
     return collective();
   } catch (const std::exception& error) {
-    throw LostContact(fmt::format("{}: {}", what, first_line(error.what())));
+    rethrow_of_collective(what, error);
   }
 }
 
@@ -64,7 +69,10 @@ class Alone : public Communicator {
 class Connected : public Communicator {
  public:
   Connected(const RankPlace& place, const torch::Device& device, const Patience& patience)
-      : Communicator(place), host_(host_name()), on_gpu_(device.is_cuda()) {
+      : Communicator(place),
+        host_(host_name()),
+        on_gpu_(device.is_cuda()),
+        patience_(patience.collective) {
     const auto meeting = std::max(kMeeting, patience.collective);
     store_ = open_store(place, place.hosts_store, meeting);
     watch_ = std::make_unique<Watch>(open_store(place, false, meeting),
@@ -108,6 +116,7 @@ class Connected : public Communicator {
 
   void broadcast(const std::vector<torch::Tensor>& tensors) override {
     guarded("broadcast", [&] {
+      const auto deadline = first_on_device();
       const torch::NoGradGuard no_grad;
       // Coalesced by dtype and memory layout, so that each call moves plain bytes.
       std::vector<torch::Tensor> flat;
@@ -124,6 +133,7 @@ class Connected : public Communicator {
 
   void sum(torch::Tensor& tensor) override {
     guarded("sum", [&] {
+      const auto deadline = first_on_device();
       std::vector<torch::Tensor> tensors = {tensor};
       group_->allreduce(tensors)->wait();
     });
@@ -158,8 +168,8 @@ class Connected : public Communicator {
   }
 
   torch::Tensor gather_rows(const torch::Tensor& rows) override {
+    const auto own = rows.detach().cpu().contiguous();  // may throw what the device did wrong
     return guarded("gather", [&] {
-      const auto own = rows.detach().cpu().contiguous();
       // Rows and columns; no columns: a list of numbers.
       const auto shapes = torch::stack(
           all_gather(torch::tensor({own.size(0), own.dim() > 1 ? own.size(1) : 0}, torch::kInt64)));
@@ -259,6 +269,17 @@ class Connected : public Communicator {
         c10::make_intrusive<c10d::PrefixStore>(name, store_), rank(), size(), options);
   }
 
+  /// NCCL meets in its first collective, for which it knows no time limit.
+  std::unique_ptr<Deadline> first_on_device() {
+    if (!on_gpu_ || std::exchange(met_on_device_, true)) return nullptr;
+    return std::make_unique<Deadline>(patience_, [this] {
+      fail(fmt::format("[parallel] NCCL didn't connect the GPUs within {:g} s (parallel.timeout); "
+                       "NCCL_DEBUG=INFO shows why; NCCL_SOCKET_IFNAME names the network interface",
+                       std::chrono::duration<double>(patience_).count()),
+           1, /*contact_lost=*/false);
+    });
+  }
+
   void broadcast_bytes(torch::Tensor& tensor) {
     std::vector<torch::Tensor> tensors = {tensor};
     control_->broadcast(tensors)->wait();
@@ -298,6 +319,8 @@ class Connected : public Communicator {
 
   std::string host_;
   bool on_gpu_;
+  milliseconds patience_;
+  bool met_on_device_ = false;
   std::atomic<bool> failing_ = false;
   c10::intrusive_ptr<c10d::Store> store_;
   std::unique_ptr<Watch> watch_;
@@ -317,6 +340,15 @@ std::shared_ptr<Communicator> Communicator::connect(const RankPlace& place,
                                                     const torch::Device& device,
                                                     const Patience& patience) {
   return std::make_shared<Connected>(place, device, patience);
+}
+
+void rethrow_of_collective(const std::string& what, const std::exception& error) {
+  const std::string text = error.what();
+  if (is_out_of_memory(text) || is_device_fault(text) ||
+      text.find("unhandled cuda error") != std::string::npos) {
+    throw;
+  }
+  throw LostContact(fmt::format("{}: {}", what, first_line(text)));
 }
 
 c10::intrusive_ptr<c10d::ProcessGroup> device_group(const Communicator& communicator) {

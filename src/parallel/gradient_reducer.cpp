@@ -160,14 +160,14 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     parts_->reducer->prepare_for_backward({loss});
     loss.backward();
   } catch (const c10::DistError& error) {
-    throw LostContact("sum of the gradients: " + first_line(error.what()));
+    rethrow_of_collective("sum of the gradients", error);
   } catch (const std::exception& error) {
     // Gloo's errors have no type of their own.
     const auto failed = [](const Sum& sum) {
       return sum.future->completed() && sum.future->hasError();
     };
     if (std::none_of(parts_->timeline->begin(), parts_->timeline->end(), failed)) throw;
-    throw LostContact("sum of the gradients: " + first_line(error.what()));
+    rethrow_of_collective("sum of the gradients", error);
   }
   parts_->count(start, Clock::now());
   try {
@@ -177,7 +177,7 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     const auto line = first_line(error.what());
     // Not every parameter got a gradient: this rank's own affair.
     if (line.find("Expected to have finished reduction") != std::string::npos) throw;
-    throw LostContact("order of the gradients: " + line);
+    rethrow_of_collective("order of the gradients", error);
   }
 }
 
