@@ -1,7 +1,5 @@
 #include "xception/models/layers.h"
 
-#include <ATen/Context.h>
-#include <ATen/ops/cudnn_convolution_relu.h>
 #include <torch/nn/init.h>
 
 #include <array>
@@ -15,25 +13,6 @@
 #include "xception/models/pixel_product.h"
 
 namespace xception {
-namespace {
-
-/// cuDNN's operation is float32's and narrower ones', and not promised to be deterministic.
-bool takes_conv_relu(const torch::Tensor& x, const torch::nn::Conv2d& conv) {
-  const auto& context = at::globalContext();
-  return x.is_cuda() && conv->weight.scalar_type() != torch::kFloat64 &&
-         context.userEnabledCuDNN() && !context.deterministicCuDNN();
-}
-
-/// Convolution, bias and ReLU as one operation of cuDNN; without gradients.
-torch::Tensor conv_relu(const torch::Tensor& x, const torch::nn::Conv2d& conv) {
-  const auto& options = conv->options;
-  const auto* padding = std::get_if<torch::ExpandingArray<2>>(&options.padding());
-  return at::cudnn_convolution_relu(x.to(conv->weight.scalar_type()), conv->weight, conv->bias,
-                                    *options.stride(), **padding, *options.dilation(),
-                                    options.groups());
-}
-
-}  // namespace
 
 Activation parse_activation(std::string_view name) {
   using enum Activation;
@@ -168,9 +147,6 @@ ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {
 }
 
 torch::Tensor ConvBnReluImpl::forward(const torch::Tensor& x) {
-  if (bn_->folded() && bn_->kernels() == Kernels::fused && takes_conv_relu(x, conv_)) {
-    return conv_relu(x, conv_);
-  }
   return bn_act(conv_->forward(x), bn_, Activation::relu);
 }
 
