@@ -10,9 +10,10 @@
 #include "xception/kernels/selftest.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/device_memory.h"
+#include "xception/train/device_test.h"
 #include "xception/train/environment.h"
 #include "xception/train/experiment.h"
-#include "xception/train/graph_selftest.h"
 #include "xception/train/progress_line.h"
 #include "xception/train/train_step.h"
 
@@ -50,7 +51,22 @@ std::string small_step(const torch::Device& device, const std::string& precision
   }
 }
 
-nlohmann::ordered_json check_device(const torch::Device& device) {
+/// What a test of a GPU comes to, and what is known of it in other precisions.
+nlohmann::ordered_json tested(DeviceTest test, double seconds) {
+  const auto asked = ask_device(test, seconds);
+  nlohmann::ordered_json json = {{"problem", asked.problem},
+                                 {"precision", test.precision},
+                                 {"time", asked.time},
+                                 {"kept", asked.kept},
+                                 {"others", nlohmann::ordered_json::object()}};
+  for (const auto* other : {"fp32", "bf16"}) {
+    test.precision = other;
+    if (const auto kept = kept_verdict(test)) json["others"][other] = kept->problem;
+  }
+  return json;
+}
+
+nlohmann::ordered_json check_device(const torch::Device& device, double seconds) {
   DeviceInfo info;
   try {
     info = describe_device(device);
@@ -60,19 +76,30 @@ nlohmann::ordered_json check_device(const torch::Device& device) {
   nlohmann::ordered_json json = {{"device", device.str()},
                                  {"name", info.name},
                                  {"memory_bytes", info.memory_bytes},
-                                 {"free_bytes", info.free_bytes}};
+                                 {"free_bytes", nullptr}};
   std::vector<std::string> precisions = {"fp32", "bf16"};
+  if (is_tested(device)) {
+    // Before this process opens the GPU, which may take one only.
+    const auto kernels = tested({.device = device, .precision = "fp16"}, seconds);
+    const bool fused = kernels["problem"].get<std::string>().empty();
+    json["tests"]["fused_kernels"] = kernels;
+    json["tests"]["cuda_graph"] = tested({.kind = DeviceTest::Kind::graph,
+                                          .device = device,
+                                          .precision = "fp16",
+                                          .kernels = fused ? Kernels::fused : Kernels::reference},
+                                         seconds);
+  }
   if (device.is_cuda()) {
     precisions.emplace_back("fp16");
     json["kernels"] = kernel_selftest(device.index());
-  }
-  json["fused_kernels"] = fused_selftest(device);
-  if (device.is_cuda()) {
-    const bool fused = json["fused_kernels"].get<std::string>().empty();
-    json["cuda_graph"] =
-        graph_selftest(device, "fp16", fused ? Kernels::fused : Kernels::reference);
+  } else {
+    json["fused_kernels"] = fused_selftest(device);
   }
   for (const auto& precision : precisions) json["step"][precision] = small_step(device, precision);
+  try {
+    json["free_bytes"] = available_memory_bytes(device);
+  } catch (const std::exception&) {  // the steps have said what is wrong
+  }
   return json;
 }
 
@@ -97,14 +124,18 @@ std::vector<std::string> advice(const nlohmann::ordered_json& report) {
                       name, kernels));
     }
     if (const auto fused = device.value("fused_kernels", ""); !fused.empty()) {
-      lines.push_back(fmt::format(
-          "{}: fused kernels fail: {}; until then LibTorch's are used, which are slower", name,
-          fused));
-    }
-    if (const auto graph = device.value("cuda_graph", ""); !graph.empty()) {
       lines.push_back(
-          fmt::format("{}: a step recorded as a CUDA graph fails: {}; until then none is recorded",
-                      name, graph));
+          fmt::format("{}: fused kernels fail: {}; use train.kernels=reference", name, fused));
+    }
+    if (device.contains("tests")) {
+      for (const auto& [test, verdict] : device["tests"].items()) {
+        const auto problem = verdict["problem"].get<std::string>();
+        if (problem.empty()) continue;
+        lines.push_back(fmt::format(
+            "{}: the test of {} fails: {}; until then training goes without, which is slower; "
+            "xception doctor --retest asks again",
+            name, test == "cuda_graph" ? "a recorded step" : "fused kernels", problem));
+      }
     }
     for (const auto& [precision, failure] : device["step"].items()) {
       if (failure.get<std::string>().empty()) continue;
@@ -115,12 +146,50 @@ std::vector<std::string> advice(const nlohmann::ordered_json& report) {
   return lines;
 }
 
-void examine(bool as_json, Invocation& invocation) {
-  auto report = describe_environment();
-  report["checks"] = nlohmann::ordered_json::array({check_device(torch::kCPU)});
-  for (std::int64_t i = 0; i < cuda_device_count(); ++i) {
-    report["checks"].push_back(check_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)}));
+struct DoctorOptions {
+  bool as_json = false;
+  bool retest = false;
+  double seconds = TrainConfig{}.selftest_seconds;
+  // Of the process that a test runs in.
+  std::string worker, device = "auto", precision = "fp16", kernels = "fused";
+};
+
+[[noreturn]] void work(const DoctorOptions& options) {
+  const auto kind = options.worker == device_test_name(DeviceTest::Kind::graph)
+                        ? DeviceTest::Kind::graph
+                        : DeviceTest::Kind::kernels;
+  answer_device_test({.kind = kind,
+                      .device = parse_device(options.device),
+                      .precision = options.precision,
+                      .kernels = parse_kernels(options.kernels).value_or(Kernels::fused)});
+}
+
+/// The lines of a device's tests.
+void show_tests(const nlohmann::ordered_json& tests) {
+  for (const auto& [test, verdict] : tests.items()) {
+    const auto text = [](const std::string& problem) {
+      return problem.empty() ? std::string("passed") : "failed: " + problem;
+    };
+    spdlog::info(
+        "  {:<14} {} in {} ({}{})", test == "cuda_graph" ? "recorded step" : "fused kernels",
+        text(verdict["problem"]), verdict["precision"].get<std::string>(),
+        verdict["kept"].get<bool>() ? "found " : "found now, ", verdict["time"].get<std::string>());
+    for (const auto& [precision, problem] : verdict["others"].items()) {
+      spdlog::info("  {:<14} {} in {}", "", text(problem), precision);
+    }
   }
+}
+
+void examine(const DoctorOptions& options, Invocation& invocation) {
+  if (options.as_json) start_log(/*to_standard_error=*/true);
+  if (options.retest) forget_verdicts();
+  auto report = describe_environment();
+  report["checks"] = nlohmann::ordered_json::array({check_device(torch::kCPU, options.seconds)});
+  for (std::int64_t i = 0; i < cuda_device_count(); ++i) {
+    report["checks"].push_back(
+        check_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)}, options.seconds));
+  }
+  report["tests_file"] = verdict_file().string();
   const auto lines = advice(report);
   report["advice"] = lines;
   bool works = true;
@@ -131,7 +200,7 @@ void examine(bool as_json, Invocation& invocation) {
     }
   }
   invocation.exit_code = works ? 0 : 1;
-  if (as_json) {
+  if (options.as_json) {
     print_json(report);
     return;
   }
@@ -145,16 +214,17 @@ void examine(bool as_json, Invocation& invocation) {
     }
   }
   for (const auto& device : report["checks"]) {
+    const auto& free = device["free_bytes"];
     spdlog::info("{:<14} {}, {} of {} free", device["device"].get<std::string>(),
                  device["name"].get<std::string>(),
-                 format_bytes(device["free_bytes"].get<std::int64_t>()),
+                 free.is_null() ? "?" : format_bytes(free.get<std::int64_t>()),
                  format_bytes(device["memory_bytes"].get<std::int64_t>()));
-    const auto fused = device.value("fused_kernels", "");
-    spdlog::info("  fused kernels  {}", fused.empty() ? "agree with LibTorch's" : "fail: " + fused);
-    if (device.contains("cuda_graph")) {
-      const auto graph = device.value("cuda_graph", "");
-      spdlog::info("  CUDA graph     {}", graph.empty() ? "works" : "fails: " + graph);
+    if (device.contains("fused_kernels")) {
+      const auto fused = device["fused_kernels"].get<std::string>();
+      spdlog::info("  fused kernels  {}",
+                   fused.empty() ? "agree with LibTorch's" : "fail: " + fused);
     }
+    if (device.contains("tests")) show_tests(device["tests"]);
     for (const auto& [precision, failure] : device["step"].items()) {
       const auto text = failure.get<std::string>();
       spdlog::info("  step in {:<6} {}", precision, text.empty() ? "works" : "fails: " + text);
@@ -166,12 +236,29 @@ void examine(bool as_json, Invocation& invocation) {
 }  // namespace
 
 void add_doctor_command(CLI::App& program, Invocation& invocation) {
-  auto as_json = std::make_shared<bool>(false);
+  auto options = std::make_shared<DoctorOptions>();
   auto* command = program.add_subcommand(
       "doctor", "Show versions and devices, try a small step on each, say what to mend");
-  command->add_flag("--json", *as_json, "Print JSON");
+  command->add_flag("--json", options->as_json, "Print JSON");
+  command->add_flag("--retest", options->retest,
+                    "Test fused kernels and recorded steps again, whatever is known of them");
+  command
+      ->add_option("--selftest-seconds", options->seconds,
+                   "Time limit of each of these tests (train.selftest_seconds)")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+  // What ask_device() starts; not in the help.
+  auto* worker = command->add_option("--selftest-worker", options->worker)
+                     ->check(CLI::IsMember({"kernels", "graph"}))
+                     ->group("");
+  command->add_option("--device", options->device)->needs(worker)->group("");
+  command->add_option("--precision", options->precision)->needs(worker)->group("");
+  command->add_option("--kernels", options->kernels)->needs(worker)->group("");
   command->footer("Example: xception doctor");
-  command->callback([as_json, &invocation] { examine(*as_json, invocation); });
+  command->callback([options, &invocation] {
+    if (!options->worker.empty()) work(*options);
+    examine(*options, invocation);
+  });
 }
 
 }  // namespace xception

@@ -22,6 +22,7 @@ struct EvalArguments {
 };
 
 void evaluate_run(const EvalArguments& arguments) {
+  if (arguments.json) start_log(/*to_standard_error=*/true);
   const auto split = parse_split(arguments.split);
   const auto device = parse_device(arguments.device);
   auto run = load_run(arguments.run, arguments.checkpoint, device);

@@ -71,6 +71,7 @@ nlohmann::ordered_json top_classes(const torch::Tensor& probabilities,
 }
 
 void predict(const PredictArguments& arguments) {
+  if (arguments.json) start_log(/*to_standard_error=*/true);
   const auto device = parse_device(arguments.device);
   // All pictures are read first: a bad one is reported before any work.
   std::vector<RgbImage> pictures;

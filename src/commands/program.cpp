@@ -12,6 +12,7 @@
 
 #include "subcommands.h"
 #include "xception/config/keys.h"
+#include "xception/core/device_fault.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
 #include "xception/core/log.h"
@@ -122,8 +123,13 @@ int run_program(int argc, const char* const* argv) {
   add_subcommands(program, invocation);
   try {
     return parse_and_run(program, invocation, argc, argv);
-  } catch (const std::exception&) {
+  } catch (const std::exception& exception) {
     const auto error = describe_error(std::current_exception());
+    if (is_device_fault(exception.what())) {
+      end_after_device_fault(error.message +
+                             "; if our own kernels are at fault, train.kernels=reference "
+                             "train.cuda_graph=false goes without them");
+    }
     return fail(error.message, error.exit_code);
   }
 }

@@ -9,8 +9,8 @@ nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
     }
   };
   erase("data", "dir");
-  for (const auto* key :
-       {"log_interval", "checkpoint_interval", "stop_after_epoch", "batch_size_per_device"}) {
+  for (const auto* key : {"log_interval", "checkpoint_interval", "stop_after_epoch",
+                          "batch_size_per_device", "selftest_seconds"}) {
     erase("train", key);
   }
   const auto batch_norm = config.value("/parallel/batch_norm"_json_pointer, std::string());

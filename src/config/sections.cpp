@@ -94,6 +94,9 @@ void TrainConfig::visit(KeyVisitor& visitor) {
   visitor.key("cuda_graph", cuda_graph,
               "record the whole step once as a CUDA graph and replay it; turns itself off, saying "
               "why, where that isn't safe (several ranks; a test at the start fails; memory)");
+  visitor.key("selftest_seconds", selftest_seconds, between(0, 86400),
+              "time limit of each of the two tests before the first run on a GPU (fused kernels, "
+              "recorded step); 0: none is made, both are used untested");
   visitor.key("deterministic", deterministic, "only algorithms that repeat bit for bit");
   visitor.key("cudnn_benchmark", cudnn_benchmark, "let cuDNN time its algorithms");
   visitor.key("log_interval", log_interval, between(1, 1e9),

@@ -1,5 +1,4 @@
 #include <ATen/Context.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
@@ -25,6 +24,7 @@
 #include "xception/kernels/image_rows.h"
 #include "xception/kernels/max_pool.h"
 #include "xception/kernels/parameter_update.h"
+#include "xception/kernels/selftest_settings.h"
 
 namespace xception {
 namespace {
@@ -214,24 +214,12 @@ std::string first_difference(const torch::Device& device) {
 }  // namespace
 
 std::string fused_selftest(const torch::Device& device) {
-  const bool casts = at::autocast::is_autocast_enabled(device.type());
-  at::autocast::set_autocast_enabled(device.type(), false);
-  // A reference that is rounded to TF32 would be no reference.
-  auto& context = at::globalContext();
-  const bool tf32 = context.allowTF32CuDNN();
-  const bool tf32_products = context.allowTF32CuBLAS();
-  context.setAllowTF32CuDNN(false);
-  context.setAllowTF32CuBLAS(false);
-  std::string difference;
+  const SelftestSettings settings(device.type());
   try {
-    difference = first_difference(device);
+    return first_difference(device);
   } catch (const std::exception& error) {
-    difference = first_line(error.what());
+    return first_line(error.what());
   }
-  context.setAllowTF32CuDNN(tf32);
-  context.setAllowTF32CuBLAS(tf32_products);
-  at::autocast::set_autocast_enabled(device.type(), casts);
-  return difference;
 }
 
 }  // namespace xception

@@ -1,8 +1,6 @@
 #include "xception/models/kernel_choice.h"
 
 #include "xception/core/error.h"
-#include "xception/core/log.h"
-#include "xception/kernels/fused_selftest.h"
 
 namespace xception {
 namespace {
@@ -22,18 +20,11 @@ void use_kernels(torch::nn::Module& network, Kernels kernels) {
   for (auto* user : users_in(network)) user->use_kernels(kernels);
 }
 
-Kernels choose_kernels(const std::string& name, const torch::Device& device) {
+std::optional<Kernels> parse_kernels(const std::string& name) {
+  if (name == "auto") return std::nullopt;
   if (name == "reference") return Kernels::reference;
   if (name == "fused") return Kernels::fused;
-  if (name != "auto") {
-    throw input_error("models", "train.kernels: \"{}\", expected auto, reference or fused", name);
-  }
-  if (device.is_cpu()) return Kernels::fused;
-  const auto problem = fused_selftest(device);
-  if (problem.empty()) return Kernels::fused;
-  spdlog::warn("warning: train.kernels: auto: reference, because fused kernels fail on {}: {}",
-               device.str(), problem);
-  return Kernels::reference;
+  throw input_error("models", "train.kernels: \"{}\", expected auto, reference or fused", name);
 }
 
 ReferenceKernels::ReferenceKernels(torch::nn::Module& network) {

@@ -8,16 +8,31 @@
 
 namespace xception {
 
-DeviceInfo describe_cuda_device(const torch::Device& device) {
+namespace {
+
+std::int64_t free_memory_bytes(const torch::Device& device) {
   const c10::cuda::CUDAGuard guard(device);
-  const auto* properties = at::cuda::getDeviceProperties(device.index());
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+  return static_cast<std::int64_t>(free_bytes);
+}
+
+}  // namespace
+
+// A guard would open a context: cudaSetDevice does since CUDA 12.
+DeviceInfo describe_cuda_device(const torch::Device& device) {
+  const auto* properties = at::cuda::getDeviceProperties(device.index());
   return {.device = device,
           .name = properties->name,
-          .memory_bytes = static_cast<std::int64_t>(total_bytes),
-          .free_bytes = static_cast<std::int64_t>(free_bytes)};
+          .memory_bytes = static_cast<std::int64_t>(properties->totalGlobalMem),
+          .compute_capability = fmt::format("{}.{}", properties->major, properties->minor)};
+}
+
+int cuda_driver_version() {
+  int version = 0;
+  if (cudaDriverGetVersion(&version) != cudaSuccess) return 0;
+  return version;
 }
 
 std::string cuda_device_identity(const torch::Device& device) {
@@ -45,7 +60,7 @@ std::int64_t cuda_used_memory_bytes(const torch::Device& device) {
 
 std::int64_t cuda_available_memory_bytes(const torch::Device& device) {
   const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
-  return describe_cuda_device(device).free_bytes + statistics.reserved_bytes[0].current -
+  return free_memory_bytes(device) + statistics.reserved_bytes[0].current -
          statistics.allocated_bytes[0].current;
 }
 

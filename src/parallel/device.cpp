@@ -70,8 +70,18 @@ DeviceInfo describe_device(const torch::Device& device) {
   if (device.is_cuda()) return describe_cuda_device(device);
   return {.device = device,
           .name = fmt::format("{}, {} threads", processor_name(), at::get_num_threads()),
-          .memory_bytes = meminfo_bytes("MemTotal"),
-          .free_bytes = meminfo_bytes("MemAvailable")};
+          .memory_bytes = meminfo_bytes("MemTotal")};
+}
+
+std::string gpu_driver() {
+  if (!at::globalContext().hasCUDA()) return "";
+  const int cuda = cuda_driver_version();
+  if (cuda == 0) return "";
+  std::ifstream file("/sys/module/nvidia/version");  // not under Windows' Linux
+  std::string version;
+  std::getline(file, version);
+  return fmt::format("{}{}CUDA {}.{}", version, version.empty() ? "" : ", ", cuda / 1000,
+                     cuda % 1000 / 10);
 }
 
 std::string device_identity(const torch::Device& device) {

@@ -13,6 +13,9 @@ namespace {
 DeviceInfo describe_cuda_device(const torch::Device&) {
   fail();
 }
+int cuda_driver_version() {
+  fail();
+}
 std::string cuda_device_identity(const torch::Device&) {
   fail();
 }

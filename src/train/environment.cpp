@@ -16,13 +16,6 @@
 namespace xception {
 namespace {
 
-/// cuDNN's number 91900 as 9.19.0; empty without cuDNN.
-std::string cudnn_version() {
-  if (!at::globalContext().hasCUDA() || !at::detail::getCUDAHooks().hasCuDNN()) return "";
-  const auto number = at::detail::getCUDAHooks().versionRuntimeCuDNN();
-  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
-}
-
 std::string time_now() {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
@@ -33,6 +26,13 @@ std::string time_now() {
 }
 
 }  // namespace
+
+std::string cudnn_version() {
+  if (!at::globalContext().hasCUDA() || !at::detail::getCUDAHooks().hasCuDNN()) return "";
+  const auto number = at::detail::getCUDAHooks().versionRuntimeCuDNN();
+  // 91900 is 9.19.0.
+  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
+}
 
 nlohmann::ordered_json describe_environment() {
   const auto build = version();

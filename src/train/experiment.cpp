@@ -45,6 +45,8 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
   if (deterministic) {
     // cuBLAS reads it when it starts.
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+    // NCCL when it connects the GPUs, which is later: sums inside a switch come in any order.
+    ::setenv("NCCL_ALGO", "^NVLS", /*overwrite=*/0);
   }
   context.setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
   // Tensors that an operation leaves empty are its own affair; filling them costs a pass each.
@@ -54,29 +56,30 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
   seed_generators(static_cast<std::uint64_t>(config.seed));
 }
 
-Experiment::Experiment(RunConfig config, const torch::Device& device)
-    : Experiment(config, load_dataset(config.data), device) {
+Experiment::Experiment(RunConfig config, const torch::Device& device, const ExecutionPlanner& plan)
+    : Experiment(config, load_dataset(config.data), device, plan) {
   // A run directory finds its data from any working directory.
   config_.data.dir = std::filesystem::absolute(dataset_.folder).lexically_normal().string();
 }
 
-Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& device)
+Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& device,
+                       const ExecutionPlanner& plan)
     : config_(std::move(config)),
       device_(device),
-      kernels_(choose_kernels(config_.train.kernels, device)),
       dataset_(std::move(dataset)),
       splits_(split_dataset(dataset_, checked(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
+      execution_(plan(config_, device)),
       train_pipeline_(config_.augment.train, "augment.train", config_.augment,
                       config_.data.image_size, image_size_of(dataset_), device,
-                      pixel_steps(kernels_)),
+                      pixel_steps(execution_.kernels)),
       test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device, pixel_steps(kernels_)) {}
+                     image_size_of(dataset_), device, pixel_steps(execution_.kernels)) {}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
-  use_kernels(*model, kernels_);
+  use_kernels(*model, execution_.kernels);
   return model;
 }
 

@@ -16,7 +16,7 @@ LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoi
   loaded.model = build_model(loaded.config.model);
   const auto precision = parse_precision(loaded.config.train.precision);
   place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
-  loaded.kernels = choose_kernels(loaded.config.train.kernels, device);
+  loaded.kernels = plan_evaluation(loaded.config, device).kernels;
   use_kernels(*loaded.model, loaded.kernels);
   (void)load_checkpoint_model(directory, checkpoint, *loaded.model);
   loaded.model->eval();

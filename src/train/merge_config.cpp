@@ -9,12 +9,14 @@
 namespace xception {
 namespace {
 
-/// Keys that a run may change when it goes on: they don't touch what was trained so far.
+/// Keys that a run may change when it goes on: they don't touch what was trained so far. Kernels
+/// and the graph are how it was computed, and may have to change where they fail.
 const std::set<std::string>& changeable_keys() {
   static const std::set<std::string> keys = {
       "train.stop_after_epoch", "parallel.timeout",   "parallel.heartbeat",
       "train.epochs",           "train.log_interval", "train.checkpoint_interval",
       "train.eval_batch_size",  "parallel.threads",   "data.dir",
+      "train.kernels",          "train.cuda_graph",   "train.selftest_seconds",
   };
   return keys;
 }
@@ -45,7 +47,12 @@ RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
 RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, bool saved) {
   if (!saved) return asked;
   const auto config = merge_saved(directory, asked);
-  const auto before = directory.read_config().train.epochs;
+  const auto saved_config = directory.read_config();
+  if (config.train.kernels != saved_config.train.kernels) {
+    spdlog::info("resume: train.kernels is {}, was {}: the result may differ in the last bits",
+                 config.train.kernels, saved_config.train.kernels);
+  }
+  const auto before = saved_config.train.epochs;
   if (config.train.epochs != before && config.schedule.name == "cosine") {
     spdlog::info(
         "resume: {} epochs, was {}: the cosine is stretched from here on, so the learning "

@@ -12,11 +12,11 @@
 #include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
-#include "xception/core/memory.h"
 #include "xception/core/signals.h"
 #include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/failure_cause.h"
 #include "xception/parallel/launch.h"
 #include "xception/train/environment.h"
 #include "xception/train/history.h"
@@ -58,6 +58,7 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
                        const RankPlace& place, bool goes_on) {
   auto environment = describe_environment();
   environment["device"] = experiment.device().str();
+  environment["execution"] = to_json(experiment.execution());
   environment["launcher"] = launcher_name(place.launcher);
   environment["world_size"] = ranks.size();
   for (const auto& rank : ranks) {
@@ -212,10 +213,12 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
 }
 
 /// An error for want of memory says what the run needed it for; any other is passed on.
-[[noreturn]] void rethrow_with_sizes(const std::exception& error, const RunConfig& config) {
+[[noreturn]] void rethrow_with_sizes(const std::exception& error, const RunConfig& config,
+                                     const torch::Device& device) {
   const auto* own = dynamic_cast<const Error*>(&error);
   const std::string text = error.what();
-  if ((own != nullptr && own->kind() == Error::Kind::input) || !is_out_of_memory(text)) throw;
+  if (own != nullptr && own->kind() == Error::Kind::input) throw;
+  if (cause_of(text, device) != FailureCause::memory) throw;
   throw run_error(
       "train",
       "out of memory at batch size {} in {} parts, {} px ({}); lower train.batch_size or "
@@ -236,7 +239,10 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   check_batch_size(start.config, ranks->size());
   resolve_model(start.config);
   apply_runtime_settings(start.config, ranks->place());
-  const Experiment experiment(start.config, device);
+  const Experiment experiment(start.config, device,
+                              [&](const RunConfig& config, const torch::Device& on) {
+                                return plan_training(config, on, *ranks);
+                              });
   const auto reports = check_ranks(*ranks, experiment);
   if (request.dry_run) {
     Trainer trainer(experiment, directory, ranks);
@@ -261,7 +267,7 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   } catch (const LostContact&) {
     throw;
   } catch (const std::exception& error) {
-    rethrow_with_sizes(error, start.config);
+    rethrow_with_sizes(error, start.config, device);
   }
   if (stopped != 0) {
     spdlog::info("stopped by signal {}; saved. To go on: the same command with --out {} --resume",

@@ -4,13 +4,16 @@
 #include <chrono>
 #include <utility>
 
+#include "xception/core/device_fault.h"
 #include "xception/core/error.h"
+#include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
 #include "xception/optim/schedule.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/energy.h"
+#include "xception/parallel/failure_cause.h"
 #include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/predictions.h"
@@ -104,14 +107,32 @@ int Trainer::run() {
     if (stopped == 0) stopped = test();
     finish(stopped == 0 ? "complete" : "interrupted");
     return stopped;
-  } catch (...) {
+  } catch (const std::exception& failure) {
     try {
       finish("failed");
     } catch (const std::exception& error) {
       spdlog::error("{}", error.what());
     }
-    throw;
+    const std::string text = failure.what();
+    if (cause_of(text, experiment_.device()) != FailureCause::device_fault) throw;
+    // Not by unwinding, which would touch the GPU again.
+    const auto line = device_fault_line(text);
+    ranks_->fail(line, 1, /*contact_lost=*/false);
+    end_after_device_fault(line);
   }
+}
+
+std::string Trainer::device_fault_line(const std::string& text) const {
+  const auto& execution = experiment_.execution();
+  const bool own = execution.kernels == Kernels::fused || execution.graph;
+  return fmt::format(
+      "[train] {}: {}, at about step {} (epoch {}); {}; {}", experiment_.device().str(),
+      first_line(text), place_.step + 1, place_.epoch + 1, saved_notice(),
+      own ? "our own kernels or the recorded step may be at fault: go on without them by --resume "
+            "train.kernels=reference train.cuda_graph=false"
+          : "train.kernels=reference train.cuda_graph=false was in use, so look at the GPU: "
+            "xception "
+            "doctor, nvidia-smi, the kernel's log (dmesg)");
 }
 
 int Trainer::train() {

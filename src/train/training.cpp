@@ -1,17 +1,11 @@
 #include "xception/train/training.h"
 
-#include <fmt/format.h>
-
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "xception/core/log.h"
-#include "xception/core/memory.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/generators.h"
-#include "xception/train/graph_selftest.h"
 
 namespace xception {
 namespace {
@@ -34,31 +28,6 @@ bool takes_shadows(const Experiment& experiment, const Precision& precision,
   const auto& config = experiment.config();
   return precision.autocast && experiment.kernels() == Kernels::fused && ranks.is_alone() &&
          config.train.accumulate == 1 && config.optimizer.clip_norm == 0.0;
-}
-
-/// What graph_selftest() says, asked once a process.
-std::string graph_problem(const Experiment& experiment) {
-  static std::map<std::string, std::string> known;
-  const auto& precision = experiment.config().train.precision;
-  const auto key = fmt::format("{} {} {}", experiment.device().str(), precision,
-                               static_cast<int>(experiment.kernels()));
-  if (const auto found = known.find(key); found != known.end()) return found->second;
-  auto problem = graph_selftest(experiment.device(), precision, experiment.kernels());
-  if (!is_out_of_memory(problem)) known[key] = problem;  // which may pass
-  return problem;
-}
-
-/// Has the step recorded where that is safe; says so on a GPU where it isn't.
-void use_graph(TrainStep& step, const Experiment& experiment, const Communicator& ranks) {
-  if (!experiment.device().is_cuda()) return;
-  if (!ranks.is_alone()) {
-    spdlog::info("train.cuda_graph: off: several ranks sum their gradients outside of it");
-  } else if (const auto problem = graph_problem(experiment); !problem.empty()) {
-    spdlog::warn("warning: train.cuda_graph: off: its test on {} failed: {}",
-                 experiment.device().str(), problem);
-  } else {
-    step.use_graph();
-  }
 }
 
 }  // namespace
@@ -107,7 +76,7 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .statistics = statistics.get(),
                                                .shadows = shadows.get()},
                                      step_options(config, precision, *ranks), experiment.device());
-  if (config.train.cuda_graph) use_graph(*step, experiment, *ranks);
+  if (experiment.execution().graph) step->use_graph();
 }
 
 void Training::share_model() {

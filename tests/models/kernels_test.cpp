@@ -138,19 +138,11 @@ TEST(FusedModels, RunFusedOperations) {
   EXPECT_EQ(count(found, "MaxPool"), 4);
 }
 
-TEST(FusedModels, AreChosenByNameAndDevice) {
-  const torch::Device cpu(torch::kCPU);
-  const torch::Device gpu(torch::kCUDA, 0);
-  EXPECT_EQ(choose_kernels("auto", cpu), Kernels::fused);
-  // Where their test fails, here for want of a GPU, LibTorch's serve.
-  if (!cuda_available()) {
-    EXPECT_EQ(choose_kernels("auto", gpu), Kernels::reference);
-  }
-  for (const auto& device : {cpu, gpu}) {
-    EXPECT_EQ(choose_kernels("reference", device), Kernels::reference);
-    EXPECT_EQ(choose_kernels("fused", device), Kernels::fused);
-    EXPECT_THROW((void)choose_kernels("fast", device), Error);
-  }
+TEST(FusedModels, AreChosenByName) {
+  EXPECT_EQ(parse_kernels("auto"), std::nullopt);
+  EXPECT_EQ(parse_kernels("reference"), Kernels::reference);
+  EXPECT_EQ(parse_kernels("fused"), Kernels::fused);
+  EXPECT_THROW((void)parse_kernels("fast"), Error);
 }
 
 TEST(FusedModels, MergeInceptionsBranches) {

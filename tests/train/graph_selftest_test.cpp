@@ -31,7 +31,7 @@ TEST(GraphSelftest, AgreesWithAGraphThatDoesItsWork) {
   const FakeGraph good(as_it_is);
   EXPECT_THAT(outcome(good), IsEmpty());
   EXPECT_THAT(outcome(good, "fp32", Kernels::reference), IsEmpty());
-  EXPECT_THAT(outcome(good, "fp16"), IsEmpty());
+  // Not in fp16, in which a processor takes minutes for Inception V3.
 }
 
 TEST(GraphSelftest, NoticesOneThatDoesNot) {

@@ -98,6 +98,7 @@ struct TrainConfig {
   bool channels_last = true;
   std::string kernels = "auto";
   bool cuda_graph = true;
+  double selftest_seconds = 60.0;  ///< 0: no tests
   bool deterministic = false;
   bool cudnn_benchmark = true;
   std::int64_t log_interval = 50;

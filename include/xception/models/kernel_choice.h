@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,9 @@ class KernelUser {
 /// Chooses for a network and all below it.
 void use_kernels(torch::nn::Module& network, Kernels kernels);
 
-/// The choice of a config's `train.kernels`. `auto`: fused on a CPU; on a GPU too, if they agree
-/// with LibTorch's operations there (fused_selftest), else reference, saying so.
+/// A config's `train.kernels`; nothing for `auto`, which is decided where the device is known.
 /// Error (input): none of auto, reference, fused.
-[[nodiscard]] Kernels choose_kernels(const std::string& name, const torch::Device& device);
+[[nodiscard]] std::optional<Kernels> parse_kernels(const std::string& name);
 
 /// Plain LibTorch for as long as it lives, then what each module had before.
 class ReferenceKernels {

@@ -11,9 +11,9 @@ namespace xception {
 /// A device as `doctor` and the start-up table show it.
 struct DeviceInfo {
   torch::Device device = torch::kCPU;
-  std::string name;               ///< `NVIDIA H100 80GB HBM3`, `AMD EPYC 9004, 2 threads`
-  std::int64_t memory_bytes = 0;  ///< all of it
-  std::int64_t free_bytes = 0;
+  std::string name;                     ///< `NVIDIA H100 80GB HBM3`, `AMD EPYC 9004, 2 threads`
+  std::int64_t memory_bytes = 0;        ///< all of it
+  std::string compute_capability = {};  ///< of a GPU: `9.0`
 };
 
 /// Whether this build can use CUDA and a driver and GPU are there.
@@ -25,7 +25,12 @@ struct DeviceInfo {
 /// (input): another word; CUDA asked for and absent, with the reason; no such GPU.
 [[nodiscard]] torch::Device parse_device(const std::string& name);
 
+/// Opens no context on a GPU, which would take half a gigabyte of its memory.
 [[nodiscard]] DeviceInfo describe_device(const torch::Device& device);
+
+/// The version of NVIDIA's driver, as far as it can be had without a GPU's context:
+/// `580.159.04, CUDA 13.0`; empty without one.
+[[nodiscard]] std::string gpu_driver();
 
 /// What tells two GPUs apart on one machine (the UUID in hexadecimal digits); empty for the CPU.
 [[nodiscard]] std::string device_identity(const torch::Device& device);

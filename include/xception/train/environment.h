@@ -12,6 +12,9 @@ namespace xception {
 /// compiler; processor, threads, memory, host. For environment.json and `doctor`.
 [[nodiscard]] nlohmann::ordered_json describe_environment();
 
+/// cuDNN's version as it runs: `9.19.0`; empty without cuDNN.
+[[nodiscard]] std::string cudnn_version();
+
 /// One line: `LibTorch 2.11.0, CUDA 13.0, cuDNN 9.19.0`.
 [[nodiscard]] std::string library_line();
 

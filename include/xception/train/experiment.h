@@ -7,9 +7,9 @@
 #include "xception/config/config.h"
 #include "xception/data/batch_source.h"
 #include "xception/models/classifier.h"
-#include "xception/models/kernel_choice.h"
 #include "xception/parallel/rank_place.h"
 #include "xception/train/evaluator.h"
+#include "xception/train/execution.h"
 #include "xception/train/precision.h"
 
 namespace xception {
@@ -27,11 +27,14 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place = {}
 class Experiment {
  public:
   /// `config` must be resolved (resolve_model). Reads the data set, and checks the number of
-  /// classes and both lists of transforms. Errors (input).
-  Experiment(RunConfig config, const torch::Device& device);
+  /// classes and both lists of transforms. plan: asked between the two how steps are computed.
+  /// Errors (input).
+  Experiment(RunConfig config, const torch::Device& device,
+             const ExecutionPlanner& plan = plan_evaluation);
 
   /// The same with a data set that is already in memory, whatever the config says of its place.
-  Experiment(RunConfig config, Dataset dataset, const torch::Device& device);
+  Experiment(RunConfig config, Dataset dataset, const torch::Device& device,
+             const ExecutionPlanner& plan = plan_evaluation);
 
   /// The model on the device, in the memory format of the config. `precision` decides the dtype of
   /// its weights.
@@ -44,8 +47,8 @@ class Experiment {
 
   [[nodiscard]] const RunConfig& config() const { return config_; }
   [[nodiscard]] const torch::Device& device() const { return device_; }
-  /// What `train.kernels` came to.
-  [[nodiscard]] Kernels kernels() const { return kernels_; }
+  [[nodiscard]] const Execution& execution() const { return execution_; }
+  [[nodiscard]] Kernels kernels() const { return execution_.kernels; }
   [[nodiscard]] const Dataset& dataset() const { return dataset_; }
   [[nodiscard]] const SplitIndices& splits() const { return splits_; }
   [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }
@@ -56,9 +59,9 @@ class Experiment {
  private:
   RunConfig config_;
   torch::Device device_;
-  Kernels kernels_;
   Dataset dataset_;
   SplitIndices splits_;
+  Execution execution_;
   Pipeline train_pipeline_;
   Pipeline test_pipeline_;
 };

@@ -41,7 +41,7 @@ class Trainer {
   /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary; with
   /// train.stop_after_epoch it leaves there, status `paused`, without a test. Returns the signal
   /// that stopped it after saving, or 0. Errors (run): loss or weights not finite, checkpoint not
-  /// saved.
+  /// saved. A fault of the GPU ends the process with code 1 and a line that says how to go on.
   int run();
 
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
@@ -66,6 +66,8 @@ class Trainer {
   void check_finite(const MetricValues& values) const;
   void check_weights() const;
   [[nodiscard]] std::string saved_notice() const;
+  /// What the user is told where the GPU is in a state from which nothing brings it back.
+  [[nodiscard]] std::string device_fault_line(const std::string& text) const;
   void save(bool best);
   [[nodiscard]] std::int64_t batch_size_of(std::int64_t step) const;
   [[nodiscard]] CheckpointContent content();
