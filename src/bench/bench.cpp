@@ -4,6 +4,7 @@
 
 #include "xception/bench/output.h"
 #include "xception/bench/runner.h"
+#include "xception/core/device_fault.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/log.h"
@@ -79,6 +80,13 @@ int run_bench(const BenchRequest& request) {
   }
   for (const auto& line : bench_table(results)) spdlog::info("{}", line);
   write_files(request, results);
+  if (!results.device_fault.empty()) {
+    end_after_device_fault(
+        fmt::format("[bench] {}: {}; what was measured until then is above; "
+                    "train.kernels=reference train.cuda_graph=false measures without our own "
+                    "kernels",
+                    plan.device.str(), results.device_fault));
+  }
   if (results.signal != 0) {
     spdlog::info("stopped by signal {}; above is what was measured until then", results.signal);
     return 128 + results.signal;

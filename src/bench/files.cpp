@@ -49,10 +49,24 @@ Json describe(const CaseResult& result, BenchMode mode) {
           {"error", result.error.empty() ? Json(nullptr) : Json(result.error)}};
 }
 
+/// How the steps were computed; the same names where nobody knows.
+Json json_of(const std::optional<Execution>& execution) {
+  if (!execution) {
+    return {{"kernels", nullptr},
+            {"kernels_reason", nullptr},
+            {"cuda_graph", nullptr},
+            {"cuda_graph_reason", nullptr}};
+  }
+  auto json = to_json(*execution);
+  json["cuda_graph"] = execution->graph ? "recorded" : "off";
+  return json;
+}
+
 /// What was measured and counted, without the single windows and steps.
 void add_figures(Json& json, const CaseResult& result, const BenchResults& results) {
   const auto figures = figures_of(result, results.mode, results.machine);
   const bool measured = !result.images_per_second.empty();
+  json["execution"] = json_of(result.execution);
   json["window_steps"] = result.window_steps;
   json["images_per_second"] = measured ? json_of(figures.images_per_second) : Json(nullptr);
   json["step_ms"] = measured ? Json(figures.step_milliseconds) : Json(nullptr);
@@ -125,6 +139,7 @@ Json bench_json(const BenchResults& results) {
   json["data"] = results.data;
   json["windows"] = results.windows;
   json["signal"] = results.signal;
+  json["device_fault"] = results.device_fault.empty() ? Json(nullptr) : Json(results.device_fault);
   auto& machine = json["machine"];
   machine["matrix_product_flops_per_second"] = Json::object();
   for (const auto& [precision, rates] : results.machine.products) {

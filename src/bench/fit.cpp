@@ -10,6 +10,7 @@
 #include "xception/core/signals.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/device_memory.h"
+#include "xception/parallel/failure_cause.h"
 
 namespace xception {
 namespace {
@@ -25,13 +26,17 @@ std::int64_t measure_step(Workload& workload, std::int64_t batch, std::int64_t b
   return recent_peak_memory_bytes(torch::kCPU) - before;
 }
 
+/// Steps until a step has been recorded, where it is, and replayed.
+constexpr std::int64_t kGpuSteps = 5;
+
 bool fits_on_gpu(Workload& workload, std::int64_t batch, const torch::Device& device) {
   try {
-    workload.run(2, batch);
+    workload.run(kGpuSteps, batch);
     synchronize(device);
-    return true;
+    // Without the graph that it would have with a little less, it isn't what is looked for.
+    if (!is_out_of_memory(workload.execution().graph_reason)) return true;
   } catch (const std::exception& error) {
-    if (!is_out_of_memory(error.what())) throw;
+    if (cause_of(error.what(), device) != FailureCause::memory) throw;
   }
   release_unused_memory(device);
   return false;

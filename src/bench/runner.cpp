@@ -14,6 +14,7 @@
 #include "xception/core/signals.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/device_memory.h"
+#include "xception/parallel/failure_cause.h"
 #include "xception/train/precision.h"
 #include "xception/train/progress_line.h"
 
@@ -28,10 +29,6 @@ constexpr double kGpuWarmUpSeconds = 0.5;
 constexpr std::int64_t kSplitSteps = 20;
 /// The machine's own rates are measured for no longer than this, a round.
 constexpr double kMachineSeconds = 0.2;
-
-bool stopped() {
-  return StopSignals::received() != 0;
-}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -54,25 +51,43 @@ BenchRunner::BenchRunner(const BenchPlan& plan, const BenchRequest& request, con
   for (const auto& item : plan.cases) results_.cases.push_back({.item = item});
 }
 
+bool BenchRunner::over() const {
+  return StopSignals::received() != 0 || !results_.device_fault.empty();
+}
+
 void BenchRunner::run() {
   find_batches();
   std::vector<CaseResult*> waiting;
   for (auto& result : results_.cases) {
     if (result.item.batch > 0) waiting.push_back(&result);
   }
-  while (!waiting.empty() && !stopped()) waiting = run_group(waiting);
+  while (!waiting.empty() && !over()) waiting = run_group(waiting);
   StatusLine::clear();
 }
 
 void BenchRunner::find_batches() {
   for (auto& result : results_.cases) {
-    if (result.item.batch > 0 || stopped()) continue;
+    if (result.item.batch > 0 || over()) continue;
     result.searched = true;
     const auto images = dataset_.train.size();
-    const auto batch = largest_batch_that_fits(result.item, plan_.mode, dataset_, plan_.device,
-                                               std::min(plan_.max_batch, images));
+    std::int64_t batch = 0;
+    try {
+      batch = largest_batch_that_fits(result.item, plan_.mode, dataset_, plan_.device,
+                                      std::min(plan_.max_batch, images));
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      StatusLine::clear();
+      result.status = CaseStatus::failed;
+      result.error = reason_of(error.what());
+      if (cause_of(error.what(), plan_.device) == FailureCause::device_fault) {
+        results_.device_fault = result.error;
+        return;
+      }
+      continue;
+    }
     StatusLine::clear();
-    if (stopped()) return;
+    if (over()) return;
     if (batch == 0) {
       result.status = CaseStatus::out_of_memory;
       result.error = "not even a batch of 2 fits";
@@ -95,41 +110,58 @@ std::vector<CaseResult*> BenchRunner::run_group(const std::vector<CaseResult*>& 
   std::vector<CaseResult*> next;
   std::vector<Active> group;
   for (auto* result : waiting) {
-    if (stopped()) return {};
+    if (over()) return {};
     if (is_full(group)) {
       next.push_back(result);
       continue;
     }
     show("warm-up", *result);
     std::string failure;
+    group.push_back({.result = result});
     try {
-      group.push_back(begin_case(*result));
+      begin_case(group.back());
     } catch (const Error& error) {
       if (error.kind() == Error::Kind::input) throw;
       failure = error.what();
     } catch (const std::exception& error) {
       failure = error.what();
     }
-    // Outside of the catch, so that what failed is gone.
-    if (failure.empty()) continue;
-    release_unused_memory(plan_.device);
-    note_failure(*result, failure, group.empty(), next);
+    if (!failure.empty()) drop(group, group.size() - 1, failure, next);
   }
   measure(group, next);
+  // What lies on a GPU in a bad state can't be given back.
+  if (!results_.device_fault.empty()) {
+    for (auto& active : group) (void)active.workload.release();
+    return {};
+  }
   group.clear();
   release_unused_memory(plan_.device);
   return next;
 }
 
-BenchRunner::Active BenchRunner::begin_case(CaseResult& result) {
+void BenchRunner::begin_case(Active& active) {
+  auto& result = *active.result;
   release_unused_memory(plan_.device);
   const auto used_before = used_memory_bytes(plan_.device);
-  Active active{.result = &result,
-                .workload = build_workload(plan_.mode, result.item.config, dataset_, plan_.device)};
+  active.workload = build_workload(plan_.mode, result.item.config, dataset_, plan_.device);
   result.complexity = active.workload->complexity();
   check_memory(*active.workload, result);
   warm_up(*active.workload, result, used_before);
-  return active;
+}
+
+void BenchRunner::drop(std::vector<Active>& group, std::size_t place, const std::string& failure,
+                       std::vector<CaseResult*>& next) {
+  auto& result = *group[place].result;
+  const auto cause = cause_of(failure, plan_.device);
+  if (cause == FailureCause::device_fault) {
+    results_.device_fault = reason_of(failure);
+    result.status = CaseStatus::failed;
+    result.error = results_.device_fault;
+    return;
+  }
+  group.erase(group.begin() + static_cast<std::ptrdiff_t>(place));
+  release_unused_memory(plan_.device);
+  note_failure(result, failure, cause == FailureCause::memory, group.empty(), next);
 }
 
 void BenchRunner::check_memory(Workload& workload, const CaseResult& result) const {
@@ -172,10 +204,10 @@ void BenchRunner::warm_up(Workload& workload, CaseResult& result, std::int64_t u
   if (request_.warmup_steps > 3) (void)time_steps(workload, request_.warmup_steps - 3, batch);
   // A short step is timed over several.
   const auto more = static_cast<std::int64_t>(0.05 / std::max(1e-6, seconds));
-  if (more > 0 && !stopped()) {
+  if (more > 0 && !over()) {
     seconds = time_steps(workload, more, batch) / static_cast<double>(more);
   }
-  while (device.is_cuda() && seconds_since(start) < kGpuWarmUpSeconds && !stopped()) {
+  while (device.is_cuda() && seconds_since(start) < kGpuWarmUpSeconds && !over()) {
     (void)time_steps(workload, std::max<std::int64_t>(1, more), batch);
   }
   const auto fitting = std::ceil(request_.window_seconds / std::max(1e-6, seconds));
@@ -184,9 +216,8 @@ void BenchRunner::warm_up(Workload& workload, CaseResult& result, std::int64_t u
                             : std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
 }
 
-void BenchRunner::note_failure(CaseResult& result, const std::string& text, bool alone,
+void BenchRunner::note_failure(CaseResult& result, const std::string& text, bool memory, bool alone,
                                std::vector<CaseResult*>& next) const {
-  const bool memory = is_out_of_memory(text);
   if (memory && !alone) {
     spdlog::info("{}: doesn't fit beside the others; measured after them",
                  case_name(result.item, plan_.mode));
@@ -200,7 +231,7 @@ void BenchRunner::note_failure(CaseResult& result, const std::string& text, bool
 
 void BenchRunner::measure(std::vector<Active>& group, std::vector<CaseResult*>& next) {
   const auto each = [&](const std::string& what, const std::function<void(Active&)>& work) {
-    for (std::size_t i = 0; i < group.size() && !stopped();) {
+    for (std::size_t i = 0; i < group.size() && !over();) {
       show(what, *group[i].result);
       std::string failure;
       try {
@@ -212,26 +243,30 @@ void BenchRunner::measure(std::vector<Active>& group, std::vector<CaseResult*>& 
         ++i;
         continue;
       }
-      auto* result = group[i].result;
-      group.erase(group.begin() + static_cast<std::ptrdiff_t>(i));
-      release_unused_memory(plan_.device);
-      note_failure(*result, failure, group.empty(), next);
+      drop(group, i, failure, next);
     }
   };
   each("split", [&](Active& active) { measure_split(active); });
   for (std::int64_t window = 1; window <= request_.windows; ++window) {
     each(fmt::format("window {} of {}", window, request_.windows),
          [&](Active& active) { measure_window(active); });
-    if (!stopped() && !group.empty()) try_measure_machine(group);
+    if (!over() && !group.empty()) try_measure_machine(group);
   }
   if (plan_.device.is_cuda()) {
     each("kernels", [&](Active& active) {
-      const auto step = [&] { active.workload->run(1, active.result->item.batch); };
-      in_profiler_range(plan_.device, "step", step);
-      active.result->kernels = time_kernels(plan_.device, step);
+      // With a probe a step runs as it is: kernels that a graph launches are mistimed.
+      PhaseClock probe(plan_.device);
+      const auto step = [&] { active.workload->run(1, active.result->item.batch, &probe); };
+      if (request_.profile_range) {
+        in_profiler_range(plan_.device, "step", step);
+      } else {
+        active.result->kernels = time_kernels(plan_.device, step);
+      }
     });
   }
   for (auto& active : group) {
+    if (active.result->status == CaseStatus::failed) continue;
+    active.result->execution = active.workload->execution();
     const auto windows = static_cast<std::int64_t>(active.result->images_per_second.size());
     if (windows == 0) continue;
     active.result->status =
@@ -260,7 +295,7 @@ void BenchRunner::measure_window(Active& active) const {
   active.workload->prepare(images + result.item.batch);
   settle(active);
   const auto seconds = time_steps(*active.workload, result.window_steps, result.item.batch);
-  if (!stopped()) result.images_per_second.push_back(static_cast<double>(images) / seconds);
+  if (!over()) result.images_per_second.push_back(static_cast<double>(images) / seconds);
 }
 
 void BenchRunner::try_measure_machine(const std::vector<Active>& group) {

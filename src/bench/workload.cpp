@@ -56,7 +56,12 @@ std::int64_t repeat(std::int64_t steps, Step step) {
 class TrainWorkload : public Workload {
  public:
   TrainWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
-      : experiment_(config, dataset, device), training_(experiment_, Communicator::alone()) {
+      : ranks_(Communicator::alone()),
+        experiment_(config, dataset, device,
+                    [this](const RunConfig& of, const torch::Device& on) {
+                      return plan_training(of, on, *ranks_);
+                    }),
+        training_(experiment_, ranks_) {
     check_images(*training_.source, config.train.batch_size, dataset);
     training_.model->train();
     start_epoch(0);
@@ -65,7 +70,10 @@ class TrainWorkload : public Workload {
   std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
     return repeat(steps, [&] {
       const bool full = steps_ == static_cast<std::int64_t>(rates_.size());
-      if (full || place_.take(batch, training_.source->size()) == 0) rewind(batch);
+      // A graph is one of a size of batch.
+      if (full || batch != batch_ || place_.take(batch, training_.source->size()) == 0) {
+        rewind(batch);
+      }
       ++steps_;
       training_.step->run(batch, probe);
     });
@@ -78,6 +86,18 @@ class TrainWorkload : public Workload {
 
   Complexity complexity() override {
     return count_complexity(*training_.model, experiment_.config().data.image_size);
+  }
+
+  [[nodiscard]] Execution execution() const override {
+    auto execution = experiment_.execution();
+    if (const auto* graph = training_.step->graph(); graph != nullptr) {
+      execution.graph = graph->is_recorded();
+      execution.graph_reason = graph->obstacle();
+      if (!execution.graph && execution.graph_reason.empty()) {
+        execution.graph_reason = "too few steps: a recording comes after three";
+      }
+    }
+    return execution;
   }
 
   [[nodiscard]] const Classifier* model() const override { return training_.model.get(); }
@@ -100,17 +120,20 @@ class TrainWorkload : public Workload {
   void rewind(std::int64_t batch) {
     const auto first = epoch_ * static_cast<std::int64_t>(rates_.size());
     training_.step->start_epoch(rates_, first, 0, batch);
+    batch_ = batch;
     place_.restart();
     place_.take(batch, training_.source->size());
     steps_ = 0;
   }
 
+  std::shared_ptr<Communicator> ranks_;
   Experiment experiment_;
   Training training_;
   std::vector<double> rates_;
   EpochPlace place_;
   std::int64_t epoch_ = 0;
   std::int64_t steps_ = 0;  ///< of the epoch
+  std::int64_t batch_ = 0;  ///< of the latest step
 };
 
 class InferenceWorkload : public Workload {
@@ -138,6 +161,7 @@ class InferenceWorkload : public Workload {
     return count_complexity(*model_, experiment_.config().data.image_size);
   }
 
+  [[nodiscard]] Execution execution() const override { return experiment_.execution(); }
   [[nodiscard]] const Classifier* model() const override { return model_.get(); }
 
  private:
@@ -182,6 +206,7 @@ class DataWorkload : public Workload {
   }
 
   Complexity complexity() override { return {}; }
+  [[nodiscard]] Execution execution() const override { return experiment_.execution(); }
   [[nodiscard]] const Classifier* model() const override { return nullptr; }
 
  private:

@@ -44,6 +44,9 @@ void add_bench_command(CLI::App& program, Invocation& invocation) {
       ->capture_default_str();
   command->add_option("--max-batch", request->max_batch,
                       "Where --batch-size auto stops (default: 1024 on the CPU, 16384 on a GPU)");
+  command->add_flag("--profile-range", request->profile_range,
+                    "On a GPU: one more step of each case in the NVTX range `step`, for profilers "
+                    "(ncu --nvtx --nvtx-include step/); kernels aren't timed then");
   command->add_option("--json", request->json, "Write everything there");
   command->add_option("--csv", request->csv, "Write a line a window there");
   command->footer(

@@ -26,6 +26,7 @@ struct BenchRequest {
   double window_seconds = 1.0;
   std::int64_t window_steps = 0;  ///< in place of window_seconds, unless 0
   std::int64_t warmup_steps = 3;
+  bool profile_range = false;  ///< on a GPU: a step in the NVTX range `step`, no kernel times
   std::int64_t max_batch = 0;  ///< where `auto` stops; 0: 1024 on the CPU, 16384 on a GPU
   std::filesystem::path json = {};
   std::filesystem::path csv = {};

@@ -12,6 +12,7 @@
 #include "xception/bench/plan.h"
 #include "xception/bench/spread.h"
 #include "xception/models/complexity.h"
+#include "xception/train/execution.h"
 
 namespace xception {
 
@@ -28,6 +29,7 @@ struct CaseResult {
   CaseStatus status = CaseStatus::not_run;
   std::string error = {};  ///< why it failed
   Complexity complexity = {};
+  std::optional<Execution> execution = {};  ///< what the steps really were
   std::int64_t window_steps = 0;
   std::vector<double> images_per_second = {};      ///< of each window
   std::vector<PhaseTimes> split = {};              ///< of each step with a probe
@@ -52,8 +54,9 @@ struct BenchResults {
   std::string data = {};                    ///< the data set's name
   nlohmann::ordered_json environment = {};  ///< describe_environment, at the start
   std::vector<std::string> command_line = {};
-  std::int64_t windows = 0;  ///< asked for
-  int signal = 0;            ///< that stopped it, or 0
+  std::int64_t windows = 0;       ///< asked for
+  int signal = 0;                 ///< that stopped it, or 0
+  std::string device_fault = {};  ///< that ended it, or empty
   MachineRates machine = {};
   std::vector<CaseResult> cases = {};
 };

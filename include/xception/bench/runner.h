@@ -18,7 +18,8 @@ namespace xception {
 /// and copy, so that a clock that drifts is fair to all. A case that doesn't fit beside others
 /// waits for the next group; one that doesn't fit alone is noted as out of memory.
 ///
-/// A stop signal (StopSignals) ends it after the step that is going on.
+/// A stop signal (StopSignals) ends it after the step that is going on; a fault of the GPU, which
+/// no later step survives, at once.
 class BenchRunner {
  public:
   /// The results are filled in as they come; their cases are the plan's.
@@ -40,8 +41,14 @@ class BenchRunner {
   std::vector<CaseResult*> run_group(const std::vector<CaseResult*>& waiting);
   /// Whether the machine surely has no room for one more case beside the group.
   [[nodiscard]] bool is_full(const std::vector<Active>& group) const;
-  /// Builds and warms up. Throws where it fails.
-  Active begin_case(CaseResult& result);
+  /// Whether a stop signal or a fault of the GPU ends it all.
+  [[nodiscard]] bool over() const;
+  /// Builds and warms up. Throws where it fails; what was built stays with the case until then.
+  void begin_case(Active& active);
+  /// Takes a case that failed out of the group. After a fault of the GPU it stays, since what lies
+  /// there can't be given back.
+  void drop(std::vector<Active>& group, std::size_t place, const std::string& failure,
+            std::vector<CaseResult*>& next);
   void warm_up(Workload& workload, CaseResult& result, std::int64_t used_before);
   void check_memory(Workload& workload, const CaseResult& result) const;
   /// Runs the windows of a group. A case that fails leaves the group.
@@ -56,7 +63,7 @@ class BenchRunner {
   /// Seconds for so many steps, the device's end included; less than asked if stopped.
   [[nodiscard]] double time_steps(Workload& workload, std::int64_t steps, std::int64_t batch) const;
   /// Notes why a case failed, or lets it wait for a group of its own.
-  void note_failure(CaseResult& result, const std::string& text, bool alone,
+  void note_failure(CaseResult& result, const std::string& text, bool memory, bool alone,
                     std::vector<CaseResult*>& next) const;
   void show(const std::string& what, const CaseResult& result);
 

@@ -10,6 +10,7 @@
 #include "xception/data/dataset.h"
 #include "xception/models/classifier.h"
 #include "xception/models/complexity.h"
+#include "xception/train/execution.h"
 #include "xception/train/step_probe.h"
 
 namespace xception {
@@ -43,6 +44,9 @@ class Workload {
 
   /// What the model costs; all 0 if there is none.
   [[nodiscard]] virtual Complexity complexity() = 0;
+
+  /// How its steps were computed: kernels, and whether a graph was recorded by now.
+  [[nodiscard]] virtual Execution execution() const = 0;
 
   /// Nothing if there is no model.
   [[nodiscard]] virtual const Classifier* model() const = 0;
