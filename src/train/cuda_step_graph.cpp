@@ -19,6 +19,9 @@ namespace {
 /// optimisers their state, none of which may happen while a graph is recorded.
 constexpr int kWarmUps = 3;
 
+constexpr const char* kNoMemory =
+    "out of memory for a recorded step beside one that isn't";  // words of is_out_of_memory
+
 class CudaStepGraph : public StepGraph {
  public:
   explicit CudaStepGraph(const torch::Device& device)
@@ -62,7 +65,8 @@ class CudaStepGraph : public StepGraph {
     auto graph = std::make_unique<at::cuda::CUDAGraph>();
     const auto pool = at::cuda::graph_pool_handle();
     try {
-      graph->capture_begin(pool);
+      // Other threads (NCCL's watchdog, a loader) may go on calling CUDA meanwhile.
+      graph->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
       work();
       graph->capture_end();
     } catch (const std::exception& error) {
@@ -73,7 +77,7 @@ class CudaStepGraph : public StepGraph {
     // What a batch of another size needs comes from outside of the graph's pool.
     const auto memory_after = free_memory();
     if (memory_after < memory_before - memory_after) {
-      obstacle_ = "memory doesn't suffice for the recorded step and one that isn't";
+      obstacle_ = kNoMemory;
       return;
     }
     graph_ = std::move(graph);

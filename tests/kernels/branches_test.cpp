@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -76,6 +77,9 @@ std::int64_t channels_of(const BranchCase& of) {
 class FusedBranches : public testing::TestWithParam<BranchCase> {
  protected:
   void SetUp() override {
+    if (GetParam().image.device.is_cuda() && !torch::cuda::is_available()) {
+      GTEST_SKIP() << "no CUDA device";
+    }
     torch::manual_seed(7);
     if (GetParam().cuda_on_host) serve_.emplace();
   }
@@ -228,7 +232,7 @@ TEST_P(FusedBranches, BlocksEqualTorch) {
   });
 }
 
-std::vector<BranchCase> branch_cases(bool cuda_on_host = false) {
+std::vector<BranchCase> branch_cases(const torch::Device& device, bool cuda_on_host = false) {
   std::vector<BranchCase> all;
   for (const auto dtype : {torch::kFloat64, torch::kFloat32, torch::kBFloat16, torch::kHalf}) {
     for (BranchCase of :
@@ -247,6 +251,7 @@ std::vector<BranchCase> branch_cases(bool cuda_on_host = false) {
           BranchCase{.image = {.batch = 3, .height = 2, .width = 5},
           .pieces = {{.channels = 1, .average = true}}}}) {
       of.image.dtype = dtype;
+      of.image.device = device;
       of.cuda_on_host = cuda_on_host;
       all.push_back(of);
     }
@@ -254,8 +259,11 @@ std::vector<BranchCase> branch_cases(bool cuda_on_host = false) {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, FusedBranches, testing::ValuesIn(branch_cases()));
-INSTANTIATE_TEST_SUITE_P(CudaOnHost, FusedBranches, testing::ValuesIn(branch_cases(true)));
+INSTANTIATE_TEST_SUITE_P(Cpu, FusedBranches, testing::ValuesIn(branch_cases(torch::kCPU)));
+INSTANTIATE_TEST_SUITE_P(CudaOnHost, FusedBranches,
+                         testing::ValuesIn(branch_cases(torch::kCPU, true)));
+INSTANTIATE_TEST_SUITE_P(Gpu, FusedBranches,
+                         testing::ValuesIn(branch_cases(torch::Device(torch::kCUDA, 0))));
 
 // ---- float32 alone -----------------------------------------------------------------------------
 
