@@ -141,9 +141,9 @@ def main():
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     if args.autotune_afresh:
-        import torch._inductor.config
+        from torch._inductor import config as inductor
 
-        torch._inductor.config.autotune_local_cache = False
+        inductor.autotune_local_cache = False
     device = torch.device(args.device)
     if device.type == "cuda":
         device = torch.device("cuda", device.index or 0)

@@ -69,6 +69,7 @@ def parse_arguments():
     root = compare.HERE.parents[1]
     kit = (root / "xception").is_file()  # gpu_kit.sh's folder has the programs beside the scripts
     built = root if kit else root / "build/release"
+    images = [root / "data"] if (root / "data/cifar-10-batches-bin").is_dir() else sorted((root / "data").glob("*.tar*"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="sections:\n" + "\n".join(f"  {name:12} {text}" for name, (_, _, text)
                                                                       in SECTIONS.items()))
@@ -82,8 +83,8 @@ def parse_arguments():
     parser.add_argument("--compile-ahead", action="store_true", help="fill torch.compile's cache beside the tests")
     parser.add_argument("--compile-mode", default="default",
                         help="of torch.compile, such as max-autotune, or a backend such as aot_eager")
-    parser.add_argument("--data", type=pathlib.Path, default=next(iter(sorted((root / "data").glob("*.tar*"))), None),
-                        help="folder with CIFAR-10's binary files, or an archive of images (default: synthetic ones)")
+    parser.add_argument("--data", type=pathlib.Path, default=next(iter(images), None),
+                        help="folder with CIFAR-10's binary files, or an archive of images (default: those in data/, else synthetic ones)")
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "xception-gpu",
                         help="data, Inductor's cache, a copy of the report: kept for the next command")
     parser.add_argument("--binary", type=pathlib.Path, default=built / "xception")
@@ -145,6 +146,9 @@ def main():
         if args.go_on and not run.report.go_on():
             print("Nothing to go on with: neither OUTPUT nor SCRATCH has a report.", flush=True)
         run.report.commands.append(f"{time.strftime('%Y-%m-%d %H:%M')} {shlex.join(sys.argv)}")
+        if args.part == 2 and any(record["code"] != 0 for record in run.report.records("background")):
+            # Its cache isn't filled, so it would leave no time for the others.
+            args.sections.sort(key=lambda name: name == "compile")
         try:
             for name in args.sections:
                 if args.compile_ahead and not run.background and name in ("networks", "tests"):

@@ -61,6 +61,7 @@ class Run:
             outcome = process.wait(end - time.monotonic())
             self.log(name, command, outcome.ended, outcome.seconds, outcome.output)
             self.report.say(f"In the background: {name}: {outcome.ended}, {outcome.seconds:.0f} s.")
+            self.report.keep({"kind": "background", "name": name, "code": outcome.code, "seconds": outcome.seconds})
         self.background.clear()
 
     def stop_background(self):
@@ -147,8 +148,11 @@ class Run:
                          gigabytes(result.get("peak_memory_bytes")), number(share, "{:.2f}"),
                          result.get("kernel_launches") or "-", ran(result, record, self.cpu), self.worth(record)])
         self.report.keep(record)
-        for text in record["faults"]:
-            self.report.section["faults"].append(text)
+        faults = list(record["faults"])
+        if rate is None:
+            faults.append(f"{record['name']}, {record['model']}, batch {record['batch']}: not measured: {bounds}")
+        self.report.section["faults"] += faults
+        self.report.save()
 
     def worth(self, record):
         if not record["needs"]:
