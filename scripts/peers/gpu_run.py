@@ -126,7 +126,8 @@ class Run:
         faults = []
         for key, wanted in (("kernels", "train.kernels=fused"), ("cuda_graph", "train.cuda_graph=true")):
             good = {"kernels": "fused", "cuda_graph": "recorded"}[key]
-            if wanted in overrides and execution.get(key) != good:
+            # None: it failed before it could tell, and that is said elsewhere.
+            if wanted in overrides and execution.get(key) not in (good, None):
                 faults.append(f"{row}: asked for {wanted}, but {key} is {execution.get(key)}: "
                               f"{execution.get(key + '_reason') or 'no reason given'}")
         return faults
@@ -146,7 +147,7 @@ class Run:
         self.report.row([record["model"], record["batch"], number(speed(result), "{:.1f}"), bounds,
                          number(result.get("step_ms"), "{:.2f}"),
                          gigabytes(result.get("peak_memory_bytes")), number(share, "{:.2f}"),
-                         result.get("kernel_launches") or "-", ran(result, record, self.cpu), self.worth(record)])
+                         result.get("kernel_launches") or "-", ran(result, record), self.worth(record)])
         self.report.keep(record)
         faults = list(record["faults"])
         if rate is None:
@@ -156,7 +157,7 @@ class Run:
 
     def worth(self, record):
         if not record["needs"]:
-            return "peer"
+            return "-"
         trust = self.report.trust(record["needs"])
         if record["faults"]:
             return "NOTHING: not what was asked for"
@@ -164,15 +165,15 @@ class Run:
                 "untested": "untested: its tests weren't finished"}[trust]
 
 
-def ran(result, record, cpu):
-    if not record["needs"]:
+def ran(result, record):
+    if not record["name"].startswith("ours"):
         return record["name"]
     execution = result.get("execution")
-    if not execution:
-        return "the bench doesn't say"
+    if not execution or execution.get("kernels") is None:
+        return "not told"
     parts = []
     for key, names in (("kernels", {}), ("cuda_graph", {"recorded": "CUDA graph", "off": "no graph"})):
-        value = execution.get(key)
+        value = execution[key]
         reason = execution.get(key + "_reason")
         parts.append(names.get(value, str(value)) + (f" ({reason})" if reason else ""))
     return ", ".join(parts)

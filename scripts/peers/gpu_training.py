@@ -35,7 +35,7 @@ def train(run, name, model, folder, out, overrides, limit):
     size = SMALLEST[model] if run.args.smoke else run.size
     command = [run.args.binary, "train", "--config", str(run.args.configs / f"cpu-{model}.json"), "--data", folder,
                "--out", out, "--device", run.args.device, "train.epochs=1", f"train.precision={run.precision}",
-               f"data.image_size={size}", f"train.batch_size={8 if run.args.smoke else run.batch}", *overrides]
+               f"data.image_size={size}", f"train.batch_size={run.batch}", *overrides]
     if run.args.smoke and model == "xception":
         command += ["model.width=0.125", "model.middle_blocks=1"]
     outcome = run.program(name, command, limit)
@@ -61,7 +61,7 @@ def epoch(run):
     run.report.table(["model", "images", "validation, %", "test, %", "training, images/s", "of the bench's", "training, s",
                       "from start to end, s", "data, % of a step", "how it ended"])
     for model in run.args.models:
-        overrides = [*GRAPH, *(["data.train_limit=64", "data.validation_size=20"] if run.args.smoke else [])]
+        overrides = [*GRAPH, *(["data.train_limit=16", "data.validation_size=20", "data.test_limit=20"] if run.args.smoke else [])]
         outcome, summary, history = train(run, f"epoch {model}", model, folder, run.folder / f"epoch-{model}",
                                           overrides, 120)
         benched = run.report.records("speed", name="ours, graph", model=model, size=run.size, batch=run.batch)
@@ -150,7 +150,7 @@ def curves(run):
     folder, name = data_folder(run)
     if folder is None:
         return
-    steps, interval, batch = (20, 2, 8) if run.args.smoke else (200, 5, run.batch)
+    steps, interval = (6, 1) if run.args.smoke else (200, 5)
     run.report.say(f"{name}, {steps} steps, seed 1, a point every {interval} steps (their mean loss); all points are in "
                    "curves.csv. Rounding drives two runs apart in time; what counts is that they fall alike.\n")
     run.report.table(["model", "first point: fused / reference", "last point", "mean difference", "largest difference",
@@ -161,7 +161,7 @@ def curves(run):
         for kernels, overrides in (("fused", GRAPH), ("reference", REFERENCE)):
             out = run.folder / f"curve-{model}-{kernels}"
             outcome, _, _ = train(run, f"curve {model} {kernels}", model, folder, out, [
-                *overrides, f"data.train_limit={steps * batch}", "data.validation_size=0", "data.test_limit=16",
+                *overrides, f"data.train_limit={steps * run.batch}", "data.validation_size=0", "data.test_limit=16",
                 f"train.log_interval={interval}", "seed=1"], 90)
             events = sorted(out.glob("events.out.tfevents.*"))
             found[kernels] = of_intervals(read_losses(events[0].read_bytes())) if events else []
