@@ -125,9 +125,9 @@ class Run:
             return []
         faults = []
         for key, wanted in (("kernels", "train.kernels=fused"), ("cuda_graph", "train.cuda_graph=true")):
-            good = {"kernels": "fused", "cuda_graph": "recorded"}[key]
+            good = {"kernels": ("fused",), "cuda_graph": ("recorded", "on")}[key]
             # None: it failed before it could tell, and that is said elsewhere.
-            if wanted in overrides and execution.get(key) not in (good, None):
+            if wanted in overrides and execution.get(key) not in (*good, None):
                 faults.append(f"{row}: asked for {wanted}, but {key} is {execution.get(key)}: "
                               f"{execution.get(key + '_reason') or 'no reason given'}")
         return faults
@@ -143,11 +143,13 @@ class Run:
         rate = result.get("images_per_second")
         split = result.get("split_ms") or {}
         share = 100 * split["data"] / result["step_ms"] if split.get("data") and result.get("step_ms") else None
+        ours = record["name"].startswith("ours")
         bounds = f"{rate['min']:.1f} to {rate['max']:.1f}" if rate else result.get("reason", result["status"])
         self.report.row([record["model"], record["batch"], number(speed(result), "{:.1f}"), bounds,
                          number(result.get("step_ms"), "{:.2f}"),
                          gigabytes(result.get("peak_memory_bytes")), number(share, "{:.2f}"),
-                         result.get("kernel_launches") or "-", ran(result, record), self.worth(record)])
+                         result.get("kernel_launches") or "-", ran(result) if ours else record["name"],
+                         self.worth(record)])
         self.report.keep(record)
         faults = list(record["faults"])
         if rate is None:
@@ -165,14 +167,14 @@ class Run:
                 "untested": "untested: its tests weren't finished"}[trust]
 
 
-def ran(result, record):
-    if not record["name"].startswith("ours"):
-        return record["name"]
+def ran(result):
+    """In words, of what xception says of itself."""
     execution = result.get("execution")
     if not execution or execution.get("kernels") is None:
         return "not told"
     parts = []
-    for key, names in (("kernels", {}), ("cuda_graph", {"recorded": "CUDA graph", "off": "no graph"})):
+    graph = {"recorded": "CUDA graph", "on": "CUDA graph", "off": "no graph"}
+    for key, names in (("kernels", {}), ("cuda_graph", graph)):
         value = execution[key]
         reason = execution.get(key + "_reason")
         parts.append(names.get(value, str(value)) + (f" ({reason})" if reason else ""))

@@ -6,7 +6,7 @@ import sys
 
 import cifar10_of_images
 from gpu_report import number
-from gpu_run import GRAPH_NEEDS
+from gpu_run import GRAPH_NEEDS, ran
 from gpu_speed import GRAPH, REFERENCE
 
 SMALLEST = {"xception": 71, "inception_v3": 75}
@@ -31,7 +31,7 @@ def data_folder(run):
 
 
 def train(run, name, model, folder, out, overrides, limit):
-    """`xception train` in the recipe of the peers; (outcome, summary, last line of its history)."""
+    """`xception train` in the recipe of the peers: what became of it, as a record without a kind."""
     size = SMALLEST[model] if run.args.smoke else run.size
     command = [run.args.binary, "train", "--config", str(run.args.configs / f"cpu-{model}.json"), "--data", folder,
                "--out", out, "--device", run.args.device, "train.epochs=1", f"train.precision={run.precision}",
@@ -39,17 +39,20 @@ def train(run, name, model, folder, out, overrides, limit):
     if run.args.smoke and model == "xception":
         command += ["model.width=0.125", "model.middle_blocks=1"]
     outcome = run.program(name, command, limit)
-    summary, history = {}, {}
-    try:
-        summary = json.loads((out / "summary.json").read_text())
-        history = json.loads((out / "history.jsonl").read_text().splitlines()[-1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return outcome, summary, history
-
-
-def warnings_of(outcome):
-    return [line.strip() for line in outcome.output.splitlines() if "warning" in line]
+    found = {"model": model, "code": outcome.code, "ended": outcome.ended, "wall_seconds": outcome.seconds}
+    for key, file, read in (("summary", "summary.json", json.loads),
+                            ("history", "history.jsonl", lambda text: json.loads(text.splitlines()[-1])),
+                            ("execution", "environment.json", lambda text: json.loads(text).get("execution"))):
+        try:
+            found[key] = read((out / file).read_text())
+        except (OSError, ValueError, IndexError):
+            found[key] = {}
+    if outcome.code != 0:
+        found["ended"] += f": {outcome.last_line}"
+        run.report.section["faults"].append(f"{name}: {found['ended']}")
+    run.report.section["faults"] += run.faults_of(name, found, overrides)
+    found["warnings"] = [line.strip() for line in outcome.output.splitlines() if "warning" in line]
+    return found
 
 
 def epoch(run):
@@ -59,11 +62,12 @@ def epoch(run):
         return
     run.report.say(f"{name}, one epoch, {run.precision}:\n")
     run.report.table(["model", "images", "validation, %", "test, %", "training, images/s", "of the bench's", "training, s",
-                      "from start to end, s", "data, % of a step", "how it ended"])
+                      "from start to end, s", "data, % of a step", "what ran", "how it ended"])
+    small = ["data.train_limit=16", "data.validation_size=20", "data.test_limit=20"] if run.args.smoke else []
     for model in run.args.models:
-        overrides = [*GRAPH, *(["data.train_limit=16", "data.validation_size=20", "data.test_limit=20"] if run.args.smoke else [])]
-        outcome, summary, history = train(run, f"epoch {model}", model, folder, run.folder / f"epoch-{model}",
-                                          overrides, 120)
+        overrides = [*GRAPH, *small]
+        found = train(run, f"epoch {model}", model, folder, run.folder / f"epoch-{model}", overrides, 120)
+        summary = found["summary"]
         benched = run.report.records("speed", name="ours, graph", model=model, size=run.size, batch=run.batch)
         result = benched[-1]["result"] if benched else {}
         rate, best = summary.get("images_per_second"), (result.get("images_per_second") or {}).get("median")
@@ -73,20 +77,16 @@ def epoch(run):
                    for value in (summary.get("validation_accuracy"), summary.get("test_accuracy"))]
         run.report.row([model, (summary.get("data") or {}).get("train", "-"), *percent, number(rate, "{:.1f}"),
                         number(rate and best and rate / best, "{:.3f}"),
-                        number(summary.get("train_seconds"), "{:.1f}"), f"{outcome.seconds:.1f}",
-                        number(share, "{:.2f}"),
-                        outcome.ended if outcome.code == 0 else f"{outcome.ended}: {outcome.last_line}"])
-        run.report.keep({"kind": "epoch", "model": model, "data": name, "summary": summary, "history": history,
-                         "wall_seconds": outcome.seconds, "code": outcome.code, "warnings": warnings_of(outcome)})
-    say_warnings(run, "epoch")
+                        number(summary.get("train_seconds"), "{:.1f}"), f"{found['wall_seconds']:.1f}",
+                        number(share, "{:.2f}"), ran({"execution": found["execution"]}), found["ended"]])
+        run.report.keep({"kind": "epoch", "data": name, **found})
+    say_warnings(run)
 
 
-def say_warnings(run, kind):
-    for record in run.report.records(kind):
+def say_warnings(run):
+    for record in run.report.section["records"]:
         for line in record["warnings"]:
             run.report.say(f"- {record['model']}: {line}")
-            if "graph" in line or "kernels" in line:
-                run.report.fault(f"{kind}, {record['model']}: {line}")
 
 
 # ---- Loss curves ----------------------------------------------------------------------------------------
@@ -160,19 +160,18 @@ def curves(run):
         found = {}
         for kernels, overrides in (("fused", GRAPH), ("reference", REFERENCE)):
             out = run.folder / f"curve-{model}-{kernels}"
-            outcome, _, _ = train(run, f"curve {model} {kernels}", model, folder, out, [
+            trained = train(run, f"curve {model} {kernels}", model, folder, out, [
                 *overrides, f"data.train_limit={steps * run.batch}", "data.validation_size=0", "data.test_limit=16",
                 f"train.log_interval={interval}", "seed=1"], 90)
             events = sorted(out.glob("events.out.tfevents.*"))
             found[kernels] = of_intervals(read_losses(events[0].read_bytes())) if events else []
             rows += [[model, kernels, step, f"{loss:.6f}"] for step, loss in found[kernels]]
-            run.report.keep({"kind": "curve", "model": model, "kernels": kernels, "points": found[kernels],
-                             "code": outcome.code, "warnings": warnings_of(outcome)})
+            run.report.keep({"kind": "curve", "kernels": kernels, "points": found[kernels], **trained})
             with (run.args.output / "curves.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([["model", "kernels", "step", "loss"], *rows])
         run.report.row([model, *compare_curves(found["fused"], found["reference"])])
     run.report.say(f"\nTests of ours: {run.report.trust(GRAPH_NEEDS)}.")
-    say_warnings(run, "curve")
+    say_warnings(run)
 
 
 def compare_curves(ours, theirs):
