@@ -69,7 +69,8 @@ def parse_arguments():
     root = compare.HERE.parents[1]
     kit = (root / "xception").is_file()  # gpu_kit.sh's folder has the programs beside the scripts
     built = root if kit else root / "build/release"
-    images = [root / "data"] if (root / "data/cifar-10-batches-bin").is_dir() else sorted((root / "data").glob("*.tar*"))
+    data = root / "data"
+    images = [data] if (data / "cifar-10-batches-bin").is_dir() else sorted(data.glob("*.tar*"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="sections:\n" + "\n".join(f"  {name:12} {text}" for name, (_, _, text)
                                                                       in SECTIONS.items()))
@@ -84,7 +85,8 @@ def parse_arguments():
     parser.add_argument("--compile-mode", default="default",
                         help="of torch.compile, such as max-autotune, or a backend such as aot_eager")
     parser.add_argument("--data", type=pathlib.Path, default=next(iter(images), None),
-                        help="folder with CIFAR-10's binary files, or an archive of images (default: those in data/, else synthetic ones)")
+                        help="folder with CIFAR-10's binary files, or an archive of images (default: those in data/, "
+                             "else synthetic ones)")
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "xception-gpu",
                         help="data, Inductor's cache, a copy of the report: kept for the next command")
     parser.add_argument("--binary", type=pathlib.Path, default=built / "xception")

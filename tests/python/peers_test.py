@@ -1,5 +1,4 @@
 """What scripts/peers do without a GPU, PyTorch or our programs: reading, counting, stopping, judging."""
-import os
 import pathlib
 import struct
 import sys
