@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-most_mib=48
+most_mib=56  # with the tree, 3 MiB, in the 64 that some machines take
+good_mib=48
 
 usage() {
   cat <<'USAGE'
@@ -149,7 +150,8 @@ awk -v bytes="$bytes" 'BEGIN { printf "| all | %.1f |\n", bytes / 1048576 }'
 say "needs $(needs GLIBC), $(needs GLIBCXX), and of torch: $(for file in "$kit"/bin/*; do
   readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; done | sort -u | while read -r name; do
   [[ -e $kit/lib/$name || $name == lib[cm].so.* || $name == ld-linux* ]] || printf '%s ' "$name"; done)"
-((bytes <= most_mib * 1048576)) || fail 1 "more than $most_mib MiB: it shall travel with the tree in 64"
+((bytes <= most_mib * 1048576)) || fail 1 "more than $most_mib MiB"
+((bytes <= good_mib * 1048576)) || say "more than $good_mib MiB: soon too much to be carried"
 
 # ---- In a bare Debian ------------------------------------------------------------------------------
 root=$tree/bare-root
@@ -185,7 +187,7 @@ unshare --mount bash -euc '
     cd /tmp
     /kit/xception --version
     /kit/xception doctor
-    for test in \"test_kernels *Selftest*:LaunchPlan*:*Shapes/FusedBnAct*\" \"test_train *Selftest*:GpuTest*\"; do
+    for test in \"test_kernels FusedSelftest*:LaunchPlan*:ImageRows*:*FusedKernels*\" \"test_train TrainStep*:Autocast*\"; do
       set -- \$test
       /kit/\$1 --gtest_brief=1 --gtest_filter=\"\$2\"
     done

@@ -134,8 +134,8 @@ class Run:
 
     # ---- rows ------------------------------------------------------------------------------------------
 
-    SPEED_COLUMNS = ["model", "batch", "images/s", "range", "ms", "GB peak", "data, % of step", "launches", "what ran",
-                     "worth"]
+    SPEED_COLUMNS = ["", "model", "batch", "images/s", "range", "ms", "GB peak", "data, % of step", "launches",
+                     "what ran", "worth"]
 
     def keep_speed(self, record):
         """The record, and its row in a table of SPEED_COLUMNS."""
@@ -145,10 +145,9 @@ class Run:
         share = 100 * split["data"] / result["step_ms"] if split.get("data") and result.get("step_ms") else None
         ours = record["name"].startswith("ours")
         bounds = f"{rate['min']:.1f} to {rate['max']:.1f}" if rate else result.get("reason", result["status"])
-        self.report.row([record["model"], record["batch"], number(speed(result), "{:.1f}"), bounds,
-                         number(result.get("step_ms"), "{:.2f}"),
-                         gigabytes(result.get("peak_memory_bytes")), number(share, "{:.2f}"),
-                         result.get("kernel_launches") or "-", ran(result) if ours else record["name"],
+        self.report.row([record["name"], record["model"], record["batch"], number(speed(result), "{:.1f}"), bounds,
+                         number(result.get("step_ms"), "{:.2f}"), gigabytes(result.get("peak_memory_bytes")),
+                         number(share, "{:.2f}"), result.get("kernel_launches") or "-", ran(result) if ours else "-",
                          self.worth(record)])
         self.report.keep(record)
         faults = list(record["faults"])

@@ -20,7 +20,7 @@ def measure_ours(run, name, batches, overrides, needs, limit):
     records = run.ours(name, run.args.models, batches, overrides, limit, needs=needs)
     if all(speed(record["result"]) is None for record in records):
         for record in records:
-            run.report.row([record["model"], record["batch"], "-", record["result"].get("reason", "")])
+            run.report.row([record["name"], record["model"], record["batch"], "-", record["result"].get("reason", "")])
         run.report.say("\nAll in one process failed; a network at a time:\n")
         run.report.table(run.SPEED_COLUMNS)
         records = []

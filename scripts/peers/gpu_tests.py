@@ -6,7 +6,7 @@ import shutil
 import sys
 
 # What runs without a GPU, to try the script: quick tests of the same programs.
-CPU_FILTERS = {"test_train": "GpuTest.*:GraphSelftest*", "test_kernels": "FusedSelftest*:LaunchPlan*:*GpuKernelsOnce*"}
+CPU_FILTERS = {"test_train": "GpuTest.*:TrainStep*:Training*", "test_kernels": "FusedSelftest*:LaunchPlan*:*Once*"}
 # Each name stands for results that other sections ask for: Report.trust().
 NETWORKS = "GpuTest.*Network*"
 KERNELS = "Networks/*:Shapes/GpuKernels*:One/*"
