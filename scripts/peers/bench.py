@@ -123,6 +123,7 @@ def parse_arguments():
                         help="torch.compile, with a mode such as max-autotune or a backend such as aot_eager")
     parser.add_argument("--autotune-afresh", action="store_true",
                         help="with --compile: take compiled kernels from Inductor's cache, but time their variants again")
+    parser.add_argument("--memory-share", type=float, default=1.0, help="of a GPU's memory, at most")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--window-seconds", type=float, default=1.0)
     parser.add_argument("--steps", type=int, default=0, help="in a window, in place of --window-seconds")
@@ -148,6 +149,7 @@ def main():
     if device.type == "cuda":
         device = torch.device("cuda", device.index or 0)
         torch.cuda.set_device(device)
+        torch.cuda.set_per_process_memory_fraction(args.memory_share, device)
     result = {"model": args.model, "mode": args.mode, "precision": args.precision, "image_size": args.image_size,
               "batch_size": args.batch_size, "memory_format": args.memory_format, "compile": args.compile,
               "torch": torch.__version__,

@@ -13,7 +13,8 @@ first, and rows of ours say what their tests said. A row whose kernels or CUDA g
 were asked for is a fault: said in its place, at the top of the report, and by the exit code.
 
 For a machine that is there for a quarter of an hour, in two commands: --part 1 (tests, ours, eager)
-and --part 2 (the rest), which goes on with what part 1 found; --continue does so for any sections.
+and --part 2 (the rest), which goes on with what part 1 found and begins with what it had no time for;
+--continue goes on with any sections.
 
 torch.compile takes minutes, so part 1 fills its cache while the tests run (--compile-ahead): both
 networks are compiled on processors that are idle then. The tests share the GPU with that, and get
@@ -112,6 +113,19 @@ def parse_arguments():
     return args
 
 
+def sections_to_run(args, report):
+    """Part 2 begins with what part 1 had no time for."""
+    if args.part != 2:
+        return args.sections
+    done = [name for name, section in report.sections.items() if section["state"] in ("done", "failed")]
+    names = [name for name in PARTS[1] if name not in done and name not in args.skip] + args.sections
+    ahead = [record["code"] for record in report.records("background")]
+    if not ahead or any(code != 0 for code in ahead):
+        # The compiler's cache isn't filled, so `compile` would leave no time for the others.
+        names.sort(key=lambda name: name == "compile")
+    return names
+
+
 def run_section(run, name):
     section, least, _ = SECTIONS[name]
     run.report.begin(name)
@@ -148,11 +162,8 @@ def main():
         if args.go_on and not run.report.go_on():
             print("Nothing to go on with: neither OUTPUT nor SCRATCH has a report.", flush=True)
         run.report.commands.append(f"{time.strftime('%Y-%m-%d %H:%M')} {shlex.join(sys.argv)}")
-        if args.part == 2 and any(record["code"] != 0 for record in run.report.records("background")):
-            # Its cache isn't filled, so it would leave no time for the others.
-            args.sections.sort(key=lambda name: name == "compile")
         try:
-            for name in args.sections:
+            for name in sections_to_run(args, run.report):
                 if args.compile_ahead and not run.background and name in ("networks", "tests"):
                     gpu_speed.fill_compile_caches(run)
                     args.compile_ahead = False

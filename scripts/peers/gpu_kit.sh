@@ -172,6 +172,7 @@ if [[ ! -e $root/complete ]]; then
   rm -rf "$root"
   debootstrap --variant=minbase --include=python3 "$codename" "$root" "$mirror" >"$tree/bare-root.log" 2>&1 ||
     skip 1 "debootstrap failed: $(tail -n 1 "$tree/bare-root.log")"
+  echo "127.0.0.1 localhost" >"$root/etc/hosts"
   touch "$root/complete"
 fi
 say "in a bare Debian with nothing but python3 and torch's packages:"

@@ -69,7 +69,8 @@ def fill_compile_caches(run):
     for model in run.args.models:
         output = run.folder / f"ahead-{model}.json"
         command = run.peer_command(model, "train", run.size, run.batch, True, output)
-        command += ["--windows", "1", "--steps", "1"]
+        # The tests need some of the memory, too.
+        command += ["--windows", "1", "--steps", "1", "--memory-share", "0.4"]
         run.start_in_background(f"torch.compile of {model}", command, run.peer_environment)
 
 

@@ -1,4 +1,5 @@
 """What scripts/peers do without a GPU, PyTorch or our programs: reading, counting, stopping, judging."""
+import argparse
 import pathlib
 import struct
 import sys
@@ -9,6 +10,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts/peers"))
 import child
+import gpu
 import gpu_report
 import gpu_run
 import gpu_speed
@@ -187,6 +189,16 @@ class Judging(unittest.TestCase):
         text = (self.folder / "other/report.md").read_text()
         self.assertIn("2000.0", text)
         self.assertIn("text", text)
+
+    def test_part_2_begins_with_what_part_1_left_out(self):
+        for name in gpu.PARTS[1]:
+            self.report.begin(name)
+            self.report.end("left out" if name == "kernels" else "done")
+        args = argparse.Namespace(part=2, skip=[], sections=list(gpu.PARTS[2]))
+        names = gpu.sections_to_run(args, self.report)
+        self.assertEqual((names[0], names[-1]), ("kernels", "compile"))
+        self.report.keep({"kind": "background", "code": 0})
+        self.assertEqual(gpu.sections_to_run(args, self.report)[:2], ["kernels", "compile"])
 
 
 if __name__ == "__main__":
