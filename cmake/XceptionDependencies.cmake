@@ -94,6 +94,11 @@ if(XCEPTION_CUDA AND NOT XCEPTION_CUDA STREQUAL "AUTO" AND NOT XCEPTION_WITH_CUD
   message(FATAL_ERROR "XCEPTION_CUDA is ON, but: ${XCEPTION_CUDA_REASON}")
 endif()
 
-# Executables find LibTorch where it lies, in the build tree and installed.
-list(APPEND CMAKE_BUILD_RPATH ${LibTorch_RPATH})
-list(APPEND CMAKE_INSTALL_RPATH ${LibTorch_RPATH})
+# Executables find LibTorch where it lies, and other libraries where the linker found them, in the
+# build tree and installed. One path for both: else CMake pads the build tree's with colons, and an
+# empty element means the current folder. -DCMAKE_INSTALL_RPATH=... replaces all of it.
+if(NOT DEFINED CMAKE_INSTALL_RPATH)
+  set(CMAKE_INSTALL_RPATH ${LibTorch_RPATH})
+  set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+endif()
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)

@@ -13,9 +13,10 @@ usage() {
 scripts/setup.sh [options] [-- CMAKE_OPTIONS...]
 Installs what is missing, finds or installs LibTorch, builds build/<preset>/xception.
 
-  --preset NAME  release (default), debug or asan; also XCEPTION_PRESET
+  --preset NAME  release (default), debug, asan or gpu; also XCEPTION_PRESET
   --jobs N       compile jobs (default: processors, but 2 GB of memory each); also JOBS
   --no-tests     build the executable only
+  --target NAME  build this only (can be given several times)
   --no-apt       never call apt-get: the libraries are elsewhere (CMAKE_PREFIX_PATH)
   --help         this text
 
@@ -36,12 +37,14 @@ preset=${XCEPTION_PRESET:-release}
 jobs=${JOBS:-}
 tests=ON
 apt=yes
+targets=()
 cmake_options=()
 while (($#)); do
   case $1 in
     --preset) preset=${2:?--preset needs a name}; shift ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
     --no-tests) tests=OFF ;;
+    --target) targets+=("${2:?--target needs a name}"); shift ;;
     --no-apt) apt=no ;;
     --help | -h) usage; exit 0 ;;
     --) shift; cmake_options=("$@"); break ;;
@@ -50,8 +53,8 @@ while (($#)); do
   shift
 done
 case $preset in
-  release | debug | asan) ;;
-  *) fail 2 "unknown preset: $preset (release, debug, asan)" ;;
+  release | debug | asan | gpu) ;;
+  *) fail 2 "unknown preset: $preset (release, debug, asan, gpu)" ;;
 esac
 if [[ -n $jobs && ! $jobs =~ ^[1-9][0-9]*$ ]]; then
   fail 2 "--jobs $jobs: not a positive number"
@@ -175,9 +178,9 @@ fi
 werror=OFF
 [[ $("${CXX:-g++}" -dumpversion 2>/dev/null) == "$tested_gcc"* && -z ${CXX:-} ]] && werror=ON
 
-target=all
+((${#targets[@]})) || targets=(all)
 if [[ $tests == OFF ]]; then
-  target=xception
+  targets=(xception)
   # A tree that has the tests keeps them.
   grep -qs '^XCEPTION_TESTS:BOOL=ON' "build/$preset/CMakeCache.txt" && tests=ON
 fi
@@ -188,6 +191,6 @@ say "configuring build/$preset"
   fail 1 "configuring failed; the message above says what to mend (rm -r build/$preset starts afresh)"
 say "building with $jobs jobs"
 start=$SECONDS
-"$cmake" --build "build/$preset" --parallel "$jobs" --target "$target" ||
+"$cmake" --build "build/$preset" --parallel "$jobs" --target "${targets[@]}" ||
   fail 1 "the build failed. 'Killed' means too little memory: --jobs 1 needs 2 GB"
 say "built build/$preset/xception in $((SECONDS - start)) s"

@@ -16,44 +16,50 @@ import itertools
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
+
+import child
 
 HERE = pathlib.Path(__file__).resolve().parent
 SMALLEST = {"xception": 71, "inception_v3": 75}
 FORMATS = ("channels_last", "contiguous")
 
 
-def read_result(command, output, pick):
-    """What a measurement wrote as JSON; one that fails is said and left out."""
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def read_result(command, output, limit, pick):
+    """What a measurement wrote as JSON; one that fails or lasts longer than `limit` seconds is said and left out."""
+    output.unlink(missing_ok=True)
+    outcome = child.run(command, limit)
     try:
         result = pick(json.loads(output.read_text()))
     except (OSError, ValueError, LookupError):
         result = {"status": "failed"}
-    if result["status"] != "done":
-        reason = (done.stderr.strip().splitlines() or [result["status"]])[-1]
-        print(f"{' '.join(command)}: {reason}", file=sys.stderr)
+    if result["status"] != "done" or outcome.code != 0:
+        result["reason"] = f"{outcome.ended}; {outcome.last_line}"
+        print(f"{' '.join(map(str, command))}: {result['reason']}", file=sys.stderr)
+    result["seconds"] = outcome.seconds
+    result["printed"] = outcome.output
     return result
 
 
-def ours(args, case, folder, overrides=()):
-    model, mode, precision, size, batch = case
-    output = folder / "ours.json"
-    output.unlink(missing_ok=True)
-    command = [args.binary, "bench", "--config", str(HERE.parents[1] / "configs/cpu-xception.json"), "--models", model,
-               "--mode", mode, "--precision", precision, "--image-size", str(size), "--batch-size", str(batch),
-               "--device", args.device, "--json", str(output), *window_options(args)]
+def ours_command(args, models, mode, precision, size, batches, output, overrides=()):
+    command = [args.binary, "bench", "--config", str(HERE.parents[1] / "configs/cpu-xception.json"), "--models",
+               ",".join(models), "--mode", mode, "--precision", precision, "--image-size", str(size), "--batch-size",
+               ",".join(map(str, batches)), "--device", args.device, "--json", str(output), *window_options(args)]
     if args.threads:
         command.append(f"parallel.threads={args.threads}")
-    return read_result([*command, *overrides], output, lambda result: {**result["cases"][0], "machine": result["machine"]})
+    return [*command, *overrides]
 
 
-def peer(args, case, memory_format, compiled, folder):
+def ours(args, case, folder, limit, overrides=()):
     model, mode, precision, size, batch = case
-    output = folder / "peer.json"
-    output.unlink(missing_ok=True)
+    output = folder / "ours.json"
+    command = ours_command(args, [model], mode, precision, size, [batch], output, overrides)
+    return read_result(command, output, limit, lambda result: {**result["cases"][0], "machine": result["machine"]})
+
+
+def peer_command(args, case, memory_format, compiled, output):
+    model, mode, precision, size, batch = case
     command = [args.python, str(HERE / "bench.py"), "--model", model, "--mode", mode, "--precision", precision,
                "--image-size", str(size), "--batch-size", str(batch), "--memory-format", memory_format,
                "--threads", str(args.threads), "--json", str(output), *window_options(args)]
@@ -61,7 +67,12 @@ def peer(args, case, memory_format, compiled, folder):
         command += ["--compile", args.compile_mode]
     if args.device != "auto":
         command += ["--device", args.device]
-    return read_result(command, output, lambda result: result)
+    return command
+
+
+def peer(args, case, memory_format, compiled, folder, limit):
+    output = folder / "peer.json"
+    return read_result(peer_command(args, case, memory_format, compiled, output), output, limit, lambda result: result)
 
 
 def window_options(args):
@@ -81,7 +92,11 @@ def measure_case(args, case, folder):
             # What ran out of memory or failed once isn't tried again.
             if any(result["status"] != "done" for result in results[name]):
                 continue
-            result = ours(args, case, folder) if peer_options is None else peer(args, case, *peer_options, folder)
+            if peer_options is None:
+                result = ours(args, case, folder, args.limit)
+            else:
+                result = peer(args, case, *peer_options, folder, args.limit)
+            result.pop("printed")
             results[name].append(result)
     return results
 
@@ -165,6 +180,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=0, help="default: each program's own, the cores")
     parser.add_argument("--skip-compile", action="store_true", help="eager peers only")
     parser.add_argument("--compile-mode", default="default", help="of torch.compile, such as max-autotune")
+    parser.add_argument("--limit", type=float, default=3600, help="seconds after which a measurement is stopped")
     parser.add_argument("--json", type=pathlib.Path, help="write every measurement there, after each case")
     return parser.parse_args()
 

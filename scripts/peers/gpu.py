@@ -1,342 +1,180 @@
 #!/usr/bin/env python3
-"""Measures everything that a GPU is for in one run of a given length, and writes the tables.
+"""Measures what a GPU is for in a given time, the most important first, and writes tables.
 
-    gpu.py [--minutes 10] [--output gpu-report] [--tests build/release/tests] [--skip SECTION,...]
+    gpu.py [--minutes 10] [--output gpu-report] [--sections NAME,... | --skip NAME,... | --part 1|2]
 
-Sections, the most important first; one that doesn't fit in what is left of the time is left out, which is
-said, as is one that fails. All goes into OUTPUT/report.md and, with every single measurement, report.json,
-after each step.
+Every figure is on disk the moment it is there: OUTPUT/report.md (tables), report.json (everything),
+log.txt (what each program printed last), curves.csv, ncu-MODEL.csv. Every program runs for a limited
+time, then it is stopped with all that it started. A section for which too little time is left is left
+out, which is said. The card's settings (clocks, power, modes) are read and never changed.
 
-  correctness  the tests with the label gpu
-  levers       training step by step: LibTorch's operations, fused kernels, CUDA graph; PyTorch eager and
-               torch.compile beside them; with the images a second that the memory traffic allows
-  inference    evaluation in fp16, BatchNorm folded or not, beside PyTorch eager
-  kernels      the fused step kernel by kernel: time and, where ncu is there, bytes of memory
-  sanitizers   the kernels' tests under compute-sanitizer
-  batch-curve  8 to 512 images a batch, ours and eager
-  image-curve  96 to 384 px, ours and eager
+A speed counts only if the tests of what ran have passed: the sections `networks` and `tests` come
+first, and rows of ours say what their tests said. A row whose kernels or CUDA graph weren't those that
+were asked for is a fault: said in its place, at the top of the report, and by the exit code.
 
-With --device cpu --smoke it all runs on a CPU at small sizes, but for GPUs' kernels: that tries the script.
+For a machine that is there for a quarter of an hour, in two commands: --part 1 (tests, ours, eager)
+and --part 2 (the rest), which goes on with what part 1 found and begins with what it had no time for;
+--continue goes on with any sections.
+
+torch.compile takes minutes, so part 1 fills its cache while the tests run (--compile-ahead): both
+networks are compiled on processors that are idle then. The tests share the GPU with that, and get
+slower; no timing does, because whatever still compiles is stopped before the first one. What Inductor
+found by timing on the busy GPU isn't kept: it times its kernels' variants again in the measured run.
+
+--device cpu --smoke goes through every section on a CPU at small sizes, with stand-ins, marked as
+such, for what only a GPU can do: that tries the script. Add --compile-mode aot_eager: it compiles fast.
+
+Exit codes: 0 all done; 1 a fault; 2 wrong options.
 """
 import argparse
-import collections
-import csv
-import json
-import os
 import pathlib
-import re
-import shutil
-import subprocess
+import shlex
+import signal
 import sys
 import tempfile
 import time
 
 import compare
+import gpu_speed
+import gpu_tests
+import gpu_training
+from gpu_run import Run
 
-# Gigabytes that one training step of 128 images of 299 px moves between memory and processor if every kernel
-# reads each operand once, in fp16: PyTorch's operations; BatchNorm, ReLU and additions in one; also
-# depthwise convolutions and pooling that normalise as they load. From the shapes of every layer.
-TRAFFIC_GB = {
-    "xception": {"eager": 131.2, "BatchNorm fused": 111.0, "fused": 75.4},
-    "inception_v3": {"eager": 62.0, "BatchNorm fused": 50.1, "fused": 39.5},
+# name: (what runs, seconds below which it isn't worth a start, what it is)
+SECTIONS = {
+    "probe": (gpu_tests.probe, 5, "GPU, versions, whether our programs start"),
+    "networks": (gpu_tests.networks, 20, "tests of whole networks: fused kernels and graph against LibTorch's"),
+    "tests": (gpu_tests.tests, 30, "the kernels' tests, then those of training"),
+    "fused": (gpu_speed.fused, 40, "ours, fused kernels and CUDA graph: both networks, two batch sizes"),
+    "eager": (gpu_speed.eager, 30, "PyTorch eager, channels_last"),
+    "kernels": (gpu_speed.kernels, 40, "ours without the graph, kernel by kernel"),
+    "compile": (gpu_speed.compiled, 60, "PyTorch with torch.compile"),
+    "ncu": (gpu_speed.weigh, 60, "bytes of memory that each kernel moves"),
+    "epoch": (gpu_training.epoch, 60, "a real epoch of CIFAR-10: accuracy, speed from start to end"),
+    "eager-small": (gpu_speed.eager_small, 30, "PyTorch eager at the smaller batch"),
+    "reference": (gpu_speed.reference, 40, "ours with LibTorch's operations"),
+    "curves": (gpu_training.curves, 60, "loss curves, fused against LibTorch's operations"),
+    "memcheck": (gpu_tests.memcheck, 40, "the kernels' tests under compute-sanitizer"),
+    "nccl": (gpu_tests.nccl, 20, "the test with a process group of one"),
+    "inference": (gpu_speed.inference, 60, "evaluation, BatchNorm folded or not, beside eager"),
+    "sanitizers": (gpu_tests.sanitizers, 120, "racecheck and initcheck"),
+    "batch-curve": (gpu_speed.batch_curve, 60, "other batch sizes, ours and eager"),
+    "image-curve": (gpu_speed.image_curve, 60, "other image sizes, ours and eager"),
 }
-LEVERS = {
-    "ours, reference": (["train.kernels=reference", "train.cuda_graph=false"], "eager"),
-    "ours, fused": (["train.kernels=fused", "train.cuda_graph=false"], "fused"),
-    "ours, fused, CUDA graph": (["train.kernels=fused", "train.cuda_graph=true"], "fused"),
-}
-FINAL = LEVERS["ours, fused, CUDA graph"][0]
-
-
-class Report:
-    """Text and data so far; on disk after each addition."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.lines = []
-        self.data = {}
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def say(self, text=""):
-        print(text, flush=True)
-        self.lines.append(text)
-        self.save()
-
-    def table(self, names):
-        self.say(f"| {' | '.join(names)} |")
-        self.say(f"|{'---|' * len(names)}")
-
-    def row(self, cells):
-        self.say(f"| {' | '.join(str(cell) for cell in cells)} |")
-
-    def keep(self, section, record):
-        self.data.setdefault(section, []).append(record)
-        self.save()
-
-    def save(self):
-        (self.folder / "report.md").write_text("\n".join(self.lines) + "\n")
-        (self.folder / "report.json").write_text(json.dumps(self.data, indent=2) + "\n")
-
-
-class Run:
-    """What the sections share."""
-
-    def __init__(self, args, folder):
-        self.args = args
-        self.folder = folder
-        self.report = Report(args.output)
-        self.end = time.monotonic() + 60 * args.minutes
-        self.precision = "bf16" if args.device == "cpu" else "fp16"
-
-    def left(self):
-        return self.end - time.monotonic()
-
-    def ours(self, model, mode, size, batch, overrides):
-        case = (model, mode, self.precision, size, batch)
-        return compare.ours(self.args, case, self.folder, overrides)
-
-    def peer(self, model, mode, size, batch, compiled=False):
-        case = (model, mode, self.precision, size, batch)
-        return compare.peer(self.args, case, "channels_last", compiled, self.folder)
-
-
-def speed(result):
-    return result["images_per_second"]["median"] if result["status"] == "done" else None
-
-
-def number(value, text="{:.0f}"):
-    return text.format(value) if value is not None else "-"
-
-
-def ratio(value, other):
-    return f"{value / other:.2f}" if value and other else "-"
-
-
-def gigabytes(value):
-    return number(value / 1e9 if value else None, "{:.2f}")
-
-
-def correctness(run):
-    tests = run.args.tests
-    if tests is None:
-        run.report.say("Not run: no --tests.")
-        return
-    run_tests(run, ["ctest", "--test-dir", str(tests), "-L", "gpu", "-E", "sanitize", "--output-on-failure"])
-
-
-def sanitizers(run):
-    sanitizer = shutil.which("compute-sanitizer")
-    if run.args.tests is None or sanitizer is None:
-        run.report.say("Not run: no --tests, or no compute-sanitizer on PATH.")
-        return
-    for tool in ("memcheck", "racecheck", "initcheck"):
-        # Small shapes: the tools make kernels many times slower.
-        run_tests(run, [sanitizer, "--tool", tool, "--error-exitcode", "1", str(run.args.tests / "test_kernels"),
-                        "--gtest_filter=Shapes/GpuKernels.*:*ImageRows*-*BnWithALargeMean*:*CudaOnHost*"])
-
-
-def run_tests(run, command):
-    # Each tensor an allocation of its own, so that its end is seen.
-    environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if "--tool" in command else None
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=min(90, run.left()), env=environment)
-        last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-        code = done.returncode
-    except subprocess.TimeoutExpired:
-        last, code = "not done in time", None
-    run.report.say(f"- `{' '.join(pathlib.Path(word).name for word in command)}`: exit code {code}; {last}")
-    run.report.keep("correctness", {"command": command, "code": code, "last_line": last})
-
-
-def floor_speed(model, scheme, size, batch, bandwidth):
-    """Images a second where memory traffic is all that takes time."""
-    if not bandwidth:
-        return None
-    return batch / (TRAFFIC_GB[model][scheme] * 1e9 * (batch / 128) * (size / 299) ** 2 / bandwidth)
-
-
-def levers(run):
-    size, batch = (run.args.smoke_size, 8) if run.args.smoke else (299, 128)
-    for model in run.args.models:
-        run.report.say(f"\n### {model}, {size} px, batch {batch}, {run.precision}\n")
-        run.report.table(["step", "allowed by traffic, images/s", "measured", "ms", "to eager", "launches", "GB peak",
-                          "data, % of step"])
-        eager = run.peer(model, "train", size, batch)
-        rows = {"PyTorch eager, channels_last": (eager, "eager")}
-        bandwidth = None
-        for name, (overrides, scheme) in LEVERS.items():
-            result = run.ours(model, "train", size, batch, overrides)
-            bandwidth = bandwidth or (result.get("machine") or {}).get("copy_bytes_per_second", [None])[0]
-            rows[name] = (result, scheme)
-        if not run.args.skip_compile:
-            rows[f"PyTorch compile, {run.args.compile_mode}"] = (run.peer(model, "train", size, batch, compiled=True), None)
-        for name, (result, scheme) in rows.items():
-            allowed = floor_speed(model, scheme, size, batch, bandwidth) if scheme else None
-            split = result.get("split_ms") or {}
-            share = 100 * split["data"] / result["step_ms"] if split.get("data") else None
-            run.report.row([name, number(allowed), number(speed(result), "{:.1f}"),
-                            number(result.get("step_ms"), "{:.2f}"), ratio(speed(result), speed(eager)),
-                            result.get("kernel_launches") or "-", gigabytes(result.get("peak_memory_bytes")),
-                            number(share, "{:.2f}")])
-            run.report.keep("levers", {"model": model, "name": name, "scheme": scheme, "result": result})
-        if bandwidth:
-            run.report.say(f"\nCopy bandwidth: {bandwidth / 1e12:.3f} TB/s.")
-
-
-def inference(run):
-    size, batch = (run.args.smoke_size, 8) if run.args.smoke else (299, 128)
-    run.report.table(["model", "eager", "ours, BatchNorm apart", "folded", "folded, fused", "folded, fused / eager"])
-    for model in run.args.models:
-        results = [run.peer(model, "inference", size, batch)]
-        for fold, kernels in (("false", "reference"), ("true", "reference"), ("true", "fused")):
-            overrides = [f"train.eval_fold_batch_norm={fold}", f"train.kernels={kernels}"]
-            results.append(run.ours(model, "inference", size, batch, overrides))
-        speeds = [speed(result) for result in results]
-        run.report.row([model, *(number(value, "{:.1f}") for value in speeds), ratio(speeds[-1], speeds[0])])
-        run.report.keep("inference", {"model": model, "results": results})
-
-
-def read_ncu(text):
-    """{kernel: [calls, seconds, bytes]} of `ncu --csv --page raw`."""
-    lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
-    if start is None:
-        raise ValueError("no table in ncu's output")
-    rows = csv.DictReader(lines[start:])
-    units = next(rows)
-    scale = {"ns": 1e-9, "nsecond": 1e-9, "us": 1e-6, "usecond": 1e-6, "ms": 1e-3, "msecond": 1e-3, "second": 1,
-             "byte": 1, "Kbyte": 1e3, "Mbyte": 1e6, "Gbyte": 1e9}
-    kernels = collections.defaultdict(lambda: [0, 0.0, 0.0])
-    for row in rows:
-        entry = kernels[short_name(row["Kernel Name"])]
-        entry[0] += 1
-        for place, metric in ((1, "gpu__time_duration.sum"), (2, "dram__bytes.sum")):
-            entry[place] += float(row[metric].replace(",", "")) * scale[units[metric]]
-    return dict(kernels)
-
-
-def short_name(name):
-    """A kernel's name without what it returns, its template's and its call's arguments."""
-    name = re.sub(r"^(void|float|double) ", "", name)
-    for unnamed in ("(anonymous namespace)::", "<unnamed>::"):
-        name = name.replace(unnamed, "")
-    return re.split(r"[<(]", name)[0][:60]
-
-
-def measure_kernels(run, model, size, batch):
-    """({kernel: [calls, seconds, bytes]}, bytes known) of the fused step. In a CUDA graph they are the same."""
-    case = [run.args.binary, "bench", "--models", model, "--precision", run.precision, "--image-size", str(size),
-            "--batch-size", str(batch), "--device", run.args.device, "--windows", "1", "--steps", "1",
-            "train.kernels=fused"]
-    ncu = shutil.which("ncu")
-    if ncu and run.left() > 60:
-        command = [ncu, "--csv", "--page", "raw", "--metrics", "gpu__time_duration.sum,dram__bytes.sum", "--nvtx",
-                   "--nvtx-include", "step/", *case]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=min(120, run.left() / 2))
-            return read_ncu(done.stdout), True
-        except (ValueError, KeyError, subprocess.TimeoutExpired) as error:
-            run.report.say(f"{model}: ncu gave nothing to read: {error}")
-    found = collections.defaultdict(lambda: [0, 0.0, 0.0])
-    for kernel in run.ours(model, "train", size, batch, ["train.kernels=fused"]).get("kernels", []):
-        entry = found[short_name(kernel["name"])]
-        entry[0] += kernel["launches"]
-        entry[1] += kernel["milliseconds"] / 1000
-    return dict(found), False
-
-
-def kernels(run):
-    size, batch = (run.args.smoke_size, 8) if run.args.smoke else (299, 128)
-    for model in run.args.models:
-        found, weighed = measure_kernels(run, model, size, batch)
-        if not found:
-            run.report.say(f"{model}: no kernels were seen.")
-            continue
-        seconds = sum(entry[1] for entry in found.values())
-        moved = f"{sum(entry[2] for entry in found.values()) / 1e9:.1f} GB moved" if weighed else "no ncu: no bytes"
-        allowed = TRAFFIC_GB[model]["fused"] * batch / 128 * (size / 299) ** 2
-        run.report.say(f"\n### {model}: {1e3 * seconds:.2f} ms in kernels, {moved}; the layers' shapes ask for "
-                       f"{allowed:.1f} GB\n")
-        run.report.table(["kernel", "calls", "ms", "% of time", "GB", "TB/s"])
-        for name, (calls, spent, size_bytes) in sorted(found.items(), key=lambda item: -item[1][1])[:30]:
-            bytes_cells = [f"{size_bytes / 1e9:.3f}", f"{size_bytes / spent / 1e12:.2f}"] if weighed else ["-", "-"]
-            run.report.row([f"`{name}`", calls, f"{1e3 * spent:.3f}", f"{100 * spent / seconds:.1f}", *bytes_cells])
-        run.report.keep("kernels", {"model": model, "kernels": found})
-
-
-def curve(run, section, cases):
-    run.report.table(["model", "px", "batch", "ours, images/s", "eager", "ours / eager", "GB: ours / eager"])
-    for size, batch in cases:
-        for model in run.args.models:
-            if run.left() < 30:
-                run.report.say(f"\n{model}, {size} px, batch {batch} and what follows: left out, no time.")
-                return
-            results = [run.ours(model, "train", size, batch, FINAL), run.peer(model, "train", size, batch)]
-            mine, theirs = (speed(result) for result in results)
-            run.report.row([model, size, batch, number(mine, "{:.1f}"), number(theirs, "{:.1f}"), ratio(mine, theirs),
-                            " / ".join(gigabytes(result.get("peak_memory_bytes")) for result in results)])
-            run.report.keep(section, {"model": model, "image_size": size, "batch_size": batch, "results": results})
-
-
-def batch_curve(run):
-    size = run.args.smoke_size if run.args.smoke else 299
-    curve(run, "batch-curve", [(size, batch) for batch in ((2, 4) if run.args.smoke else (8, 32, 64, 256, 512))])
-
-
-def image_curve(run):
-    sizes = (run.args.smoke_size, run.args.smoke_size + 4) if run.args.smoke else (96, 160, 224, 384)
-    curve(run, "image-curve", [(size, 4 if run.args.smoke else 128) for size in sizes])
-
-
-SECTIONS = {"correctness": correctness, "levers": levers, "inference": inference, "kernels": kernels,
-            "sanitizers": sanitizers, "batch-curve": batch_curve, "image-curve": image_curve}
+PARTS = {1: "probe networks tests fused eager kernels".split(),
+         2: "compile ncu epoch eager-small reference curves memcheck nccl".split()}
+TIMED = [name for name in SECTIONS if name not in ("probe", "networks", "tests", "memcheck", "nccl", "sanitizers")]
 
 
 def parse_arguments():
     root = compare.HERE.parents[1]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", default=str(root / "build/release/xception"))
-    parser.add_argument("--python", default=sys.executable, help="a Python with torch, torchvision, timm")
+    kit = (root / "xception").is_file()  # gpu_kit.sh's folder has the programs beside the scripts
+    built = root if kit else root / "build/release"
+    data = root / "data"
+    images = [data] if (data / "cifar-10-batches-bin").is_dir() else sorted(data.glob("*.tar*"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog="sections:\n" + "\n".join(f"  {name:12} {text}" for name, (_, _, text)
+                                                                      in SECTIONS.items()))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("gpu-report"))
-    parser.add_argument("--tests", type=pathlib.Path, help="the build tree's tests folder")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--part", type=int, choices=list(PARTS), help="1: with --compile-ahead; 2: with --continue")
+    parser.add_argument("--sections", type=lambda text: text.split(","), help="these only; see below")
+    parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help="all but these")
+    parser.add_argument("--continue", dest="go_on", action="store_true",
+                        help="keep what OUTPUT, or else SCRATCH, holds of an earlier run")
+    parser.add_argument("--compile-ahead", action="store_true", help="fill torch.compile's cache beside the tests")
+    parser.add_argument("--compile-mode", default="default",
+                        help="of torch.compile, such as max-autotune, or a backend such as aot_eager")
+    parser.add_argument("--data", type=pathlib.Path, default=next(iter(images), None),
+                        help="folder with CIFAR-10's binary files, or an archive of images (default: those in data/, "
+                             "else synthetic ones)")
+    parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "xception-gpu",
+                        help="data, Inductor's cache, a copy of the report: kept for the next command")
+    parser.add_argument("--binary", type=pathlib.Path, default=built / "xception")
+    parser.add_argument("--tests", type=pathlib.Path, default=built if kit else built / "tests",
+                        help="folder with test_kernels and test_train")
+    parser.add_argument("--configs", type=pathlib.Path, default=root / "configs")
+    parser.add_argument("--python", default=sys.executable, help="a Python with torch, torchvision, timm")
     parser.add_argument("--models", type=lambda text: text.split(","), default=["xception", "inception_v3"])
     parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help=f"of {', '.join(SECTIONS)}")
-    parser.add_argument("--skip-compile", action="store_true", help="no torch.compile, which takes minutes")
-    parser.add_argument("--compile-mode", default="max-autotune",
-                        help="of torch.compile, or a backend: aot_eager compiles in seconds what is no faster")
     parser.add_argument("--smoke", action="store_true", help="small sizes, to try the script")
     args = parser.parse_args()
-    for name in args.skip:
+    chosen = args.sections or (PARTS[args.part] if args.part else list(SECTIONS))
+    for name in [*chosen, *args.skip]:
         if name not in SECTIONS:
-            parser.error(f"--skip {name}: expected {', '.join(SECTIONS)}")
+            parser.error(f"no section {name}: expected {', '.join(SECTIONS)}")
+    args.sections = [name for name in chosen if name not in args.skip]
+    args.compile_ahead = args.compile_ahead or args.part == 1
+    args.go_on = args.go_on or args.part == 2
+    args.binary = args.binary.resolve()
     # What compare's functions ask for.
     args.threads, args.steps, args.smoke_size = 0, 0, 75
     args.windows, args.window_seconds = (1, 0.1) if args.smoke else (3, 1.0)
     return args
 
 
+def sections_to_run(args, report):
+    """Part 2 begins with what part 1 had no time for."""
+    if args.part != 2:
+        return args.sections
+    done = [name for name, section in report.sections.items() if section["state"] in ("done", "failed")]
+    names = [name for name in PARTS[1] if name not in done and name not in args.skip] + args.sections
+    ahead = [record["code"] for record in report.records("background")]
+    if not ahead or any(code != 0 for code in ahead):
+        # The compiler's cache isn't filled, so `compile` would leave no time for the others.
+        names.sort(key=lambda name: name == "compile")
+    return names
+
+
+def run_section(run, name):
+    section, least, _ = SECTIONS[name]
+    run.report.begin(name)
+    if run.left() < least:
+        run.report.say(f"Left out: {max(0, run.left()):.0f} s are left, and {least} s the least that it takes.")
+        run.report.end("left out")
+        return
+    state = "failed"
+    try:
+        if name in TIMED and run.background:
+            run.quiet()
+        section(run)
+        state = "done"
+    except Exception as error:  # the other sections are worth having
+        run.report.say(f"Failed: {type(error).__name__}: {error}")
+        run.report.section["faults"].append(f"the script failed: {type(error).__name__}: {error}")
+    except SystemExit:
+        state = "stopped"
+        raise
+    finally:
+        run.report.end(state)
+
+
+def stop(number, _frame):
+    sys.exit(128 + number)
+
+
 def main():
     args = parse_arguments()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)  # so that what runs is stopped, too
     with tempfile.TemporaryDirectory() as folder:
         run = Run(args, pathlib.Path(folder))
-        doctor = subprocess.run([args.binary, "doctor"], capture_output=True, text=True)
-        run.report.say(f"# Speed on a GPU\n\n{time.strftime('%Y-%m-%d')}, `{' '.join(sys.argv)}`\n")
-        run.report.say(f"```\n{(doctor.stdout + doctor.stderr).strip()}\n```")
-        for name, section in SECTIONS.items():
-            if name in args.skip:
-                continue
-            run.report.say(f"\n## {name}\n")
-            if run.left() < 30:
-                run.report.say("Left out: no time.")
-                continue
-            try:
-                section(run)
-            except Exception as error:  # the other sections are worth having
-                run.report.say(f"Failed: {type(error).__name__}: {error}")
-        run.report.say(f"\n{(60 * args.minutes - run.left()) / 60:.1f} minutes in all.")
+        if args.go_on and not run.report.go_on():
+            print("Nothing to go on with: neither OUTPUT nor SCRATCH has a report.", flush=True)
+        run.report.commands.append(f"{time.strftime('%Y-%m-%d %H:%M')} {shlex.join(sys.argv)}")
+        try:
+            for name in sections_to_run(args, run.report):
+                if args.compile_ahead and not run.background and name in ("networks", "tests"):
+                    gpu_speed.fill_compile_caches(run)
+                    args.compile_ahead = False
+                run_section(run, name)
+        finally:
+            run.stop_background()
+    for line in run.report.summary():
+        print(line)
+    print(f"\n{(60 * args.minutes - run.left()) / 60:.1f} minutes; {args.output}/report.md", flush=True)
+    return 1 if run.report.faults() else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
