@@ -76,8 +76,9 @@ class Run:
         size = size or self.size
         output = self.folder / "ours.json"
         output.unlink(missing_ok=True)
+        # Not the program's own tests at the start: the section `networks` has made them.
         command = compare.ours_command(self.args, models, mode, self.precision, size, batches, output,
-                                       [*options, *overrides])
+                                       [*options, *overrides, "train.selftest_seconds=0"])
         outcome = self.program(name, command, limit)
         try:
             found = json.loads(output.read_text())

@@ -6,14 +6,14 @@ import shutil
 import sys
 
 # What runs without a GPU, to try the script: quick tests of the same programs.
-CPU_FILTERS = {"test_train": "GpuTest.*:TrainStep*:Training*", "test_kernels": "FusedSelftest*:LaunchPlan*:*Once*"}
+CPU_FILTERS = {"test_train": "Gpu*:TrainStep*:NetworkSelftest.Agrees*", "test_kernels": "FusedSelftest*:LaunchPlan*:*Once*"}
 # Each name stands for results that other sections ask for: Report.trust().
-NETWORKS = "GpuTest.*Network*"
-KERNELS = "Networks/*:Shapes/GpuKernels*:One/*"
-TRAINING = "GpuTest.*-*Network*:*Nccl*"
+NETWORKS = "GpuNetworks.*"
+KERNELS = "Networks/*:Shapes/GpuKernels*:One/*:Gpu/FusedBranches*"
+TRAINING = "GpuTest.*-*Nccl*"
 NCCL = "GpuTest.*Nccl*"
 # Under compute-sanitizer: small shapes, since its tools make kernels many times slower.
-SANITIZED = "Shapes/GpuKernels.*:*ImageRows*-*BnWithALargeMean*:*CudaOnHost*"
+SANITIZED = "Shapes/GpuKernels.*:Gpu/FusedBranches.*:*ImageRows*-*BnWithALargeMean*:*CudaOnHost*"
 
 
 def read_gtest(output):
