@@ -92,16 +92,21 @@ ChildProcess ChildProcess::run(std::vector<std::string> arguments, const Options
 }
 
 bool ChildProcess::ended() {
-  if (!ended_) ended_ = ::waitpid(id_, &status_, WNOHANG) == id_;
+  if (ended_) return true;
+  const pid_t found = ::waitpid(id_, &status_, WNOHANG);
+  // Where SIGCHLD is ignored nobody tells how it ended.
+  known_ = found == id_;
+  ended_ = known_ || (found < 0 && errno == ECHILD);
   return ended_;
 }
 
 std::optional<int> ChildProcess::exit_code() const {
-  return ended_ && WIFEXITED(status_) ? std::optional(WEXITSTATUS(status_)) : std::nullopt;
+  return ended_ && known_ && WIFEXITED(status_) ? std::optional(WEXITSTATUS(status_))
+                                                : std::nullopt;
 }
 
 int ChildProcess::signal() const {
-  return ended_ && WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
+  return ended_ && known_ && WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
 }
 
 void ChildProcess::send(int number) const {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <system_error>
 
 #include "descriptor.h"
@@ -18,6 +19,13 @@ namespace {
 
 std::string reason(int error) {
   return std::generic_category().message(error);
+}
+
+/// Beside a file. A process's number alone would do on one machine: in containers that share a
+/// folder many have the same.
+std::string temporary_name(const std::filesystem::path& file) {
+  static const auto own = std::to_string(::getpid()) + "-" + std::to_string(std::random_device()());
+  return file.string() + ".tmp" + own;
 }
 
 int write_all(int descriptor, std::string_view content) {
@@ -59,7 +67,7 @@ std::string read_file(const std::filesystem::path& file, std::string_view room) 
 }
 
 void write_file_atomic(const std::filesystem::path& file, std::string_view content) {
-  const auto temporary = file.string() + ".tmp" + std::to_string(::getpid());
+  const auto temporary = temporary_name(file);
   const auto fail = [&](int error) {
     ::unlink(temporary.c_str());
     return run_error("core", "{}: cannot be written: {}", file.string(), reason(error));
@@ -74,7 +82,7 @@ void write_file_atomic(const std::filesystem::path& file, std::string_view conte
 }
 
 void replace_link(const std::filesystem::path& link, const std::filesystem::path& target) {
-  const auto temporary = link.string() + ".tmp" + std::to_string(::getpid());
+  const auto temporary = temporary_name(link);
   ::unlink(temporary.c_str());
   if (::symlink(target.c_str(), temporary.c_str()) != 0 ||
       ::rename(temporary.c_str(), link.c_str()) != 0) {

@@ -51,14 +51,15 @@ class ChildProcess {
 
   pid_t id_;
   bool ended_ = false;
+  bool known_ = false;  ///< how it ended
   int status_ = 0;
 };
 
 /// How a child that had a time limit ended, and what it printed.
 struct ChildResult {
-  bool in_time = false;  ///< else it was killed with all that it started
-  std::optional<int> exit_code = {};
-  int signal = 0;  ///< that killed it, or 0
+  bool in_time = false;               ///< it ended before the limit; else it was killed then
+  std::optional<int> exit_code = {};  ///< nothing: a signal ended it, or nobody knows
+  int signal = 0;                     ///< that ended it, or 0
   std::string output = {};
 };
 
