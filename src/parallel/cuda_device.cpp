@@ -43,6 +43,13 @@ std::string cuda_device_identity(const torch::Device& device) {
   return text;
 }
 
+bool cuda_device_answers(const torch::Device& device) {
+  // After a fault every call gives its error, a question too.
+  const auto status = cudaStreamQuery(c10::cuda::getCurrentCUDAStream(device.index()));
+  (void)cudaGetLastError();
+  return status == cudaSuccess || status == cudaErrorNotReady;
+}
+
 void synchronize_cuda_device(const torch::Device& device) {
   const c10::cuda::CUDAGuard guard(device);
   c10::cuda::device_synchronize();

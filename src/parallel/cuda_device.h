@@ -10,6 +10,7 @@ DeviceInfo describe_cuda_device(const torch::Device& device);
 /// The newest CUDA that the driver serves, as the runtime counts: 13000; 0 without a driver.
 [[nodiscard]] int cuda_driver_version();
 [[nodiscard]] std::string cuda_device_identity(const torch::Device& device);
+[[nodiscard]] bool cuda_device_answers(const torch::Device& device);
 void synchronize_cuda_device(const torch::Device& device);
 std::int64_t cuda_peak_memory_bytes(const torch::Device& device);
 std::int64_t cuda_used_memory_bytes(const torch::Device& device);

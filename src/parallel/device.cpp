@@ -92,6 +92,10 @@ void synchronize(const torch::Device& device) {
   if (device.is_cuda()) synchronize_cuda_device(device);
 }
 
+bool answers(const torch::Device& device) {
+  return !device.is_cuda() || cuda_device_answers(device);
+}
+
 std::int64_t peak_memory_bytes(const torch::Device& device) {
   if (device.is_cuda()) return cuda_peak_memory_bytes(device);
   rusage usage{};

@@ -1,7 +1,5 @@
 #include "xception/parallel/failure_cause.h"
 
-#include <exception>
-
 #include "xception/core/device_fault.h"
 #include "xception/core/memory.h"
 #include "xception/parallel/device.h"
@@ -16,19 +14,12 @@ constexpr std::int64_t kLittle = 10;
 bool says_little(std::string_view text) {
   for (const std::string_view words :
        {"unable to find an engine", "CUBLAS_STATUS_INTERNAL_ERROR", "CUBLAS_STATUS_NOT_INITIALIZED",
-        "CUDNN_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_NOT_INITIALIZED", "unhandled cuda error"}) {
+        "CUDNN_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_NOT_INITIALIZED", "unhandled cuda error",
+        "CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_MAPPING_ERROR",
+        "CUDNN_STATUS_EXECUTION_FAILED"}) {
     if (text.find(words) != std::string_view::npos) return true;
   }
   return false;
-}
-
-bool works(const torch::Device& device) {
-  try {
-    synchronize(device);
-    return true;
-  } catch (const std::exception&) {
-    return false;
-  }
 }
 
 bool short_of_memory(const torch::Device& device) {
@@ -47,9 +38,10 @@ FailureCause cause_of(std::string_view text, const DeviceProbe& probe) {
 
 FailureCause cause_of(std::string_view text, const torch::Device& device) {
   if (!device.is_cuda()) {
-    return is_out_of_memory(text) ? FailureCause::memory : FailureCause::other;
+    return cause_of(
+        text, DeviceProbe{.works = [] { return true; }, .short_of_memory = [] { return false; }});
   }
-  return cause_of(text, DeviceProbe{.works = [&] { return works(device); },
+  return cause_of(text, DeviceProbe{.works = [&] { return answers(device); },
                                     .short_of_memory = [&] { return short_of_memory(device); }});
 }
 

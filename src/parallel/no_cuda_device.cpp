@@ -19,6 +19,9 @@ int cuda_driver_version() {
 std::string cuda_device_identity(const torch::Device&) {
   fail();
 }
+bool cuda_device_answers(const torch::Device&) {
+  fail();
+}
 void synchronize_cuda_device(const torch::Device&) {
   fail();
 }

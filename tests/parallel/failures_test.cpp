@@ -32,6 +32,8 @@ TEST(FailureCause, IsReadFromTheTextWhereThatSuffices) {
 TEST(FailureCause, IsAskedForWhereTheTextMayMeanBoth) {
   for (const auto* text : {"FIND was unable to find an engine to execute this computation",
                            "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+                           "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED_CUDART",
+                           "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `...`",
                            "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `...`"}) {
     EXPECT_EQ(cause_of(text, probe(false, true)), FailureCause::device_fault) << text;
     EXPECT_EQ(cause_of(text, probe(true, true)), FailureCause::memory) << text;
@@ -39,7 +41,7 @@ TEST(FailureCause, IsAskedForWhereTheTextMayMeanBoth) {
   }
 }
 
-TEST(FailureCause, IsOnlyMemoryOnTheCpu) {
+TEST(FailureCause, IsReadFromTheTextOnTheCpu) {
   EXPECT_EQ(cause_of("std::bad_alloc", torch::kCPU), FailureCause::memory);
   EXPECT_EQ(cause_of("unable to find an engine", torch::kCPU), FailureCause::other);
 }
@@ -82,9 +84,13 @@ TEST(Deadlines, EndWhatIsLateAlone) {
 }
 
 TEST(NcclWatchdog, IsToldToLeaveTheProcessAlone) {
+  ::setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "1", 1);
+  ::setenv("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000", 1);  // somebody looks for a fault
   keep_nccl_watchdog_quiet();
   EXPECT_STREQ(std::getenv("TORCH_NCCL_ASYNC_ERROR_HANDLING"), "2");
   EXPECT_STREQ(std::getenv("TORCH_NCCL_RETHROW_CUDA_ERRORS"), "0");
+  EXPECT_STREQ(std::getenv("TORCH_NCCL_DUMP_ON_TIMEOUT"), "0");
+  EXPECT_STREQ(std::getenv("TORCH_NCCL_TRACE_BUFFER_SIZE"), "2000");
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ struct DeviceInfo {
 /// Waits until the device has done all that was asked of it.
 void synchronize(const torch::Device& device);
 
+/// Whether a device can still be used; doesn't wait for what it has to do.
+[[nodiscard]] bool answers(const torch::Device& device);
+
 /// Most device memory that tensors held since the start, in bytes; on the CPU the largest resident
 /// size of the process.
 [[nodiscard]] std::int64_t peak_memory_bytes(const torch::Device& device);

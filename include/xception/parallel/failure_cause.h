@@ -21,11 +21,11 @@ struct DeviceProbe {
 };
 
 /// From the text, all lines of it, and where that may mean several things from the device: cuDNN
-/// says that it was unable to find an engine, and cuBLAS and cuDNN that something internal failed,
-/// both where memory is short and after a fault of the GPU.
+/// says that it was unable to find an engine, and cuBLAS and cuDNN that an execution failed, both
+/// where memory is short and after a fault of the GPU. Doesn't wait for what the device has to do.
 [[nodiscard]] FailureCause cause_of(std::string_view text, const DeviceProbe& probe);
 
-/// The same of a real device. On a CPU only memory can be the cause.
+/// The same of a real device; a CPU isn't asked.
 [[nodiscard]] FailureCause cause_of(std::string_view text, const torch::Device& device);
 
 }  // namespace xception
