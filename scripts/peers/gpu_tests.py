@@ -51,6 +51,7 @@ def check(run, name, program, tests, limit, before=(), environment=None):
     if run.args.smoke:
         run.report.say(f"(A stand-in: without a GPU `{tests}` would only be skipped.)")
         tests = CPU_FILTERS[program]
+    environment = {**(environment or os.environ), "XCEPTION_BINARY": str(run.args.binary)}
     outcome = run.program(name, [*before, path, f"--gtest_filter={tests}"], limit, environment)
     found = read_gtest(outcome.output)
     result = verdict(outcome.code, found)

@@ -51,9 +51,17 @@ std::string small_step(const torch::Device& device, const std::string& precision
   }
 }
 
+struct DoctorOptions {
+  bool as_json = false;
+  bool retest = false;
+  double seconds = TrainConfig{}.selftest_seconds;
+  // Of the process that a test runs in.
+  std::string worker, device = "auto", precision = "fp16", kernels = "fused";
+};
+
 /// What a test of a GPU comes to, and what is known of it in other precisions.
-nlohmann::ordered_json tested(DeviceTest test, double seconds) {
-  const auto asked = ask_device(test, seconds);
+nlohmann::ordered_json tested(DeviceTest test, const DoctorOptions& options) {
+  const auto asked = ask_device(test, options.seconds, options.retest);
   nlohmann::ordered_json json = {{"problem", asked.problem},
                                  {"precision", test.precision},
                                  {"time", asked.time},
@@ -61,12 +69,13 @@ nlohmann::ordered_json tested(DeviceTest test, double seconds) {
                                  {"others", nlohmann::ordered_json::object()}};
   for (const auto* other : {"fp32", "bf16"}) {
     test.precision = other;
+    if (options.retest) (void)ask_device(test, options.seconds, /*again=*/true);
     if (const auto kept = kept_verdict(test)) json["others"][other] = kept->problem;
   }
   return json;
 }
 
-nlohmann::ordered_json check_device(const torch::Device& device, double seconds) {
+nlohmann::ordered_json check_device(const torch::Device& device, const DoctorOptions& options) {
   DeviceInfo info;
   try {
     info = describe_device(device);
@@ -80,14 +89,14 @@ nlohmann::ordered_json check_device(const torch::Device& device, double seconds)
   std::vector<std::string> precisions = {"fp32", "bf16"};
   if (is_tested(device)) {
     // Before this process opens the GPU, which may take one only.
-    const auto kernels = tested({.device = device, .precision = "fp16"}, seconds);
+    const auto kernels = tested({.device = device, .precision = "fp16"}, options);
     const bool fused = kernels["problem"].get<std::string>().empty();
     json["tests"]["fused_kernels"] = kernels;
     json["tests"]["cuda_graph"] = tested({.kind = DeviceTest::Kind::graph,
                                           .device = device,
                                           .precision = "fp16",
                                           .kernels = fused ? Kernels::fused : Kernels::reference},
-                                         seconds);
+                                         options);
   }
   if (device.is_cuda()) {
     precisions.emplace_back("fp16");
@@ -146,14 +155,6 @@ std::vector<std::string> advice(const nlohmann::ordered_json& report) {
   return lines;
 }
 
-struct DoctorOptions {
-  bool as_json = false;
-  bool retest = false;
-  double seconds = TrainConfig{}.selftest_seconds;
-  // Of the process that a test runs in.
-  std::string worker, device = "auto", precision = "fp16", kernels = "fused";
-};
-
 [[noreturn]] void work(const DoctorOptions& options) {
   const auto kind = options.worker == device_test_name(DeviceTest::Kind::graph)
                         ? DeviceTest::Kind::graph
@@ -182,12 +183,11 @@ void show_tests(const nlohmann::ordered_json& tests) {
 
 void examine(const DoctorOptions& options, Invocation& invocation) {
   if (options.as_json) start_log(/*to_standard_error=*/true);
-  if (options.retest) forget_verdicts();
   auto report = describe_environment();
-  report["checks"] = nlohmann::ordered_json::array({check_device(torch::kCPU, options.seconds)});
+  report["checks"] = nlohmann::ordered_json::array({check_device(torch::kCPU, options)});
   for (std::int64_t i = 0; i < cuda_device_count(); ++i) {
     report["checks"].push_back(
-        check_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)}, options.seconds));
+        check_device({torch::kCUDA, static_cast<c10::DeviceIndex>(i)}, options));
   }
   report["tests_file"] = verdict_file().string();
   const auto lines = advice(report);

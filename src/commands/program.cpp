@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <system_error>
@@ -112,6 +113,8 @@ void print_json(const nlohmann::ordered_json& json) {
 
 int run_program(int argc, const char* const* argv) {
   open_standard_descriptors();
+  // Who started us may ignore it, which exec hands on; then nobody tells how a child ended.
+  (void)::signal(SIGCHLD, SIG_DFL);
   keep_large_blocks();
   start_log();
   CLI::App program("Trains and compares image classifiers: Xception and Inception V3.", "xception");

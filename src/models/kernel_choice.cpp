@@ -16,6 +16,10 @@ std::vector<KernelUser*> users_in(torch::nn::Module& network) {
 
 }  // namespace
 
+const char* kernels_name(Kernels kernels) {
+  return kernels == Kernels::fused ? "fused" : "reference";
+}
+
 void use_kernels(torch::nn::Module& network, Kernels kernels) {
   for (auto* user : users_in(network)) user->use_kernels(kernels);
 }

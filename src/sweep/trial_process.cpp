@@ -20,13 +20,12 @@ ChildProcess start_process(const SweepDirectory& directory, const TrialOrder& or
   }
   const auto stop = order.until_epoch < order.epochs ? order.until_epoch : 0;
   directory.write(order.trial, {.start = true, .device = order.device, .until = order.until_epoch});
-  return ChildProcess::run(
-      {"xception", "train", "--config", directory.config(order.trial).string(), "--out",
-       run.string(), "--device", order.device, "--resume",
-       fmt::format("parallel.threads={}", order.threads),
-       fmt::format("train.stop_after_epoch={}", stop)},
-      {.environment = child_environment({}, is_job_variable),
-       .output = directory.output(order.trial)});
+  return ChildProcess::run({"xception", "train", "--config", directory.config(order.trial).string(),
+                            "--out", run.string(), "--device", order.device, "--resume",
+                            fmt::format("parallel.threads={}", order.threads),
+                            fmt::format("train.stop_after_epoch={}", stop)},
+                           {.environment = child_environment({}, is_job_variable),
+                            .output = directory.output(order.trial)});
 }
 
 /// The last error that the trial's process printed; empty if there is none.

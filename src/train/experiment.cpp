@@ -46,7 +46,7 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
     // cuBLAS reads it when it starts.
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     // NCCL when it connects the GPUs, which is later: sums inside a switch come in any order.
-    ::setenv("NCCL_ALGO", "^NVLS", /*overwrite=*/0);
+    ::setenv("NCCL_ALGO", "^NVLS,NVLSTree", /*overwrite=*/0);
   }
   context.setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
   // Tensors that an operation leaves empty are its own affair; filling them costs a pass each.

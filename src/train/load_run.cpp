@@ -15,8 +15,9 @@ LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoi
   apply_runtime_settings(loaded.config);
   loaded.model = build_model(loaded.config.model);
   const auto precision = parse_precision(loaded.config.train.precision);
-  place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
+  // Before this process opens a GPU, which may take one only.
   loaded.kernels = plan_evaluation(loaded.config, device).kernels;
+  place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
   use_kernels(*loaded.model, loaded.kernels);
   (void)load_checkpoint_model(directory, checkpoint, *loaded.model);
   loaded.model->eval();

@@ -47,12 +47,7 @@ RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
 RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, bool saved) {
   if (!saved) return asked;
   const auto config = merge_saved(directory, asked);
-  const auto saved_config = directory.read_config();
-  if (config.train.kernels != saved_config.train.kernels) {
-    spdlog::info("resume: train.kernels is {}, was {}: the result may differ in the last bits",
-                 config.train.kernels, saved_config.train.kernels);
-  }
-  const auto before = saved_config.train.epochs;
+  const auto before = directory.read_config().train.epochs;
   if (config.train.epochs != before && config.schedule.name == "cosine") {
     spdlog::info(
         "resume: {} epochs, was {}: the cosine is stretched from here on, so the learning "

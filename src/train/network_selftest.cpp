@@ -42,7 +42,7 @@ std::vector<torch::Tensor> those_of(const Group& group, const std::vector<torch:
 std::string difference(const std::string& model, const torch::Device& device,
                        const std::string& precision) {
   SmallTraining training{
-      .model = model, .precision = precision, .optimizer = "sgd", .steps = kSteps};
+      .model = model, .precision = precision, .optimizer = "sgd", .dropout = 0.0, .steps = kSteps};
   const auto learnt = [&](const std::string& in, Kernels kernels) {
     training.precision = in;
     training.kernels = kernels;

@@ -13,17 +13,17 @@
 namespace xception {
 namespace {
 
-RankReport own_report(const Experiment& experiment) {
+RankReport own_report(const Dataset& dataset, const torch::Device& device) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   const auto build = version();
   return {.host = host.data(),
-          .device = experiment.device().str(),
-          .identity = device_identity(experiment.device()),
+          .device = device.str(),
+          .identity = device_identity(device),
           .program = fmt::format("{} {}", build.version, build.git_commit),
           .libtorch = TORCH_VERSION,
-          .checksum = experiment.dataset().checksum,
-          .data = experiment.dataset().folder.string()};
+          .checksum = dataset.checksum,
+          .data = dataset.folder.string()};
 }
 
 void check_same(const std::vector<RankReport>& reports, std::string RankReport::*member,
@@ -38,8 +38,9 @@ void check_same(const std::vector<RankReport>& reports, std::string RankReport::
 
 }  // namespace
 
-std::vector<RankReport> check_ranks(Communicator& ranks, const Experiment& experiment) {
-  const auto own = own_report(experiment);
+std::vector<RankReport> check_ranks(Communicator& ranks, const Dataset& dataset,
+                                    const torch::Device& device) {
+  const auto own = own_report(dataset, device);
   const nlohmann::json json = {own.host,     own.device,   own.identity, own.program,
                                own.libtorch, own.checksum, own.data};
   std::vector<RankReport> reports;

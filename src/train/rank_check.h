@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "xception/data/dataset.h"
 #include "xception/parallel/communicator.h"
-#include "xception/train/experiment.h"
 
 // Whether ranks fit together; a part of start.cpp.
 namespace xception {
@@ -22,7 +22,7 @@ struct RankReport {
 
 /// Every rank's report, by rank. Errors (input): other data or another program than rank 0's; a GPU
 /// that two ranks have.
-[[nodiscard]] std::vector<RankReport> check_ranks(Communicator& ranks,
-                                                  const Experiment& experiment);
+[[nodiscard]] std::vector<RankReport> check_ranks(Communicator& ranks, const Dataset& dataset,
+                                                  const torch::Device& device);
 
 }  // namespace xception

@@ -30,8 +30,7 @@ RunConfig config_of(const SmallTraining& training) {
   // A model that doesn't read them disregards them.
   config.model.width = 0.125;
   config.model.middle_blocks = 1;
-  // Tests compare sums of rounding errors; what a mask of dropout makes of them is chance.
-  config.model.dropout = 0.0;
+  config.model.dropout = training.dropout;
   config.optimizer.name = training.optimizer;
   if (training.optimizer == "sgd") config.optimizer.lr = kSgdRate;
   config.data.image_size = find_model(training.model).min_image_size;

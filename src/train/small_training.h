@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,10 @@ struct SmallTraining {
   std::string precision;  ///< as `train.precision`
   Kernels kernels = Kernels::reference;
   std::string optimizer = "adam";
-  std::int64_t epochs = 1;  ///< of five steps of 16 images, the last of 13
-  std::int64_t steps = 5;   ///< of each epoch that are done
-  bool evaluate = false;    ///< afterwards
+  std::optional<double> dropout = {};  ///< the network's own where it is left out
+  std::int64_t epochs = 1;             ///< of five steps of 16 images, the last of 13
+  std::int64_t steps = 5;              ///< of each epoch that are done
+  bool evaluate = false;               ///< afterwards
 };
 
 /// What it has learnt.

@@ -71,6 +71,11 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
   }
   auto first = nlohmann::ordered_json(read_json(directory.environment(), "train"));
   const auto before = first.contains("resumed") ? first["resumed"].back() : first;
+  const auto kernels = "/execution/kernels"_json_pointer;
+  if (before.contains(kernels) && before.at(kernels) != environment.at(kernels)) {
+    spdlog::info("resume: kernels are {}, were {}: the result may differ in the last bits",
+                 environment.at(kernels).dump(), before.at(kernels).dump());
+  }
   for (const auto* key : {"world_size", "threads", "libtorch", "device", "processor"}) {
     if (!before.contains(key) || before[key] == environment[key]) continue;
     if (key == std::string("world_size") && experiment.config().parallel.batch_norm == "rank0") {
@@ -239,11 +244,15 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   check_batch_size(start.config, ranks->size());
   resolve_model(start.config);
   apply_runtime_settings(start.config, ranks->place());
-  const Experiment experiment(start.config, device,
+  auto dataset = load_dataset(start.config.data);
+  // A run directory finds its data from any working directory.
+  start.config.data.dir = std::filesystem::absolute(dataset.folder).lexically_normal().string();
+  const auto reports = check_ranks(*ranks, dataset, device);
+  const Experiment experiment(start.config, std::move(dataset), device,
                               [&](const RunConfig& config, const torch::Device& on) {
-                                return plan_training(config, on, *ranks);
+                                const auto asking = request.dry_run ? Asking::look : Asking::ask;
+                                return plan_training(config, on, *ranks, asking);
                               });
-  const auto reports = check_ranks(*ranks, experiment);
   if (request.dry_run) {
     Trainer trainer(experiment, directory, ranks);
     if (ranks->is_root()) show_start(request, experiment, directory, trainer, reports);
@@ -283,6 +292,7 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
 int join_ranks(const TrainRequest& request, const RunConfig& config, const JobPlan& plan) {
   const auto device = parse_device(plan.device);
   if (plan.place.is_alone()) return train_rank(request, config, device, Communicator::alone());
+  if (!request.dry_run) ask_early(config, device);
   const auto milliseconds = [](double seconds) {
     return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000.0));
   };

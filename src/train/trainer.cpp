@@ -113,6 +113,7 @@ int Trainer::run() {
     } catch (const std::exception& error) {
       spdlog::error("{}", error.what());
     }
+    if (dynamic_cast<const LostContact*>(&failure) != nullptr) throw;
     const std::string text = failure.what();
     if (cause_of(text, experiment_.device()) != FailureCause::device_fault) throw;
     // Not by unwinding, which would touch the GPU again.

@@ -1,7 +1,13 @@
 #include "verdict_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include "xception/core/error.h"
@@ -49,6 +55,26 @@ std::optional<KeptVerdict> find_verdict(const nlohmann::json& key) {
     if (good && verdict.key == key) return std::move(verdict);
   }
   return std::nullopt;
+}
+
+VerdictLock::VerdictLock(std::chrono::milliseconds patience) {
+  auto file = verdict_file();
+  if (file.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(file.parent_path(), error);
+  file.replace_extension(".lock");
+  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) return;
+  // Two tests of the one before, and the end of what doesn't want to.
+  const auto end = std::chrono::steady_clock::now() + 2 * patience + std::chrono::seconds(10);
+  while (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+         std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+VerdictLock::~VerdictLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void keep_verdict(const KeptVerdict& verdict) {

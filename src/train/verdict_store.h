@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +19,19 @@ struct KeptVerdict {
 /// The one under a key that is still good. A file that is missing, damaged or somebody else's has
 /// none.
 [[nodiscard]] std::optional<KeptVerdict> find_verdict(const nlohmann::json& key);
+
+/// Keeps other processes from testing for as long as it lives, but waits no longer than so for
+/// those; where there can be no lock it is none.
+class VerdictLock {
+ public:
+  explicit VerdictLock(std::chrono::milliseconds patience);
+  ~VerdictLock();
+  VerdictLock(const VerdictLock&) = delete;
+  VerdictLock& operator=(const VerdictLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
 
 /// Adds one, in place of what was under its key; the oldest of many go. Processes that do so at
 /// once don't harm the file: one's verdict may be lost, and is then found out again. Errors: it

@@ -69,7 +69,7 @@ TEST_F(SelftestCommandTest, TrainingGoesOnWithLibTorchsKernelsWhateverTheTestDoe
 
 TEST_F(SelftestCommandTest, OnlyTheRecordedStepMayFail) {
   const auto result = train(R"(case "$*" in *graph*) kill -SEGV $$;; esac
-echo 'xception-selftest {"problem":""}')",
+echo 'xception-selftest {"lifetime":0,"problem":""}')",
                             "run");
   ASSERT_TRUE(succeeds(result));
   EXPECT_THAT(result.out, Not(HasSubstr("warning: train.kernels")));
@@ -120,9 +120,26 @@ TEST_F(SelftestCommandTest, TwoProcessesMayStartAtOnce) {
   EXPECT_TRUE(succeeds(second.wait()));
   EXPECT_EQ(execution("first")["kernels"], "fused");
   EXPECT_EQ(execution("second")["kernels"], "fused");
-  // What is kept now is whole.
-  const auto kept = json_of(cache / "xception/device-tests.json");
-  EXPECT_GE(kept["verdicts"].size(), 1U);
+  // One waited for the other's answer.
+  EXPECT_EQ(calls_of_worker(folder), 2);
+  EXPECT_EQ(json_of(cache / "xception/device-tests.json")["verdicts"].size(), 2U);
+}
+
+TEST_F(SelftestCommandTest, ADryRunTestsNothing) {
+  ASSERT_TRUE(succeeds(train(verdict("asked"), "run", {"--dry-run"})));
+  EXPECT_EQ(calls_of_worker(folder), 0);
+  EXPECT_FALSE(fs::exists(cache));
+}
+
+TEST_F(SelftestCommandTest, AllRanksGoWithTheOneThatFails) {
+  // Of two ranks the second's test fails: they ask one after the other.
+  const auto result = train(R"(if [ $(wc -l <"$(dirname "$0")/calls") = 2 ]; then
+echo 'xception-selftest {"lifetime":null,"problem":"no memory"}'; else
+echo 'xception-selftest {"lifetime":null,"problem":""}'; fi)",
+                            "run", {"--ranks", "2"});
+  ASSERT_TRUE(succeeds(result)) << result.err;
+  EXPECT_EQ(count(result.out, "warning: train.kernels: auto: reference"), 1) << result.out;
+  EXPECT_EQ(execution("run")["kernels"], "reference");
 }
 
 TEST_F(SelftestCommandTest, AsksNothingThatTheConfigDecides) {
@@ -165,8 +182,11 @@ TEST_F(SelftestCommandTest, DoctorShowsWhatIsKnownAndAsksAgain) {
   EXPECT_THAT(report["advice"].dump(), HasSubstr("doctor --retest asks again"));
   report = doctor(verdict(""));
   EXPECT_EQ(report["checks"][0]["tests"]["cuda_graph"]["kept"], true);
+  EXPECT_EQ(calls_of_worker(folder), 2);
   report = doctor(verdict(""), {"--retest"});
   EXPECT_EQ(report["checks"][0]["tests"]["fused_kernels"]["problem"], "");
+  EXPECT_EQ(report["checks"][0]["tests"]["fused_kernels"]["others"]["bf16"], "");
+  EXPECT_EQ(calls_of_worker(folder), 2 + 2 * 3);  // in every precision
 }
 
 TEST_F(SelftestCommandTest, WarningsDoNotMixWithJson) {
@@ -182,7 +202,7 @@ TEST_F(SelftestCommandTest, TheWorkerAnswersInOneLine) {
   const auto result = run_xception(
       {"doctor", "--selftest-worker", "kernels", "--device", "cpu", "--precision", "bf16"});
   ASSERT_TRUE(succeeds(result));
-  EXPECT_EQ(result.out, "xception-selftest {\"problem\":\"\"}\n");
+  EXPECT_EQ(result.out, "\nxception-selftest {\"lifetime\":0,\"problem\":\"\"}\n");
   EXPECT_THAT(run_xception({"doctor", "--help"}).out, Not(HasSubstr("worker")));
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "support/temporary_folder.h"
@@ -38,16 +39,6 @@ class AskDevice : public testing::Test {
     return ask_device({.kind = kind, .precision = precision}, seconds);
   }
   [[nodiscard]] int calls() const { return calls_of_worker(temporary.path); }
-  /// As a process that starts now: it knows what is kept alone.
-  static void start_anew() {
-    const auto file = verdict_file();
-    const auto aside = fs::path(file).concat(".aside");
-    std::error_code error;
-    fs::rename(file, aside, error);
-    forget_verdicts();
-    fs::rename(aside, file, error);
-  }
-
   TemporaryFolder temporary;
 };
 
@@ -56,16 +47,15 @@ TEST_F(AskDevice, OnceAProcessAndOnceABuild) {
   EXPECT_EQ(ask().problem, "");
   EXPECT_FALSE(ask().kept);
   EXPECT_EQ(calls(), 1);
-  start_anew();
+  forget_verdicts();
   const auto kept = ask();
   EXPECT_EQ(kept.problem, "");
   EXPECT_TRUE(kept.kept);
   EXPECT_EQ(calls(), 1);
   EXPECT_TRUE(kept_verdict({.precision = "bf16"}));
   EXPECT_FALSE(kept_verdict({.precision = "fp16"}));
-  forget_verdicts();
-  EXPECT_FALSE(fs::exists(verdict_file()));
-  (void)ask();
+  // Whatever is known.
+  EXPECT_FALSE(ask_device({.precision = "bf16"}, 30, /*again=*/true).kept);
   EXPECT_EQ(calls(), 2);
 }
 
@@ -79,7 +69,7 @@ TEST_F(AskDevice, ForEachTestPrecisionAndChoiceOfKernels) {
 }
 
 TEST_F(AskDevice, TellsTheWorkerWhatToTest) {
-  worker(R"(echo "xception-selftest {\"problem\":\"$*\"}")");
+  worker(R"(echo "xception-selftest {\"lifetime\":0,\"problem\":\"$*\"}")");
   const auto asked = ask_device(
       {.kind = DeviceTest::Kind::graph, .precision = "fp16", .kernels = Kernels::reference}, 30);
   EXPECT_EQ(asked.problem,
@@ -92,6 +82,7 @@ TEST_F(AskDevice, TakesWhateverHappensThereForAVerdict) {
     const char* words;
     bool kept;
   };
+  int number = 0;
   for (const auto& [body, words, kept] :
        {Broken{"kill -SEGV $$", "signal 11 (Segmentation fault)", true},
         Broken{"echo terminate called >&2; kill -ABRT $$", "signal 6 (Aborted): terminate called",
@@ -100,19 +91,21 @@ TEST_F(AskDevice, TakesWhateverHappensThereForAVerdict) {
         Broken{"exit 0", "code 0 and no verdict", false},
         Broken{"echo about to; exit 3", "code 3 and no verdict: about to", false},
         Broken{"echo 'xception-selftest {\"problem\":'", "code 0 and no verdict", false},
-        Broken{"echo 'xception-selftest {\"problem\":\"\"}'; exit 1", "code 1", false},
-        Broken{"echo 'xception-selftest {\"problem\":\"BatchNorm differs\"}'", "BatchNorm differs",
-               true},
-        Broken{"echo 'xception-selftest {\"problem\":\"CUDA out of memory.\"}'", "out of memory",
+        Broken{"echo 'xception-selftest {\"problem\":\"\"}'", "code 0 and no verdict", false},
+        Broken{"echo 'xception-selftest {\"lifetime\":0,\"problem\":\"\"}'; exit 1", "code 1",
                false},
-        Broken{"echo 'xception-selftest {\"problem\":\"all CUDA-capable devices are busy or "
-               "unavailable\"}'",
-               "busy", false}}) {
-    forget_verdicts();
+        Broken{"echo 'xception-selftest {\"lifetime\":0,\"problem\":\"BatchNorm differs\"}'",
+               "BatchNorm differs", true},
+        Broken{"echo 'xception-selftest {\"lifetime\":null,\"problem\":\"CUDA out of memory.\"}'",
+               "out of memory", false}}) {
+    const auto precision = "p" + std::to_string(number++);
+    const int before = calls();
     worker(body);
-    EXPECT_THAT(ask().problem, HasSubstr(words));
-    start_anew();
-    EXPECT_EQ(kept_verdict({.precision = "bf16"}).has_value(), kept) << body;
+    EXPECT_THAT(ask(DeviceTest::Kind::kernels, precision).problem, HasSubstr(words));
+    // Known to this process in any case.
+    EXPECT_THAT(ask(DeviceTest::Kind::kernels, precision).problem, HasSubstr(words));
+    EXPECT_EQ(calls(), before + 1) << body;
+    EXPECT_EQ(kept_verdict({.precision = precision}).has_value(), kept) << body;
   }
   set("XCEPTION_SELFTEST_WORKER", "/nowhere/worker");
   forget_verdicts();
@@ -123,8 +116,8 @@ TEST_F(AskDevice, WaitsNoLongerThanItsLimit) {
   worker("sleep 60");
   EXPECT_THAT(ask(DeviceTest::Kind::kernels, "bf16", 0.2).problem,
               HasSubstr("didn't end in 0.2 s (train.selftest_seconds)"));
-  // For a day: a machine may have been busy.
-  start_anew();
+  // For an hour: a machine may have been busy.
+  forget_verdicts();
   EXPECT_TRUE(kept_verdict({.precision = "bf16"}));
   auto json = nlohmann::json::parse(std::ifstream(verdict_file()));
   json["verdicts"][0]["expires"] = 1;
@@ -138,22 +131,23 @@ TEST_F(AskDevice, AsksAgainWhereTheFileIsDamagedOrSomebodyElses) {
        {"", "{", "[]", "null", R"({"verdicts": 3})", R"({"verdicts": [{"key": 1}]})",
         R"({"verdicts": [{"key": {}, "problem": 5, "time": 0, "expires": 0}]})", "\xff\xfe\0"}) {
     std::ofstream(verdict_file(), std::ios::trunc) << content;
-    start_anew();
+    forget_verdicts();
     const int before = calls();
     EXPECT_EQ(ask().problem, "") << content;
     EXPECT_EQ(calls(), before + 1) << content;
-    start_anew();
+    forget_verdicts();
     EXPECT_TRUE(ask().kept) << content;  // mended
   }
   // Another GPU's, another build's.
-  for (const auto* part : {"device", "driver", "build", "libtorch", "cuda", "compute_capability"}) {
+  for (const auto* part : {"device", "driver", "build", "libtorch", "cuda", "compute_capability",
+                           "cudnn", "precision", "test"}) {
     auto json = nlohmann::json::parse(std::ifstream(verdict_file()));
     for (auto& item : json["verdicts"]) {
       item["key"][part] = "another";
       item["problem"] = "of another";
     }
     std::ofstream(verdict_file()) << json;
-    start_anew();
+    forget_verdicts();
     EXPECT_EQ(ask().problem, "") << part;
   }
 }
@@ -179,6 +173,14 @@ TEST_F(AskDevice, GoesWithoutAFileWhereNoneCanBeWritten) {
   EXPECT_TRUE(verdict_file().empty());
   EXPECT_EQ(ask().problem, "");
   set("HOME", home);
+}
+
+TEST_F(AskDevice, IsNotMisledByIgnoredChildren) {
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  const auto asked = ask(DeviceTest::Kind::kernels, "bf16", 5);
+  std::signal(SIGCHLD, before);
+  // Nobody can tell how it ended, so it is no verdict; but it isn't waited for.
+  EXPECT_THAT(asked.problem, HasSubstr("code unknown"));
 }
 
 TEST_F(AskDevice, KeepsTheNewestOfMany) {

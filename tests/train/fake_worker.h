@@ -29,7 +29,7 @@ inline int calls_of_worker(const std::filesystem::path& folder) {
 
 /// What a worker prints that found a problem, or none.
 inline std::string verdict(const std::string& problem) {
-  return R"(echo 'xception-selftest {"problem":")" + problem + "\"}'";
+  return R"(echo 'xception-selftest {"lifetime":0,"problem":")" + problem + "\"}'";
 }
 
 }  // namespace xception

@@ -16,6 +16,9 @@ enum class Kernels {
   fused,      ///< ours (xception/kernels), wherever they take what they get
 };
 
+/// `reference`, `fused`.
+[[nodiscard]] const char* kernels_name(Kernels kernels);
+
 /// A module that has the choice. Plain LibTorch until told otherwise.
 class KernelUser {
  public:

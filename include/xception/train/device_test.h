@@ -38,15 +38,18 @@ struct DeviceVerdict {
 
 /// What a test comes to, run in a process of its own (`xception doctor --selftest-worker`, which is
 /// not in the help), so that whatever it does there (an illegal access, a hang) costs this one
-/// nothing: that is a verdict like any other. Asked once a process, and kept in verdict_file() for
-/// later ones, under what may change it: GPU, driver, CUDA, cuDNN, LibTorch, this build, precision.
+/// nothing: that is a verdict like any other. Remembered by this process, and kept in
+/// verdict_file() for later ones, under what may change it: GPU, driver, CUDA, cuDNN, LibTorch,
+/// this build, precision. Processes that ask at once wait for the first one's answer.
 ///
-/// seconds: the time limit, after which it counts as failed, for a day. What may pass by itself
-/// (too little memory, a GPU that takes one process only, a test that somebody killed) isn't kept.
-/// A file that can't be read is none; one that can't be written is said once.
+/// seconds: the time limit, after which it counts as failed. again: whatever is known.
+///
+/// Results that agree or differ are kept for good, an error or a crash for a day, a hang for an
+/// hour; not what may pass by itself (too little memory, a GPU that takes one process only, a test
+/// that somebody ended). A file that can't be read is none; one that can't be written is said once.
 ///
 /// The variable XCEPTION_SELFTEST_WORKER names another program to run; that is for tests.
-[[nodiscard]] DeviceVerdict ask_device(const DeviceTest& test, double seconds);
+[[nodiscard]] DeviceVerdict ask_device(const DeviceTest& test, double seconds, bool again = false);
 
 /// What an earlier process kept of a test, if anything; asks nobody.
 [[nodiscard]] std::optional<DeviceVerdict> kept_verdict(const DeviceTest& test);
@@ -54,7 +57,7 @@ struct DeviceVerdict {
 /// Whether a device's kernels are in question: GPUs', and where XCEPTION_SELFTEST_WORKER is set.
 [[nodiscard]] bool is_tested(const torch::Device& device);
 
-/// Has every test asked again, by this process and later ones.
+/// Has this process remember nothing; what is kept stays.
 void forget_verdicts();
 
 /// `$XDG_CACHE_HOME/xception/device-tests.json`, by default below ~/.cache; empty without a home.

@@ -28,10 +28,18 @@ struct Execution {
 /// warning.
 [[nodiscard]] Execution plan_evaluation(const RunConfig& config, const torch::Device& device);
 
+/// Whether a plan makes tests, or takes what isn't known for passed (a dry run).
+enum class Asking { ask, look };
+
 /// For training: the same, and whether the step is recorded (`train.cuda_graph`): on a GPU, by one
-/// rank, if that passes its test, else with a warning. All ranks come to the same kernels.
+/// rank, if that passes its test, else with a warning. A collective: all ranks come to the same
+/// kernels.
 [[nodiscard]] Execution plan_training(const RunConfig& config, const torch::Device& device,
-                                      Communicator& ranks);
+                                      Communicator& ranks, Asking asking = Asking::ask);
+
+/// Makes the kernels' test now, where a plan would: before this process opens a GPU that may take
+/// one process only, and before other ranks wait.
+void ask_early(const RunConfig& config, const torch::Device& device);
 
 /// One of the two.
 using ExecutionPlanner = std::function<Execution(const RunConfig&, const torch::Device&)>;
