@@ -10,6 +10,7 @@
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
 #include "xception/train/environment.h"
+#include "xception/train/execution.h"
 #include "xception/train/experiment.h"
 
 namespace xception {
@@ -70,6 +71,7 @@ int run_bench(const BenchRequest& request) {
                        .environment = describe_environment(),
                        .command_line = request.command_line,
                        .windows = request.windows};
+  for (const auto& item : plan.cases) ask_early(item.config, plan.device);
   (void)torch::zeros({1}, plan.device);  // a GPU's allocator has no figures before its first block
   BenchRunner runner(plan, request, dataset, results);
   for (const auto& line : bench_header(results)) spdlog::info("{}", line);

@@ -77,14 +77,20 @@ std::int64_t largest_batch_that_fits(const BenchCase& item, BenchMode mode, cons
   const auto show = [&](std::int64_t batch) {
     StatusLine::show(fmt::format("{}: does a batch of {} fit?", case_name(item, mode), batch));
   };
-  const auto workload = build_workload(mode, smallest.config, dataset, device);
+  auto workload = build_workload(mode, smallest.config, dataset, device);
   const BatchSearch search{.limit = limit};
   std::int64_t found = 0;
   if (device.is_cuda()) {
-    found = find_largest_batch(search, [&](std::int64_t batch) {
-      show(batch);
-      return StopSignals::received() == 0 && fits_on_gpu(*workload, batch, device);
-    });
+    try {
+      found = find_largest_batch(search, [&](std::int64_t batch) {
+        show(batch);
+        return StopSignals::received() == 0 && fits_on_gpu(*workload, batch, device);
+      });
+    } catch (const std::exception& error) {
+      // What lies on a GPU in a bad state can't be given back.
+      if (cause_of(error.what(), device) == FailureCause::device_fault) (void)workload.release();
+      throw;
+    }
   } else {
     CpuFit fit(*workload);
     found = find_largest_batch(search, [&](std::int64_t batch) {

@@ -110,7 +110,7 @@ std::vector<CaseResult*> BenchRunner::run_group(const std::vector<CaseResult*>& 
   std::vector<CaseResult*> next;
   std::vector<Active> group;
   for (auto* result : waiting) {
-    if (over()) return {};
+    if (over()) break;
     if (is_full(group)) {
       next.push_back(result);
       continue;
