@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -72,31 +74,55 @@ std::optional<Failure> read_failure(c10d::Store& store) {
                  .printed = json.value("printed", false)};
 }
 
+struct Watch::Beating {
+  using Clock = std::chrono::steady_clock;
+
+  c10::intrusive_ptr<c10d::Store> store;
+  RankPlace place;
+  milliseconds heartbeat{};
+  std::mutex mutex = {};
+  std::condition_variable changed = {};
+  std::optional<Failure> failure = {};
+  Clock::time_point noted = {};
+  Clock::time_point last_contact = Clock::now();
+  bool stopping = false;
+  bool running = true;
+  // Of the beating thread alone:
+  std::string neighbour_value = {};
+  Clock::time_point neighbour_changed = Clock::now();
+  Clock::time_point looked = Clock::now();
+
+  void beat();
+  void look_at_neighbour();
+  void note(const Failure& found);
+};
+
 Watch::Watch(c10::intrusive_ptr<c10d::Store> beats, c10::intrusive_ptr<c10d::Store> asks,
              const RankPlace& place, std::string host, milliseconds heartbeat,
              std::function<void(const Failure&)> on_end)
-    : beats_(std::move(beats)),
+    : beating_(std::make_shared<Beating>()),
       asks_(std::move(asks)),
       place_(place),
-      host_(std::move(host)),
-      heartbeat_(heartbeat),
       on_end_(std::move(on_end)) {
-  beats_->set(host_key(place_.rank), host_);
-  beats_->set(alive_key(place_.rank), std::string("0"));
-  beat_thread_ = std::thread([this] { beat(); });
+  beating_->store = std::move(beats);
+  beating_->place = place;
+  beating_->heartbeat = heartbeat;
+  beating_->store->set(host_key(place_.rank), host);
+  beating_->store->set(alive_key(place_.rank), std::string("0"));
+  beat_thread_ = std::thread([beating = beating_] { beating->beat(); });
   guard_thread_ = std::thread([this] { guard(); });
 }
 
 Watch::~Watch() {
   {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    const std::lock_guard lock(beating_->mutex);
+    beating_->stopping = true;
   }
-  changed_.notify_all();
+  beating_->changed.notify_all();
   guard_thread_.join();
   // A store call that hangs is left behind; the process ends soon.
-  std::unique_lock lock(mutex_);
-  if (changed_.wait_for(lock, kStoreCall, [this] { return !beating_; })) {
+  std::unique_lock lock(beating_->mutex);
+  if (beating_->changed.wait_for(lock, kStoreCall, [this] { return !beating_->running; })) {
     lock.unlock();
     beat_thread_.join();
   } else {
@@ -104,74 +130,76 @@ Watch::~Watch() {
   }
 }
 
-void Watch::beat() {
+void Watch::Beating::beat() {
   try {
     for (std::int64_t count = 1;; ++count) {
-      beats_->set(alive_key(place_.rank), std::to_string(count));
-      if (const auto failure = read_failure(*beats_)) note(*failure);
+      store->set(alive_key(place.rank), std::to_string(count));
+      if (const auto found = read_failure(*store)) note(*found);
       look_at_neighbour();
-      std::unique_lock lock(mutex_);
-      last_contact_ = Clock::now();
-      if (changed_.wait_for(lock, kBeat, [this] { return stopping_; })) break;
+      std::unique_lock lock(mutex);
+      last_contact = Clock::now();
+      if (changed.wait_for(lock, kBeat, [this] { return stopping; })) break;
     }
   } catch (const std::exception&) {
     // The store is gone. If the job goes on without it, well; else the guard ends this process.
   }
-  const std::lock_guard lock(mutex_);
-  beating_ = false;
-  changed_.notify_all();
+  const std::lock_guard lock(mutex);
+  running = false;
+  changed.notify_all();
 }
 
-void Watch::look_at_neighbour() {
-  if (heartbeat_.count() == 0) return;
-  const int neighbour = (place_.rank + 1) % place_.size;
+void Watch::Beating::look_at_neighbour() {
+  if (heartbeat.count() == 0) return;
+  const int neighbour = (place.rank + 1) % place.size;
   const auto now = Clock::now();
   // One that isn't there yet is awaited elsewhere.
-  if (!beats_->check({alive_key(neighbour)})) return;
-  auto value = beats_->get_to_str(alive_key(neighbour));
-  if (now - looked_ > kPause) neighbour_changed_ = now;  // this process was stopped for a while
-  looked_ = now;
-  if (value != neighbour_value_) {
-    neighbour_value_ = std::move(value);
-    neighbour_changed_ = now;
-  } else if (now - neighbour_changed_ > heartbeat_ && !beats_->check({ended_key(neighbour)})) {
-    const Failure failure{
-        .rank = neighbour,
-        .host = beats_->get_to_str(host_key(neighbour)),
-        .message =
-            fmt::format("[parallel] no sign of life for {} s: stopped, or its machine or "
-                        "network is gone",
-                        std::chrono::duration_cast<std::chrono::seconds>(heartbeat_).count())};
-    (void)post_failure(*beats_, failure);
-    neighbour_changed_ = now;
+  if (!store->check({alive_key(neighbour)})) return;
+  auto value = store->get_to_str(alive_key(neighbour));
+  if (now - looked > kPause) neighbour_changed = now;  // this process was stopped for a while
+  looked = now;
+  if (value != neighbour_value) {
+    neighbour_value = std::move(value);
+    neighbour_changed = now;
+  } else if (now - neighbour_changed > heartbeat && !store->check({ended_key(neighbour)})) {
+    const Failure silent{.rank = neighbour,
+                         .host = store->get_to_str(host_key(neighbour)),
+                         .message = fmt::format(
+                             "[parallel] no sign of life for {} s: stopped, or its machine or "
+                             "network is gone",
+                             std::chrono::duration_cast<std::chrono::seconds>(heartbeat).count())};
+    (void)post_failure(*store, silent);
+    neighbour_changed = now;
   }
 }
 
-void Watch::note(const Failure& failure) {
-  const std::lock_guard lock(mutex_);
-  if (failure_) return;
-  failure_ = failure;
-  noted_ = Clock::now();
-  changed_.notify_all();
+void Watch::Beating::note(const Failure& found) {
+  const std::lock_guard lock(mutex);
+  if (failure) return;
+  failure = found;
+  noted = Clock::now();
+  changed.notify_all();
 }
 
 void Watch::guard() {
-  std::unique_lock lock(mutex_);
+  using Clock = Beating::Clock;
+  auto& shared = *beating_;
+  std::unique_lock lock(shared.mutex);
   auto before = Clock::now();
-  while (!changed_.wait_for(lock, kBeat, [this] { return stopping_; })) {
+  while (!shared.changed.wait_for(lock, kBeat, [&] { return shared.stopping; })) {
     const auto now = Clock::now();
     // The process itself was stopped for a while (Ctrl-Z, a suspended job): it has missed nothing.
-    if (now - before > kPause) last_contact_ = now;
+    if (now - before > kPause) shared.last_contact = now;
     before = now;
     std::optional<Failure> failure;
-    if (failure_ && now - noted_ > kGrace) {
-      failure = failure_;
-    } else if (heartbeat_.count() > 0 && now - last_contact_ > heartbeat_) {
-      failure = Failure{.message = fmt::format(
-                            "[parallel] no answer for {} s from the job's store at {}:{}: rank 0's "
-                            "machine or the network is gone",
-                            std::chrono::duration_cast<std::chrono::seconds>(heartbeat_).count(),
-                            place_.store_address, place_.store_port)};
+    if (shared.failure && now - shared.noted > kGrace) {
+      failure = shared.failure;
+    } else if (shared.heartbeat.count() > 0 && now - shared.last_contact > shared.heartbeat) {
+      failure =
+          Failure{.message = fmt::format(
+                      "[parallel] no answer for {} s from the job's store at {}:{}: rank 0's "
+                      "machine or the network is gone",
+                      std::chrono::duration_cast<std::chrono::seconds>(shared.heartbeat).count(),
+                      place_.store_address, place_.store_port)};
     }
     if (!failure) continue;
     lock.unlock();
@@ -188,9 +216,9 @@ bool Watch::post(const Failure& failure) {
 }
 
 std::optional<Failure> Watch::wait_for_failure(milliseconds time) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, time, [this] { return failure_.has_value(); });
-  return failure_;
+  std::unique_lock lock(beating_->mutex);
+  beating_->changed.wait_for(lock, time, [this] { return beating_->failure.has_value(); });
+  return beating_->failure;
 }
 
 std::vector<int> Watch::find_silent_ranks() {

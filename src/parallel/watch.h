@@ -2,11 +2,9 @@
 
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -57,30 +55,16 @@ class Watch {
   void announce_end();
 
  private:
-  using Clock = std::chrono::steady_clock;
+  /// What the thread that beats works on. A store call of it may outlive the watch, and so does
+  /// this.
+  struct Beating;
 
-  void beat();
   void guard();
-  void look_at_neighbour();
-  void note(const Failure& failure);
 
-  c10::intrusive_ptr<c10d::Store> beats_;
+  std::shared_ptr<Beating> beating_;
   c10::intrusive_ptr<c10d::Store> asks_;
   RankPlace place_;
-  std::string host_;
-  std::chrono::milliseconds heartbeat_;
   std::function<void(const Failure&)> on_end_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Failure> failure_;
-  Clock::time_point noted_{};
-  Clock::time_point last_contact_ = Clock::now();
-  bool stopping_ = false;
-  bool beating_ = true;
-  // Of the beating thread alone:
-  std::string neighbour_value_;
-  Clock::time_point neighbour_changed_ = Clock::now();
-  Clock::time_point looked_ = Clock::now();
   std::thread beat_thread_;
   std::thread guard_thread_;
 };
