@@ -1,11 +1,14 @@
 #include "xception/kernels/fused_selftest.h"
 
+#include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "kernels/faulty_operations.h"
+#include "xception/kernels/selftest_settings.h"
 
 namespace xception {
 namespace {
@@ -32,6 +35,25 @@ TEST(FusedSelftest, NoticesEveryFault) {
   EXPECT_THAT(found(Fault::index), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::rows), HasSubstr("input batch"));
   EXPECT_THAT(found(Fault::update), HasSubstr("optimiser"));
+}
+
+TEST(SelftestSettings, LastAsLongAsTheyLive) {
+  auto& context = at::globalContext();
+  context.setBenchmarkCuDNN(true);
+  at::autocast::set_autocast_enabled(torch::kCUDA, true);
+  {
+    const SelftestSettings settings(torch::kCUDA);
+    EXPECT_FALSE(context.benchmarkCuDNN());  // a search would take seconds a convolution
+    EXPECT_TRUE(context.deterministicCuDNN());
+    EXPECT_FALSE(context.allowTF32CuDNN());
+    EXPECT_FALSE(at::autocast::is_autocast_enabled(torch::kCUDA));
+  }
+  EXPECT_TRUE(context.benchmarkCuDNN());
+  EXPECT_FALSE(context.deterministicCuDNN());
+  EXPECT_TRUE(context.allowTF32CuDNN());
+  EXPECT_TRUE(at::autocast::is_autocast_enabled(torch::kCUDA));
+  at::autocast::set_autocast_enabled(torch::kCUDA, false);
+  context.setBenchmarkCuDNN(false);
 }
 
 TEST(FusedSelftest, DrawsNoRandomNumbers) {
