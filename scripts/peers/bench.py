@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import time
 
+import waiting_policy  # before torch loads OpenMP  # noqa: F401
 import torch
 
 from train_cifar10 import Training

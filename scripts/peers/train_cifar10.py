@@ -15,6 +15,7 @@ import json
 import pathlib
 import time
 
+import waiting_policy  # before torch loads OpenMP  # noqa: F401
 import numpy as np
 import torch
 from torch.nn import functional as F

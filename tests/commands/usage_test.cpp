@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "commands/command_testing.h"
+#include "train/fake_worker.h"
 #include "xception/parallel/device.h"
 
 namespace xception {
@@ -50,6 +51,31 @@ TEST(Usage, EveryHelpEndsWithAnExample) {
       EXPECT_THAT(line + " --help", HasSubstr(word));
     }
   }
+}
+
+/// What of OpenMP's waiting a child of the program finds in its environment.
+std::string waiting_policy(const std::vector<std::string>& set) {
+  const TemporaryFolder folder;
+  const auto worker =
+      write_worker(folder.path, "echo \"$GOMP_SPINCOUNT,$OMP_WAIT_POLICY\" >" +
+                                    (folder.path / "policy").string() + "\n" + verdict(""));
+  Arguments command = {"/usr/bin/env", "-u", "GOMP_SPINCOUNT", "-u", "OMP_WAIT_POLICY"};
+  command.insert(command.end(), set.begin(), set.end());
+  const auto doctor = xception_command({"doctor"});
+  command.insert(command.end(), doctor.begin(), doctor.end());
+  Process process(command, {.environment = {{"XCEPTION_SELFTEST_WORKER", worker.string()},
+                                            {"XDG_CACHE_HOME", folder.path.string()}}});
+  EXPECT_EQ(process.wait().exit_code, 0);
+  return content_of(folder.path / "policy");
+}
+
+TEST(Usage, ThreadsSpinBrieflyUnlessTheUserSaysOtherwise) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "sanitizers set themselves up where the program would set this";
+#endif
+  EXPECT_EQ(waiting_policy({}), "1000,\n");
+  EXPECT_EQ(waiting_policy({"GOMP_SPINCOUNT=5"}), "5,\n");
+  EXPECT_EQ(waiting_policy({"OMP_WAIT_POLICY=ACTIVE"}), ",ACTIVE\n");
 }
 
 TEST(Usage, SubcommandIsMissing) {
