@@ -30,7 +30,13 @@ constexpr int kNotFound = 127;
 sigset_t queued_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&signals, number);
+  for (const int number : {SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
+    sigaddset(&signals, number);
+  }
+  // Blocked it would arrive here although nohup has it ignored.
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
   return signals;
 }
 

@@ -1,11 +1,15 @@
 #include "xception/core/signals.h"
 
+#include <array>
 #include <csignal>
 
 namespace xception {
 namespace {
 
+constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
+
 volatile std::sig_atomic_t stop_signal = 0;
+volatile std::sig_atomic_t save_request = 0;
 
 extern "C" void on_stop_signal(int number) {
   if (number == SIGINT && stop_signal == SIGINT) {
@@ -13,6 +17,10 @@ extern "C" void on_stop_signal(int number) {
     std::raise(SIGINT);
   }
   stop_signal = number;
+}
+
+extern "C" void on_save_signal(int /*number*/) {
+  save_request = 1;
 }
 
 void handle(int number, void (*handler)(int)) {
@@ -23,6 +31,12 @@ void handle(int number, void (*handler)(int)) {
   sigaction(number, &action, nullptr);
 }
 
+bool is_ignored(int number) {
+  struct sigaction action {};
+  sigaction(number, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 void ignore_write_signals() {
@@ -30,19 +44,45 @@ void ignore_write_signals() {
   handle(SIGPIPE, SIG_IGN);
 }
 
+void ignore_save_signals() {
+  handle(SIGUSR1, SIG_IGN);
+  handle(SIGUSR2, SIG_IGN);
+}
+
+bool is_stop_signal(int number) noexcept {
+  for (const int stop : kStopSignals) {
+    if (number == stop) return true;
+  }
+  return false;
+}
+
 StopSignals::StopSignals() {
   stop_signal = 0;
-  handle(SIGINT, on_stop_signal);
-  handle(SIGTERM, on_stop_signal);
+  save_request = 0;
+  handle(SIGUSR1, on_save_signal);
+  for (const int number : kStopSignals) {
+    if (number == SIGHUP && is_ignored(SIGHUP)) continue;
+    handle(number, on_stop_signal);
+  }
 }
 
 StopSignals::~StopSignals() {
-  handle(SIGINT, SIG_DFL);
-  handle(SIGTERM, SIG_DFL);
+  for (const int number : kStopSignals) {
+    if (number == SIGHUP && is_ignored(SIGHUP)) continue;
+    // What remains to be done is short, and these would be told as a crash.
+    handle(number, number == SIGUSR2 ? SIG_IGN : SIG_DFL);
+  }
+  handle(SIGUSR1, SIG_IGN);
 }
 
 int StopSignals::received() noexcept {
   return stop_signal;
+}
+
+bool StopSignals::take_save_request() noexcept {
+  if (save_request == 0) return false;
+  save_request = 0;
+  return true;
 }
 
 }  // namespace xception

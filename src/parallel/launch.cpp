@@ -14,6 +14,7 @@
 #include "xception/core/child_process.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
+#include "xception/core/signals.h"
 #include "xception/parallel/device.h"
 
 namespace xception {
@@ -81,9 +82,10 @@ class Ranks {
   int wait() {
     while (reap()) {
       const auto [number, from_terminal] = SignalQueue::wait(std::chrono::seconds(1));
-      if (number == SIGTERM || number == SIGINT) stop_ = number;
+      if (is_stop_signal(number)) stop_ = number;
       // A terminal's Ctrl-C reaches the ranks by itself.
-      if (number == SIGTERM || (number == SIGINT && !from_terminal)) send(number);
+      const bool theirs = number == SIGINT && from_terminal;
+      if ((is_stop_signal(number) && !theirs) || number == SIGUSR1) send(number);
       if (deadline_ && Clock::now() > *deadline_) {
         ended_by_us_ = true;
         send(SIGKILL);

@@ -8,6 +8,7 @@
 #include "status_table.h"
 #include "xception/core/child_process.h"
 #include "xception/core/log.h"
+#include "xception/core/signals.h"
 #include "xception/sweep/trial_process.h"
 
 namespace xception {
@@ -28,13 +29,15 @@ class LocalLauncher {
         slots_(static_cast<std::size_t>(limits.jobs)) {}
 
   int run() {
+    ignore_save_signals();  // trials inherit that until they can save
     while (true) {
       reap();
       if (stop_ == 0 && !out_of_time()) fill();
       if (busy() == 0) break;
       table_.show(directory_, description_);
       const auto [number, from_terminal] = SignalQueue::wait(milliseconds(200));
-      if (number == SIGINT || number == SIGTERM) stop(number, from_terminal);
+      if (is_stop_signal(number)) stop(number, from_terminal);
+      if (number == SIGUSR1) save();
     }
     table_.clear();
     return stop_;
@@ -144,6 +147,13 @@ class LocalLauncher {
   void say_limit(const std::string& limit) {
     table_.clear();
     spdlog::info("{} is reached: no more trials start; raise it and --resume to go on", limit);
+  }
+
+  /// The running trials save and go on.
+  void save() {
+    for (auto& slot : slots_) {
+      if (slot.process) slot.process->send(SIGUSR1);
+    }
   }
 
   void stop(int number, bool from_terminal) {

@@ -10,6 +10,7 @@
 #include "xception/core/first_line.h"
 #include "xception/core/log.h"
 #include "xception/core/shell.h"
+#include "xception/core/signals.h"
 
 namespace xception {
 namespace {
@@ -114,7 +115,7 @@ int run_on_slurm(const SweepDirectory& directory, const SweepDescription& descri
   while (is_queued(job)) {
     table.show(directory, description);
     const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
-    if (arrival.number != SIGINT && arrival.number != SIGTERM) continue;
+    if (!is_stop_signal(arrival.number)) continue;
     table.clear();
     spdlog::info(
         "job array {} goes on without this process; scancel {} ends it, --resume waits for "

@@ -14,6 +14,7 @@
 #include "xception/core/folder_lock.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
+#include "xception/core/signals.h"
 #include "xception/data/dataset.h"
 #include "xception/data/pipeline.h"
 #include "xception/parallel/device.h"
@@ -286,7 +287,7 @@ void show_sweep_status(const std::filesystem::path& path, bool watch, bool json)
     if (last) return;
     const SignalQueue signals;
     const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
-    if (arrival.number == SIGINT || arrival.number == SIGTERM) return;
+    if (is_stop_signal(arrival.number)) return;
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/folder_lock.h"
+#include "xception/core/signals.h"
 
 namespace xception {
 namespace {
@@ -58,7 +59,7 @@ JournalEntry TrialProcess::finish(const Metric& metric) const {
   if (code == 0 && (result.status == "complete" || result.status == "paused")) {
     entry.outcome = result.status;
   } else if (const int number = code ? *code - 128 : process_.signal();
-             (code && number > 0) || number == SIGTERM || number == SIGINT) {
+             (code && number > 0) || is_stop_signal(number)) {
     entry.outcome = "interrupted";
     entry.reason = fmt::format("stopped by signal {}", number);
   } else {

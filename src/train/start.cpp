@@ -318,6 +318,7 @@ int join_ranks(const TrainRequest& request, const RunConfig& config, const JobPl
 
 int start_training(const TrainRequest& request) {
   ignore_write_signals();
+  ignore_save_signals();
   auto overrides = request.overrides;
   if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
   if (request.deterministic) overrides.emplace_back("train.deterministic=true");

@@ -69,7 +69,12 @@ CheckpointContent Trainer::content() {
 }
 
 bool Trainer::stop_agreed() {
-  stop_ = std::max(stop_, ranks_->agree_later(StopSignals::received()));
+  // One number for both, since all ranks ask in each step.
+  constexpr int kSave = 256;
+  const int asked = StopSignals::received() + (StopSignals::take_save_request() ? kSave : 0);
+  const int agreed = ranks_->agree_later(asked);
+  stop_ = std::max(stop_, agreed % kSave);
+  save_asked_ = save_asked_ || agreed >= kSave;
   return stop_ != 0;
 }
 
@@ -187,7 +192,8 @@ int Trainer::train_epoch() {
     if (clock.report_due() && !last && is_root()) report_progress(clock.rate());
     const bool stop = stop_agreed();
     const auto interval = config.train.checkpoint_interval;
-    if (stop || (interval > 0 && place_.step % interval == 0 && !last)) {
+    const bool due = interval > 0 && place_.step % interval == 0;
+    if (stop || ((due || save_asked_) && !last)) {
       account();
       check_finite(training_.metrics.collect(*ranks_));
       save(/*best=*/false);
@@ -324,6 +330,11 @@ void Trainer::save(bool best) {
   check_weights();
   generators_.gather();
   if (is_root()) save_checkpoint(directory_, place_, content(), best);
+  if (!std::exchange(save_asked_, false) || !is_root()) return;
+  const bool at_end = place_.step_in_epoch == 0;
+  spdlog::info("saved, as SIGUSR1 asked: after step {} of epoch {}",
+               at_end ? steps_per_epoch_ : place_.step_in_epoch,
+               at_end ? place_.epoch : place_.epoch + 1);
 }
 
 }  // namespace xception

@@ -146,11 +146,13 @@ TEST_F(RanksTest, ASignalToAnyRankSavesAndStopsAll) {
     EXPECT_THAT(result.out, HasSubstr("stopped by signal 15; saved"));
     expect_gone(ranks);
   }
-  {
+  for (const int number : {SIGINT, SIGHUP, SIGUSR2}) {
     Process process(xception_command(arguments(run, more)));
     const auto ranks = ranks_of(process, 2, 2);
-    process.send(SIGINT);  // to the launcher
-    EXPECT_EQ(process.wait().exit_code, 130);
+    process.send(SIGUSR1);  // to the launcher
+    EXPECT_TRUE(process.wait_for("saved, as SIGUSR1 asked"));
+    process.send(number);
+    EXPECT_EQ(process.wait().exit_code, 128 + number);
     expect_gone(ranks);
   }
   EXPECT_TRUE(succeeds(run_xception(arguments(run, more))));

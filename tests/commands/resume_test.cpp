@@ -116,6 +116,42 @@ TEST_F(ResumeTest, StoppedBySigint) {
   stop_thrice(SIGINT);
 }
 
+TEST_F(ResumeTest, StoppedBySighup) {
+  stop_thrice(SIGHUP);
+}
+
+TEST_F(ResumeTest, StoppedBySigusr2) {
+  stop_thrice(SIGUSR2);
+}
+
+TEST_F(ResumeTest, NohupIsLeftToTheUser) {
+  auto command = Arguments{"/bin/sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""};
+  const auto train = xception_command(arguments(run));
+  command.insert(command.end(), train.begin(), train.end());
+  Process process(command);
+  process.wait_until([&] { return progress_lines(process.output()) >= 3; });
+  process.send(SIGHUP);
+  EXPECT_EQ(process.wait().exit_code, 0);
+  expect_same_as_reference();
+}
+
+TEST_F(ResumeTest, SavesAndGoesOnAtSigusr1) {
+  {
+    Process process(xception_command(arguments(run)));
+    process.wait_for("  run ");  // the table at the start
+    process.send(SIGUSR1);       // there may be nothing to save yet, and no harm is done
+    process.wait_until([&] { return progress_lines(process.output()) >= random(2, 6); });
+    process.send(SIGUSR1);
+    EXPECT_TRUE(process.wait_for("saved, as SIGUSR1 asked: after step "));
+    process.send(SIGKILL);
+    (void)process.wait();
+  }
+  const auto rest = run_xception(arguments(run, {"--resume"}));
+  EXPECT_TRUE(succeeds(rest));
+  EXPECT_THAT(rest.out, testing::Not(HasSubstr("no checkpoint was saved")));
+  expect_same_as_reference();
+}
+
 TEST_F(ResumeTest, StoppedBetweenLastStepAndEnd) {
   // Around validation, the end of an epoch, and the test after the last one.
   for (const int lines : {kLinesAnEpoch, kLinesAnEpoch, 2 * kLinesAnEpoch}) {

@@ -164,9 +164,10 @@ TEST_F(SweepTest, AStoppedSweepGoesOn) {
   Process process(xception_command(arguments(sweep)));
   process.wait_until([&] { return children_of(process.id()).size() == 1; });
   std::this_thread::sleep_for(std::chrono::milliseconds(1200));
-  process.send(SIGTERM);
+  process.send(SIGUSR1);  // the trial saves and goes on
+  process.send(SIGHUP);
   const auto stopped = process.wait();
-  EXPECT_EQ(stopped.exit_code, 143);
+  EXPECT_EQ(stopped.exit_code, 128 + SIGHUP);
   EXPECT_THAT(stopped.out, HasSubstr("--resume"));
   EXPECT_EQ(status()[0]["state"], "interrupted");
   EXPECT_TRUE(succeeds(run_xception(arguments(sweep, {"--resume"}))));

@@ -75,8 +75,8 @@ struct ChildCommand {
 /// started.
 [[nodiscard]] ChildResult run_child(const ChildCommand& command, std::chrono::milliseconds limit);
 
-/// Keeps SIGCHLD, SIGINT and SIGTERM for `wait`, for its lifetime: they are blocked in this thread
-/// and those that it starts, but not in children.
+/// Keeps SIGCHLD, SIGUSR1 and what is_stop_signal() says for `wait`, for its lifetime: they are
+/// blocked in this thread and those that it starts, but not in children.
 class SignalQueue {
  public:
   SignalQueue();

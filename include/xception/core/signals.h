@@ -6,8 +6,13 @@ namespace xception {
 /// ignored from then on.
 void ignore_write_signals();
 
-/// Turns SIGINT and SIGTERM into a flag that is looked at between steps, for its lifetime. A second
-/// SIGINT ends the process at once.
+/// Whether a signal asks a process to save and stop: SIGINT, SIGTERM, SIGHUP (a lost connection),
+/// SIGUSR2 (batch systems).
+[[nodiscard]] bool is_stop_signal(int number) noexcept;
+
+/// Turns the signals that ask to stop into a flag that is looked at between steps, for its
+/// lifetime, and SIGUSR1 into a wish to save and go on. A second SIGINT ends the process at once. A
+/// SIGHUP that was ignored before (nohup) stays ignored.
 class StopSignals {
  public:
   StopSignals();
@@ -17,6 +22,12 @@ class StopSignals {
 
   /// The signal that arrived, or 0.
   [[nodiscard]] static int received() noexcept;
+  /// Whether SIGUSR1 arrived since the last call.
+  [[nodiscard]] static bool take_save_request() noexcept;
 };
+
+/// Has SIGUSR1 and SIGUSR2 do nothing from now on, where otherwise they would end the process:
+/// before there is something to save.
+void ignore_save_signals();
 
 }  // namespace xception

@@ -52,7 +52,8 @@ class Trainer {
 
  private:
   [[nodiscard]] bool is_root() const { return ranks_->is_root(); }
-  /// Whether any rank was asked to stop; all ranks get the same answer. The signal is in stop_.
+  /// Whether any rank was asked to stop; all ranks get the same answer. The signal is in stop_, a
+  /// wish to save in save_asked_.
   bool stop_agreed();
   int train();
   /// One epoch's steps from where the place is. Returns the signal that interrupted it, or 0.
@@ -82,6 +83,7 @@ class Trainer {
   std::vector<Stateful*> shared_states_;  ///< of every rank
   std::vector<Stateful*> states_;         ///< and, on rank 0, the observers'
   int stop_ = 0;
+  bool save_asked_ = false;  ///< by SIGUSR1, and not done yet
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t images_per_epoch_ = 0;
   std::string dropped_notice_;
