@@ -3,4 +3,4 @@ comparisons are fair. To be imported before torch, with which OpenMP is loaded a
 import os
 
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -73,7 +73,7 @@ TEST(Usage, ThreadsSpinBrieflyUnlessTheUserSaysOtherwise) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "sanitizers set themselves up where the program would set this";
 #endif
-  EXPECT_EQ(waiting_policy({}), "1000,\n");
+  EXPECT_EQ(waiting_policy({}), "10000,\n");
   EXPECT_EQ(waiting_policy({"GOMP_SPINCOUNT=5"}), "5,\n");
   EXPECT_EQ(waiting_policy({"OMP_WAIT_POLICY=ACTIVE"}), ",ACTIVE\n");
 }
