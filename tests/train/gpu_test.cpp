@@ -206,7 +206,7 @@ TEST_F(GpuNetworks, AreTestedInAProcessOfTheirOwn) {
   ::unsetenv("XCEPTION_SELFTEST_WORKER");
 }
 
-TEST_F(GpuTest, DescribingADeviceTakesNoneOfItsMemory) {
+TEST_F(GpuTest, DevicesAreDescribed) {
   const auto info = describe_device(kGpu);
   EXPECT_FALSE(info.name.empty());
   EXPECT_GT(info.memory_bytes, 0);
