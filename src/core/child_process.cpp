@@ -27,17 +27,34 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 /// What a shell answers where a program can't be run.
 constexpr int kNotFound = 127;
 
-sigset_t queued_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
-    sigaddset(&signals, number);
+/// What the process's SignalQueue catches and hasn't given out yet.
+struct Arrivals {
+  int reader = -1;
+  int writer = -1;
+};
+Arrivals arrivals;
+
+constexpr std::array kQueued = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+
+extern "C" void queue_signal(int number, siginfo_t* info, void* /*context*/) {
+  const int error = errno;
+  const SignalQueue::Arrival arrival{.number = number, .from_terminal = info->si_code == SI_KERNEL};
+  // A full pipe loses it: thousands wait there already.
+  (void)!::write(arrivals.writer, &arrival, sizeof(arrival));
+  errno = error;
+}
+
+/// In a child, before it runs a program: our handlers would tell its parent what was meant for it.
+void forget_handlers(bool ignores_save_signals) {
+  struct sigaction action {};
+  for (const int number : kQueued) {
+    ::sigaction(number, nullptr, &action);
+    const bool save = number == SIGUSR1 || number == SIGUSR2;
+    if (action.sa_handler == SIG_IGN && !save) continue;
+    action = {};
+    action.sa_handler = save && ignores_save_signals ? SIG_IGN : SIG_DFL;
+    ::sigaction(number, &action, nullptr);
   }
-  // Blocked it would arrive here although nohup has it ignored.
-  struct sigaction hangup {};
-  ::sigaction(SIGHUP, nullptr, &hangup);
-  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
-  return signals;
 }
 
 }  // namespace
@@ -73,9 +90,11 @@ ChildProcess ChildProcess::run(std::vector<std::string> arguments, const Options
     }
   }
   const int output = file >= 0 ? file : options.output_descriptor;
-  sigset_t none;
-  sigemptyset(&none);
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
   const pid_t parent = ::getpid();
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t id = ::fork();
   if (id == 0) {
     // Only what is safe between fork and exec.
@@ -83,11 +102,14 @@ ChildProcess ChildProcess::run(std::vector<std::string> arguments, const Options
     if (::getppid() != parent) ::_exit(1);
     if (options.own_group) (void)::setpgid(0, 0);
     if (output >= 0 && (::dup2(output, 1) < 0 || ::dup2(output, 2) < 0)) ::_exit(126);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    forget_handlers(options.ignores_save_signals);
+    sigemptyset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
     ::execve(options.program.c_str(), argument_pointers.data(), environment.data());
     ::_exit(kNotFound);
   }
   const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (file >= 0) ::close(file);
   if (id < 0) {
     throw run_error("core", "{}: cannot be started: {}", arguments.front(),
@@ -177,21 +199,42 @@ ChildResult run_child(const ChildCommand& command, std::chrono::milliseconds lim
 }
 
 SignalQueue::SignalQueue() {
-  const auto signals = queued_signals();
-  ::pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw run_error("core", "signals cannot be waited for: {}",
+                    std::generic_category().message(errno));
+  }
+  arrivals = {.reader = ends[0], .writer = ends[1]};
+  struct sigaction action {};
+  action.sa_sigaction = queue_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (std::size_t i = 0; i < kQueued.size(); ++i) {
+    ::sigaction(kQueued[i], nullptr, &before_[i]);
+    if (kQueued[i] == SIGHUP && before_[i].sa_handler == SIG_IGN) continue;  // nohup
+    ::sigaction(kQueued[i], &action, nullptr);
+  }
 }
 
 SignalQueue::~SignalQueue() {
-  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  for (std::size_t i = 0; i < kQueued.size(); ++i) ::sigaction(kQueued[i], &before_[i], nullptr);
+  ::close(arrivals.reader);
+  ::close(arrivals.writer);
+  arrivals = {};
 }
 
-SignalQueue::Arrival SignalQueue::wait(std::chrono::milliseconds time) {
-  const auto signals = queued_signals();
-  const timespec timeout{.tv_sec = time.count() / 1000, .tv_nsec = time.count() % 1000 * 1'000'000};
-  siginfo_t info{};
-  const int number = ::sigtimedwait(&signals, &info, &timeout);
-  if (number <= 0) return {};
-  return {.number = number, .from_terminal = info.si_code == SI_KERNEL};
+SignalQueue::Arrival SignalQueue::wait(std::chrono::milliseconds time) const {
+  static_assert(kQueued.size() == std::tuple_size_v<decltype(before_)>);
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + time;
+  while (true) {
+    Arrival arrival;
+    if (::read(arrivals.reader, &arrival, sizeof(arrival)) == sizeof(arrival)) return arrival;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) return {};
+    pollfd ready{.fd = arrivals.reader, .events = POLLIN, .revents = 0};
+    (void)::poll(&ready, 1, static_cast<int>(left.count()));
+  }
 }
 
 }  // namespace xception

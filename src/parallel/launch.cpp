@@ -69,8 +69,9 @@ class Ranks {
     failures_ = c10::make_intrusive<c10d::PrefixStore>("xception/0/0", store_);
     try {
       for (int rank = 0; rank < count; ++rank) {
-        ranks_.push_back(
-            ChildProcess::run(command_line, {.environment = rank_environment(rank, count, port_)}));
+        ranks_.push_back(ChildProcess::run(
+            command_line,
+            {.environment = rank_environment(rank, count, port_), .ignores_save_signals = true}));
       }
     } catch (const Error&) {
       send(SIGKILL);
@@ -81,7 +82,7 @@ class Ranks {
 
   int wait() {
     while (reap()) {
-      const auto [number, from_terminal] = SignalQueue::wait(std::chrono::seconds(1));
+      const auto [number, from_terminal] = signals_.wait(std::chrono::seconds(1));
       if (is_stop_signal(number)) stop_ = number;
       // A terminal's Ctrl-C reaches the ranks by itself.
       const bool theirs = number == SIGINT && from_terminal;
@@ -152,7 +153,7 @@ class Ranks {
     return code_ == 0 && ended_by_us_ ? 1 : code_;
   }
 
-  SignalQueue signals_;  // before the store's threads, which inherit what it blocks
+  SignalQueue signals_;
   std::uint16_t port_ = 0;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::Store> failures_;

@@ -29,13 +29,12 @@ class LocalLauncher {
         slots_(static_cast<std::size_t>(limits.jobs)) {}
 
   int run() {
-    ignore_save_signals();  // trials inherit that until they can save
     while (true) {
       reap();
       if (stop_ == 0 && !out_of_time()) fill();
       if (busy() == 0) break;
       table_.show(directory_, description_);
-      const auto [number, from_terminal] = SignalQueue::wait(milliseconds(200));
+      const auto [number, from_terminal] = signals_.wait(milliseconds(200));
       if (is_stop_signal(number)) stop(number, from_terminal);
       if (number == SIGUSR1) save();
     }

@@ -114,7 +114,7 @@ int run_on_slurm(const SweepDirectory& directory, const SweepDescription& descri
   StatusTable table;
   while (is_queued(job)) {
     table.show(directory, description);
-    const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
+    const auto arrival = signals.wait(std::chrono::seconds(2));
     if (!is_stop_signal(arrival.number)) continue;
     table.clear();
     spdlog::info(

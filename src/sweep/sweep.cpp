@@ -250,6 +250,7 @@ int run_sweep_trial(const std::filesystem::path& path, const std::string& name,
 void show_sweep_status(const std::filesystem::path& path, bool watch, bool json) {
   const SweepDirectory directory(path);
   StatusTable table;
+  const SignalQueue signals;
   while (true) {
     const auto description = read_description(directory);
     const auto trials = read_all(directory, description);
@@ -285,8 +286,7 @@ void show_sweep_status(const std::filesystem::path& path, bool watch, bool json)
       table.draw(status_lines(description, trials, false));
     }
     if (last) return;
-    const SignalQueue signals;
-    const auto arrival = SignalQueue::wait(std::chrono::seconds(2));
+    const auto arrival = signals.wait(std::chrono::seconds(2));
     if (is_stop_signal(arrival.number)) return;
   }
 }

@@ -26,7 +26,8 @@ ChildProcess start_process(const SweepDirectory& directory, const TrialOrder& or
                             fmt::format("parallel.threads={}", order.threads),
                             fmt::format("train.stop_after_epoch={}", stop)},
                            {.environment = child_environment({}, is_job_variable),
-                            .output = directory.output(order.trial)});
+                            .output = directory.output(order.trial),
+                            .ignores_save_signals = true});
 }
 
 /// The last error that the trial's process printed; empty if there is none.

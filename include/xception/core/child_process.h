@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -30,6 +31,8 @@ class ChildProcess {
     /// In a process group of its own: a terminal's Ctrl-C doesn't reach it, and when this process
     /// dies it is killed at once.
     bool own_group = false;
+    /// SIGUSR1 and SIGUSR2 do nothing there until it handles them; otherwise they end it.
+    bool ignores_save_signals = false;
   };
 
   /// Runs a program with these arguments (the first is its name). Errors (run).
@@ -75,8 +78,9 @@ struct ChildCommand {
 /// started.
 [[nodiscard]] ChildResult run_child(const ChildCommand& command, std::chrono::milliseconds limit);
 
-/// Keeps SIGCHLD, SIGUSR1 and what is_stop_signal() says for `wait`, for its lifetime: they are
-/// blocked in this thread and those that it starts, but not in children.
+/// Catches SIGCHLD, SIGUSR1 and what is_stop_signal() says for `wait`, for its lifetime, whichever
+/// thread of the process they reach. A SIGHUP that was ignored before (nohup) stays ignored. One at
+/// a time in a process.
 class SignalQueue {
  public:
   SignalQueue();
@@ -89,10 +93,11 @@ class SignalQueue {
     int number = 0;              ///< 0: none came in time
     bool from_terminal = false;  ///< Ctrl-C, which children of the same terminal get themselves
   };
-  [[nodiscard]] static Arrival wait(std::chrono::milliseconds time);
+  /// The oldest one that hasn't been given out.
+  [[nodiscard]] Arrival wait(std::chrono::milliseconds time) const;
 
  private:
-  sigset_t before_{};
+  std::array<struct sigaction, 6> before_{};
 };
 
 }  // namespace xception
