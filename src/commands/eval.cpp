@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <filesystem>
+
 #include "subcommands.h"
 #include "xception/core/error.h"
+#include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
 #include "xception/train/evaluator.h"
@@ -21,6 +25,27 @@ struct EvalArguments {
   bool predictions = false;
 };
 
+/// Says where the data differ from those that a run was trained on. Returns whether they are the
+/// same, or nobody knows.
+bool tell_other_data(const RunDirectory& directory, const Dataset& dataset) {
+  if (!std::filesystem::exists(directory.summary())) return true;
+  const auto summary = read_json(directory.summary(), "eval");
+  const auto own = summary.value("/data/checksum"_json_pointer, std::string());
+  if (own.empty() || own == dataset.checksum) return true;
+  spdlog::info("note: other data than the run's: checksum {}..., the run's is {}...",
+               dataset.checksum.substr(0, 12), own.substr(0, 12));
+  const auto classes = summary.value("/data/classes"_json_pointer, std::vector<std::string>());
+  for (std::size_t i = 0; i < std::min(classes.size(), dataset.class_names.size()); ++i) {
+    if (classes[i] == dataset.class_names[i]) continue;
+    spdlog::info(
+        "note: class {} is \"{}\", the run's is \"{}\": its answers are counted by number, so "
+        "where the order differs the accuracy means nothing",
+        i, dataset.class_names[i], classes[i]);
+    break;
+  }
+  return false;
+}
+
 void evaluate_run(const EvalArguments& arguments) {
   if (arguments.json) start_log(/*to_standard_error=*/true);
   const auto split = parse_split(arguments.split);
@@ -33,24 +58,34 @@ void evaluate_run(const EvalArguments& arguments) {
   options.progress = [&](std::int64_t images) {
     StatusLine::show(fmt::format("{} of {} images", images, source->size()));
   };
+  const RunDirectory directory(arguments.run);
+  const auto& dataset = experiment.dataset();
+  const bool own_data = tell_other_data(directory, dataset);
   const auto evaluation = evaluate(*run.model, *source, experiment.test_pipeline(), options);
   StatusLine::clear();
   if (arguments.predictions) {
-    save_predictions(RunDirectory(arguments.run).predictions(arguments.checkpoint, arguments.split),
-                     *evaluation);
+    const auto split_name =
+        arguments.split + (own_data ? "" : "-of-" + dataset.checksum.substr(0, 12));
+    const auto file = directory.predictions(arguments.checkpoint, split_name);
+    save_predictions(file, *evaluation,
+                     prediction_origin(arguments.checkpoint, run.place, arguments.split, dataset));
+    if (!arguments.json) spdlog::info("wrote {}", file.string());
   }
   const auto& metrics = evaluation->metrics;
   if (arguments.json) {
-    const nlohmann::ordered_json json = {{"accuracy", metrics.accuracy},
-                                         {"loss", metrics.loss},
-                                         {"count", metrics.count},
-                                         {"split", arguments.split},
-                                         {"checkpoint", arguments.checkpoint}};
+    const nlohmann::ordered_json json = {
+        {"accuracy", metrics.accuracy},
+        {"loss", metrics.loss},
+        {"count", metrics.count},
+        {"split", arguments.split},
+        {"checkpoint", arguments.checkpoint},
+        {"data",
+         {{"name", dataset.name}, {"checksum", dataset.checksum}, {"of_the_run", own_data}}}};
     print_json(json);
   } else {
     spdlog::info("{}, {} split, checkpoint {}: accuracy {:.2f} %  loss {:.4f}  ({} images)",
-                 experiment.dataset().name, arguments.split, arguments.checkpoint,
-                 100.0 * metrics.accuracy, metrics.loss, metrics.count);
+                 dataset.name, arguments.split, arguments.checkpoint, 100.0 * metrics.accuracy,
+                 metrics.loss, metrics.count);
   }
 }
 
@@ -70,7 +105,8 @@ void add_eval_command(CLI::App& program, Invocation& /*invocation*/) {
   command->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")
       ->capture_default_str();
   command->add_flag("--predictions", arguments->predictions,
-                    "Write predictions-<checkpoint>-<split>.safetensors into the run directory");
+                    "Write predictions-<checkpoint>-<split>.safetensors into the run directory; of "
+                    "other data than the run's -<split>-of-<checksum>");
   command->add_flag("--json", arguments->json, "Print JSON");
   command->footer("Example: xception eval --run runs/xception --split validation --json");
   command->callback([arguments] { evaluate_run(*arguments); });

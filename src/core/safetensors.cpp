@@ -94,8 +94,10 @@ at::Tensor on_cpu(const at::Tensor& tensor) {
 
 }  // namespace
 
-std::string save_safetensors(const std::filesystem::path& file, const TensorMap& tensors) {
-  nlohmann::ordered_json header;
+std::string save_safetensors(const std::filesystem::path& file, const TensorMap& tensors,
+                             const TextMap& metadata) {
+  auto header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   std::vector<at::Tensor> data;
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -106,7 +108,8 @@ std::string save_safetensors(const std::filesystem::path& file, const TensorMap&
                     {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string text = tensors.empty() ? "{}" : header.dump();
+  // Names may be a file system's, whose bytes need not be UTF-8.
+  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
   std::string content;
   content.reserve(kLengthBytes + text.size() + offset);
@@ -119,7 +122,8 @@ std::string save_safetensors(const std::filesystem::path& file, const TensorMap&
   return sha256(content);
 }
 
-TensorMap load_safetensors(const std::filesystem::path& file, const std::string& expected_sha256) {
+TensorMap load_safetensors(const std::filesystem::path& file, const std::string& expected_sha256,
+                           TextMap* metadata) {
   const std::string content = read_file(file, "core");
   const std::string where = file.string();
   if (!expected_sha256.empty()) {
@@ -147,7 +151,12 @@ TensorMap load_safetensors(const std::filesystem::path& file, const std::string&
   const std::size_t start = kLengthBytes + length;
   TensorMap tensors;
   for (const auto& [name, value] : header.items()) {
-    if (name == "__metadata__") continue;
+    if (name == "__metadata__") {
+      for (const auto& [key, text] : value.items()) {
+        if (metadata != nullptr && text.is_string()) (*metadata)[key] = text.get<std::string>();
+      }
+      continue;
+    }
     const Entry entry = read_entry(where, name, value, content.size() - start);
     auto tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.type));
     if (entry.end > entry.begin) {

@@ -12,6 +12,7 @@
 #include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/safetensors.h"
+#include "xception/train/predictions.h"
 #include "xception/train/run_directory.h"
 
 namespace xception {
@@ -130,7 +131,14 @@ void read_answers(const std::filesystem::path& file, RunRecord& run) {
     return;
   }
   try {
-    run.answers = answers_of(load_safetensors(file), file.filename().string());
+    const auto name = file.filename().string();
+    TextMap metadata;
+    const auto tensors = load_safetensors(file, "", &metadata);
+    if (const auto why = mismatch(metadata, "test", run.data_checksum())) {
+      run.problems.push_back(fmt::format("{}: {}; left out", name, *why));
+      return;
+    }
+    run.answers = answers_of(tensors, name);
   } catch (const std::exception& error) {
     run.problems.push_back(first_line(error.what()));
   }

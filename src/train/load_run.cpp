@@ -19,7 +19,7 @@ LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoi
   loaded.kernels = plan_evaluation(loaded.config, device).kernels;
   place_model(*loaded.model, device, precision.parameters, loaded.config.train.channels_last);
   use_kernels(*loaded.model, loaded.kernels);
-  (void)load_checkpoint_model(directory, checkpoint, *loaded.model);
+  loaded.place = load_checkpoint_model(directory, checkpoint, *loaded.model);
   loaded.model->eval();
   return loaded;
 }

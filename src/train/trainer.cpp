@@ -242,11 +242,12 @@ int Trainer::finish_epoch() {
 int Trainer::test() {
   if (experiment_.splits().test.empty()) return 0;
   std::optional<Evaluation> evaluation;
+  CheckpointPlace place;
   for (const std::string checkpoint : {"last", "best"}) {
     // Where the last epoch is the best, its images are not run twice.
     const bool same = is_root() && is_same_checkpoint(directory_, "last", "best");
     if (!evaluation || ranks_->agree(same ? 1 : 0) == 0) {
-      if (is_root()) load_checkpoint_model(directory_, checkpoint, *training_.model);
+      if (is_root()) place = load_checkpoint_model(directory_, checkpoint, *training_.model);
       evaluation = evaluate_split(Split::test, /*predictions=*/true);
     }
     if (!evaluation) return stop_;
@@ -254,7 +255,8 @@ int Trainer::test() {
     if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
     if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
     if (!is_root()) continue;
-    save_predictions(directory_.predictions(checkpoint, "test"), *evaluation);
+    save_predictions(directory_.predictions(checkpoint, "test"), *evaluation,
+                     prediction_origin(checkpoint, place, "test", experiment_.dataset()));
     spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
                  metrics.loss, 100.0 * metrics.accuracy, metrics.count);
   }

@@ -109,7 +109,9 @@ TEST_F(TrainCommandTest, EvalAgreesWithSummaryAndPredictions) {
                                       "--checkpoint", checkpoint, "--json"});
     ASSERT_TRUE(succeeds(result));
     const auto json = nlohmann::json::parse(result.out);
-    EXPECT_THAT(keys_of(json), ElementsAre("accuracy", "checkpoint", "count", "loss", "split"));
+    EXPECT_THAT(keys_of(json),
+                ElementsAre("accuracy", "checkpoint", "count", "data", "loss", "split"));
+    EXPECT_EQ(json["data"]["of_the_run"], true);
     EXPECT_EQ(json["checkpoint"], checkpoint);
     EXPECT_EQ(json["split"], "test");
     EXPECT_EQ(json["count"], 60);

@@ -8,6 +8,7 @@
 #include "xception/models/classifier.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/parallel/device.h"
+#include "xception/train/checkpoint.h"
 
 namespace xception {
 
@@ -15,6 +16,7 @@ namespace xception {
 struct LoadedRun {
   RunConfig config;
   std::shared_ptr<Classifier> model;  ///< in evaluation mode, on the device
+  CheckpointPlace place = {};         ///< of its checkpoint
   Kernels kernels = Kernels::reference;
 };
 
