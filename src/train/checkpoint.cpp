@@ -3,26 +3,13 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "checkpoint_folders.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/json.h"
 
 namespace xception {
 namespace {
-
-constexpr const char* kModelFile = "model.safetensors";
-constexpr const char* kStateTensorsFile = "optimizer.safetensors";
-constexpr const char* kStateFile = "state.json";
-
-/// `step-N`, or where that exists already (stopped after an epoch's last step, gone on, saved again
-/// after its validation) `step-N.2`: a folder that a link points at is never replaced.
-std::string folder_name(const RunDirectory& directory, std::int64_t step) {
-  auto name = fmt::format("step-{}", step);
-  for (int i = 2; std::filesystem::exists(directory.checkpoints() / name); ++i) {
-    name = fmt::format("step-{}.{}", step, i);
-  }
-  return name;
-}
 
 nlohmann::ordered_json tensor_sums(const TensorMap& tensors) {
   auto sums = nlohmann::ordered_json::object();
@@ -32,26 +19,23 @@ nlohmann::ordered_json tensor_sums(const TensorMap& tensors) {
 
 /// Fills `folder` with the three files.
 void write_files(const std::filesystem::path& folder, const CheckpointPlace& place,
-                 const CheckpointContent& content, bool best) {
+                 const CheckpointContent& content, nlohmann::ordered_json state) {
   TensorMap state_tensors;
   auto values = nlohmann::ordered_json::object();
   for (const auto* stateful : content.states) {
-    const auto state = stateful->state();
+    const auto own = stateful->state();
     const auto name = stateful->state_name();
-    values[name] = state.values;
-    for (const auto& [key, tensor] : state.tensors) state_tensors[name + "/" + key] = tensor;
+    values[name] = own.values;
+    for (const auto& [key, tensor] : own.tensors) state_tensors[name + "/" + key] = tensor;
   }
   auto model = model_tensors(content.model);
   // Once to the CPU, for the file and for the sums.
   for (auto* tensors : {&model, &state_tensors}) {
     for (auto& [key, tensor] : *tensors) tensor = tensor.detach().to(torch::kCPU).contiguous();
   }
-  nlohmann::ordered_json state;
-  state["format"] = 1;
   state["epoch"] = place.epoch;
   state["step_in_epoch"] = place.step_in_epoch;
   state["step"] = place.step;
-  state["best"] = best;
   state["files"][kModelFile] = save_safetensors(folder / kModelFile, model);
   state["files"][kStateTensorsFile] = save_safetensors(folder / kStateTensorsFile, state_tensors);
   state["tensors"][kModelFile] = tensor_sums(model);
@@ -62,69 +46,33 @@ void write_files(const std::filesystem::path& folder, const CheckpointPlace& pla
   write_json(folder / kStateFile, state);
 }
 
-std::string link_target(const std::filesystem::path& link) {
-  std::error_code error;
-  const auto target = std::filesystem::read_symlink(link, error);
-  return error ? "" : target.filename().string();
+std::filesystem::path find_checkpoint(const RunDirectory& directory, const std::string& name) {
+  if (auto folder = find_checkpoint_folder(directory, name)) return *folder;
+  const std::string other = name == "best" ? "last" : "best";
+  throw input_error(
+      "train", "{}: has no checkpoint {} yet; {}", directory.root().string(), name,
+      has_checkpoint(directory, other) ? "use --checkpoint " + other : "nothing was saved there");
 }
 
-/// Removes checkpoints that no link points at, and temporary folders of dead processes.
-void remove_unused(const RunDirectory& directory) {
-  const auto last = link_target(directory.checkpoints() / "last");
-  const auto best = link_target(directory.checkpoints() / "best");
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.checkpoints(), error)) {
-    const auto name = entry.path().filename().string();
-    if (name == "last" || name == "best" || name == last || name == best) continue;
-    // Also what a killed process left: half-built folders, links that were not renamed yet.
-    if (name.starts_with("step-") || name.find(".tmp") != std::string::npos) {
-      std::filesystem::remove_all(entry.path(), error);
+/// Makes a link again of what copying made of `last` or `best`.
+void mend_link(const RunDirectory& directory, const std::string& name) {
+  const auto entry = directory.checkpoints() / name;
+  const auto folder = find_checkpoint_folder(directory, name);
+  if (!folder || std::filesystem::is_symlink(entry)) return;
+  auto target = folder->filename().string();
+  if (target == name) {  // a copy of the folder stands in the link's place
+    const auto state = read_checkpoint_state(entry);
+    target = state.value("folder", fmt::format("step-{}", state.at("step").get<std::int64_t>()));
+    if (is_copy(directory.checkpoints() / target, state)) {
+      std::filesystem::remove_all(entry);
+    } else {
+      if (std::filesystem::exists(directory.checkpoints() / target)) {
+        target = free_checkpoint_name(directory, state.at("step"));
+      }
+      std::filesystem::rename(entry, directory.checkpoints() / target);
     }
   }
-}
-
-nlohmann::json read_state(const std::filesystem::path& folder) {
-  const auto file = folder / kStateFile;
-  auto state = nlohmann::ordered_json::parse(read_file(file, "train"), nullptr, false);
-  const auto damaged = [&] {
-    return input_error("train",
-                       "{}: damaged or altered; restore it, use the other checkpoint (eval and "
-                       "predict: --checkpoint best|last) or train again",
-                       file.string());
-  };
-  if (!state.is_object() || !state.contains("checksum")) throw damaged();
-  const auto sum = state["checksum"];
-  state.erase("checksum");
-  if (!sum.is_string() || sha256(state.dump()) != sum.get<std::string>()) throw damaged();
-  return state;
-}
-
-std::filesystem::path find_checkpoint(const RunDirectory& directory, const std::string& name) {
-  if (!has_checkpoint(directory, name)) {
-    const std::string other = name == "best" ? "last" : "best";
-    throw input_error(
-        "train", "{}: has no checkpoint {} yet; {}", directory.root().string(), name,
-        has_checkpoint(directory, other) ? "use --checkpoint " + other : "nothing was saved there");
-  }
-  std::error_code error;
-  const auto link = directory.checkpoints() / name;
-  const auto folder = std::filesystem::canonical(link, error);
-  if (error) {
-    throw input_error("train",
-                      "{}: points at {}, which is missing; restore that folder or start a new run",
-                      link.string(), link_target(link));
-  }
-  return folder;
-}
-
-/// Points `best` at `last`, where the process died after pointing `last` at a checkpoint that is
-/// also the best.
-void finish_saving(const RunDirectory& directory, const std::string& name,
-                   const nlohmann::json& state) {
-  const auto target = link_target(directory.checkpoints() / "last");
-  const auto best = directory.checkpoints() / "best";
-  if (name != "last" || !state.value("best", false) || link_target(best) == target) return;
-  replace_link(best, target);
+  point_checkpoint(directory, name, target);
 }
 
 /// One safetensors file of a checkpoint, checked against its recorded sum.
@@ -143,7 +91,7 @@ CheckpointPlace read_place(const nlohmann::json& state) {
 
 void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place,
                      const CheckpointContent& content, bool best) {
-  const auto name = folder_name(directory, place.step);
+  const auto name = free_checkpoint_name(directory, place.step);
   const auto folder = directory.checkpoints() / name;
   const auto temporary = directory.checkpoints() / fmt::format(".tmp-{}-{}", name, ::getpid());
   std::error_code error;
@@ -152,7 +100,11 @@ void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place
     if (error) {
       throw run_error("train", "{}: cannot be made: {}", temporary.string(), error.message());
     }
-    write_files(temporary, place, content, best);
+    write_files(temporary, place, content,
+                {{"format", 1},
+                 {"folder", name},
+                 {"supersedes", superseded_by_next(directory, place.step)},
+                 {"best", best}});
     sync_directory(temporary);
     std::filesystem::rename(temporary, folder);
   } catch (const std::exception& cause) {
@@ -161,28 +113,50 @@ void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place
                     place.step, cause.what());
   }
   sync_directory(directory.checkpoints());
-  replace_link(directory.checkpoints() / "last", name);
-  if (best) replace_link(directory.checkpoints() / "best", name);
+  point_checkpoint(directory, "last", name);
+  if (best) point_checkpoint(directory, "best", name);
   sync_directory(directory.checkpoints());
-  remove_unused(directory);
+  remove_superseded(directory);
 }
 
 bool has_checkpoint(const RunDirectory& directory, const std::string& name) {
   std::error_code error;
-  return std::filesystem::exists(
-      std::filesystem::symlink_status(directory.checkpoints() / name, error));
+  const auto status = std::filesystem::symlink_status(directory.checkpoints() / name, error);
+  return std::filesystem::exists(status) || find_checkpoint_folder(directory, name).has_value();
 }
 
 bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
                         const std::string& other) {
-  const auto target = link_target(directory.checkpoints() / one);
-  return !target.empty() && target == link_target(directory.checkpoints() / other);
+  const auto folder = find_checkpoint_folder(directory, one);
+  return folder && folder == find_checkpoint_folder(directory, other);
+}
+
+void mend_checkpoints(const RunDirectory& directory) {
+  // What cannot be made sense of is found before the first change.
+  for (const auto* name : {"last", "best"}) {
+    if (const auto folder = find_checkpoint_folder(directory, name)) {
+      (void)read_checkpoint_state(*folder);
+    }
+  }
+  mend_link(directory, "last");
+  mend_link(directory, "best");
+  const auto last = find_checkpoint(directory, "last");
+  // The process died after pointing `last` at a checkpoint that is also the best.
+  if (read_checkpoint_state(last).value("best", false) &&
+      !is_same_checkpoint(directory, "last", "best")) {
+    point_checkpoint(directory, "best", last.filename().string());
+  }
+  remove_superseded(directory);
+}
+
+void take_last_for_best(const RunDirectory& directory) {
+  point_checkpoint(directory, "best", find_checkpoint(directory, "last").filename().string());
 }
 
 CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,
                                       Classifier& model) {
   const auto folder = find_checkpoint(directory, name);
-  const auto state = read_state(folder);
+  const auto state = read_checkpoint_state(folder);
   load_model_tensors(model, read_tensors(folder, state, kModelFile),
                      (folder / kModelFile).string());
   return read_place(state);
@@ -191,7 +165,7 @@ CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::
 CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string& name,
                                 const CheckpointContent& content) {
   const auto folder = find_checkpoint(directory, name);
-  const auto state = read_state(folder);
+  const auto state = read_checkpoint_state(folder);
   load_model_tensors(content.model, read_tensors(folder, state, kModelFile),
                      (folder / kModelFile).string());
   const auto tensors = read_tensors(folder, state, kStateTensorsFile);
@@ -205,7 +179,6 @@ CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string
     if (values.contains(stateful->state_name())) own.values = values.at(stateful->state_name());
     stateful->load_state(own);
   }
-  finish_saving(directory, name, state);
   return read_place(state);
 }
 

@@ -5,12 +5,21 @@
 
 #include <cerrno>
 #include <cmath>
+#include <sstream>
+#include <string>
 #include <system_error>
 
 #include "xception/core/error.h"
+#include "xception/core/files.h"
 
 namespace xception {
 namespace {
+
+std::uintmax_t length(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
 
 nlohmann::ordered_json optional_number(const std::optional<double>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
@@ -30,10 +39,44 @@ nlohmann::ordered_json to_row(const EpochRecord& record) {
           {"memory_bytes", record.memory_bytes}};
 }
 
-std::uintmax_t length(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(file, error);
-  return error ? 0 : size;
+std::string csv_header(const nlohmann::ordered_json& row) {
+  std::string header;
+  for (const auto& [key, value] : row.items()) header += (header.empty() ? "" : ",") + key;
+  return header + "\n";
+}
+
+std::string csv_line(const nlohmann::ordered_json& row) {
+  std::string line;
+  std::string separator;
+  for (const auto& [key, value] : row.items()) {
+    // JSON has no NaN; a table does, and an empty cell means that there was nothing to measure.
+    const bool not_finite = value.is_number_float() && !std::isfinite(value.get<double>());
+    line += separator + (not_finite ? "nan" : value.is_null() ? "" : value.dump());
+    separator = ",";
+  }
+  return line + "\n";
+}
+
+/// The rows of checkpoints that hold but the file's length.
+std::vector<nlohmann::ordered_json> rows_of_file(const std::filesystem::path& file,
+                                                 std::uintmax_t bytes) {
+  if (length(file) < bytes) {
+    throw input_error("train",
+                      "{}: {} bytes, expected at least {}: it was altered since the checkpoint; "
+                      "restore it or start a new run",
+                      file.string(), length(file), bytes);
+  }
+  std::vector<nlohmann::ordered_json> rows;
+  if (bytes == 0) return rows;
+  std::istringstream lines(read_file(file, "train").substr(0, bytes));
+  for (std::string line; std::getline(lines, line);) {
+    rows.push_back(nlohmann::ordered_json::parse(line, nullptr, false));
+    if (rows.back().is_object()) continue;
+    throw input_error("train",
+                      "{}: line {} is no row of a history; restore the file or start a new run",
+                      file.string(), rows.size());
+  }
+  return rows;
 }
 
 }  // namespace
@@ -42,34 +85,52 @@ HistoryWriter::HistoryWriter(const RunDirectory& directory)
     : jsonl_(directory.history_jsonl()), csv_(directory.history_csv()) {}
 
 void HistoryWriter::on_epoch(const EpochRecord& record) {
-  const auto row = to_row(record);
-  std::string header;
-  std::string line;
-  for (const auto& [key, value] : row.items()) {
-    const std::string separator = line.empty() ? "" : ",";
-    header += (header.empty() ? "" : ",") + key;
-    // JSON has no NaN; a table does, and an empty cell means that there was nothing to measure.
-    const bool not_finite = value.is_number_float() && !std::isfinite(value.get<double>());
-    line += separator + (not_finite ? "nan" : value.is_null() ? "" : value.dump());
-  }
-  append_to_file(jsonl_, row.dump() + "\n");
-  append_to_file(csv_, (length(csv_) == 0 ? header + "\n" : "") + line + "\n");
+  rows_.push_back(to_row(record));
+  append_to_file(jsonl_, rows_.back().dump() + "\n");
+  append_to_file(csv_,
+                 (length(csv_) == 0 ? csv_header(rows_.back()) : "") + csv_line(rows_.back()));
 }
 
 State HistoryWriter::state() const {
   State state;
-  state.values = {{"jsonl", length(jsonl_)}, {"csv", length(csv_)}};
+  state.values = {{"rows", rows_}};
   return state;
 }
 
 void HistoryWriter::load_state(const State& state) {
-  truncate_file(jsonl_, state.values.at("jsonl").get<std::uintmax_t>());
-  truncate_file(csv_, state.values.at("csv").get<std::uintmax_t>());
+  rows_.clear();
+  if (state.values.contains("rows")) {
+    // Their order of keys is that of to_row().
+    const auto keys = to_row({});
+    for (const auto& row : state.values.at("rows")) {
+      auto& ordered = rows_.emplace_back();
+      const bool validated = row.contains("val_acc") && !row.at("val_acc").is_null();
+      for (const auto& [key, value] : keys.items()) {
+        ordered[key] = row.value(key, nlohmann::json());
+        // JSON's only way to say that a number is none.
+        if (validated && ordered[key].is_null()) ordered[key] = std::nan("");
+      }
+    }
+  } else {
+    rows_ = rows_of_file(jsonl_, state.values.at("jsonl").get<std::uintmax_t>());
+  }
+  write();
 }
 
 void HistoryWriter::clear() {
-  truncate_file(jsonl_, 0);
-  truncate_file(csv_, 0);
+  rows_.clear();
+  write();
+}
+
+void HistoryWriter::write() const {
+  std::string lines;
+  std::string table = rows_.empty() ? "" : csv_header(rows_.front());
+  for (const auto& row : rows_) {
+    lines += row.dump() + "\n";
+    table += csv_line(row);
+  }
+  write_file_atomic(jsonl_, lines);
+  write_file_atomic(csv_, table);
 }
 
 void append_to_file(const std::filesystem::path& file, std::string_view text) {
@@ -86,17 +147,6 @@ void append_to_file(const std::filesystem::path& file, std::string_view text) {
     throw run_error("train", "{}: cannot be written: {}", file.string(),
                     std::generic_category().message(error));
   }
-}
-
-void truncate_file(const std::filesystem::path& file, std::uintmax_t bytes) {
-  const auto found = length(file);
-  if (found < bytes) {
-    throw input_error("train",
-                      "{}: {} bytes, expected at least {}: it was altered since the checkpoint; "
-                      "restore it or start a new run",
-                      file.string(), found, bytes);
-  }
-  if (found > bytes) std::filesystem::resize_file(file, bytes);
 }
 
 }  // namespace xception

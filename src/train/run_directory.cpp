@@ -1,5 +1,8 @@
 #include "xception/train/run_directory.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <system_error>
 
 #include "xception/core/error.h"
@@ -7,17 +10,43 @@
 
 namespace xception {
 
+bool RunDirectory::holds_run() const {
+  std::error_code error;
+  for (const auto& file : {config(), summary(), history_jsonl()}) {
+    if (std::filesystem::exists(file, error)) return true;
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints(), error)) {
+    const auto name = entry.path().filename().string();
+    if (name == "last" || name == "best" || name.starts_with("step-")) return true;
+  }
+  return false;
+}
+
 void RunDirectory::create() const {
   std::error_code error;
   std::filesystem::create_directories(checkpoints(), error);
-  const auto probe = root_ / ".writable";
+  const auto fail = [&](const std::string& why) {
+    return input_error("train", "--out {}: cannot be written to ({}); choose another folder",
+                       root_.string(), why);
+  };
+  if (error) throw fail(error.message());
   try {
-    if (error) throw run_error("train", "{}", error.message());
-    write_file_atomic(probe, "");
-    std::filesystem::remove(probe);
+    for (const auto& folder : {root_, checkpoints()}) {
+      write_file_atomic(folder / ".writable", "");
+      std::filesystem::remove(folder / ".writable");
+    }
   } catch (const Error& cause) {
-    throw input_error("train", "--out {}: cannot be written to ({}); choose another folder",
-                      root_.string(), error ? error.message() : std::string(cause.what()));
+    throw fail(cause.what());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root_)) {
+    const auto name = entry.path().filename().string();
+    const bool appended_to = name == log().filename() || name.starts_with("events.out.tfevents.");
+    if (!appended_to || ::access(entry.path().c_str(), W_OK) == 0) continue;
+    std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add, error);
+  }
+  if (std::filesystem::exists(log()) && ::access(log().c_str(), W_OK) != 0) {
+    throw fail(log().filename().string() + ": " + std::generic_category().message(errno));
   }
 }
 

@@ -101,6 +101,10 @@ void resume_run(Trainer& trainer, const RunDirectory& directory, const RunConfig
                       "expected at least that",
                       config.train.epochs, directory.root().string(), place.epoch + 1);
   }
+}
+
+void show_place(const Trainer& trainer, const RunConfig& config) {
+  const auto& place = trainer.place();
   spdlog::info("resume: from epoch {} of {}, step {} of {}",
                std::min(place.epoch + 1, config.train.epochs), config.train.epochs,
                place.step_in_epoch, trainer.steps_per_epoch());
@@ -118,6 +122,21 @@ void check_same_data(const RunDirectory& directory, const Experiment& experiment
                     experiment.dataset().checksum.substr(0, 12), trained.substr(0, 12));
 }
 
+/// A run that has epochs but no checkpoint was copied without them: to start from the beginning
+/// would write over what is left.
+void check_nothing_is_lost(const RunDirectory& directory) {
+  if (!std::filesystem::exists(directory.summary())) return;
+  const auto summary = read_json(directory.summary(), "train");
+  const auto epochs = summary.value("epochs", std::int64_t{0});
+  // One whose first checkpoint could not be saved has nothing to lose.
+  const bool never_saved = epochs == 1 && summary.value("status", "") == "failed";
+  if (epochs == 0 || never_saved) return;
+  throw input_error("train",
+                    "--resume: {} holds a run of {} epochs but no checkpoint; restore its folder "
+                    "checkpoints, or start a new run with another --out",
+                    directory.root().string(), epochs);
+}
+
 /// What rank 0 found in the run directory, and all ranks go by.
 struct RunStart {
   RunConfig config;
@@ -130,7 +149,8 @@ RunStart decide_start(const TrainRequest& request, const RunConfig& asked) {
   RunStart start;
   const auto directory = choose_directory(request, asked);
   start.directory = directory.root();
-  start.saved = has_checkpoint(directory, "last") && request.resume;
+  start.saved = request.resume && has_checkpoint(directory, "last");
+  if (request.resume && !start.saved) check_nothing_is_lost(directory);
   if (directory.holds_run() && !request.resume && !request.dry_run) {
     throw input_error("train",
                       "--out {}: already holds a run; add --resume to go on with it, or choose "
@@ -201,14 +221,18 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
   trainer.summary().set_start(request.start);
   if (ranks->is_root()) {
     if (saved) check_same_data(directory, experiment);
+    add_observers(trainer, directory, experiment, saved);
+  }
+  // Before the first file is written: what cannot be gone on with stays as it is.
+  if (saved) resume_run(trainer, directory, experiment.config());
+  if (ranks->is_root()) {
     write_json(directory.config(), to_json(experiment.config()));
     write_environment(directory, request, experiment, reports, ranks->place(), saved);
     show_start(request, experiment, directory, trainer, reports);
     check_disk_space(directory, trainer.summary().complexity().parameters);
-    add_observers(trainer, directory, experiment, saved);
   }
   if (saved) {
-    resume_run(trainer, directory, experiment.config());
+    show_place(trainer, experiment.config());
   } else if (request.resume) {
     spdlog::info("resume: no checkpoint was saved in {} yet; starting from the beginning",
                  directory.root().string());

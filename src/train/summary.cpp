@@ -27,6 +27,11 @@ bool Summary::record_epoch(std::int64_t epoch, std::optional<double> validation_
   return best;
 }
 
+void Summary::forget_best() {
+  best_epoch_ = epochs_;
+  best_accuracy_.reset();
+}
+
 void Summary::add_train_seconds(double seconds, std::int64_t images) {
   train_seconds_ += seconds;
   images_ += images;

@@ -78,6 +78,13 @@ std::string masked_crc(std::string_view bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xA282EAD8U);
 }
 
+std::filesystem::path new_file(const std::filesystem::path& directory) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return directory /
+         fmt::format("events.out.tfevents.{:.0f}.{}.{}", now(), host.data(), ::getpid());
+}
+
 }  // namespace
 
 std::uint32_t crc32c(std::string_view bytes) {
@@ -104,12 +111,7 @@ TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& directory) {
       file_ = std::max(file_, entry.path());
     }
   }
-  if (file_.empty()) {
-    std::array<char, 256> host{};
-    ::gethostname(host.data(), host.size() - 1);
-    file_ =
-        directory / fmt::format("events.out.tfevents.{:.0f}.{}.{}", now(), host.data(), ::getpid());
-  }
+  if (file_.empty()) file_ = new_file(directory);
 }
 
 void TensorBoardWriter::on_progress(const Progress& progress) {
@@ -196,18 +198,22 @@ void TensorBoardWriter::load_state(const State& state) {
   const auto bytes = state.values.at("bytes").get<std::uintmax_t>();
   std::error_code error;
   const auto found = std::filesystem::file_size(recorded, error);
-  if (error || found < bytes) {
-    // Nothing is computed from this file: its loss is no reason to stop.
-    spdlog::warn("warning: {} is missing or shorter than it was; TensorBoard starts anew from here",
-                 recorded.string());
-    return;
+  if (!error && found >= bytes) {
+    file_ = recorded;
+    std::filesystem::resize_file(file_, bytes, error);
+    if (!error) return;
   }
-  file_ = recorded;
-  truncate_file(file_, bytes);
+  // Nothing is computed from this file: its loss is no reason to stop.
+  file_ = new_file(file_.parent_path());
+  spdlog::warn(
+      "warning: {} is missing, shorter than it was or cannot be written; TensorBoard starts "
+      "anew from here",
+      recorded.string());
 }
 
 void TensorBoardWriter::clear() {
-  truncate_file(file_, 0);
+  std::error_code error;
+  std::filesystem::resize_file(file_, 0, error);  // there may be none
 }
 
 }  // namespace xception

@@ -79,7 +79,18 @@ bool Trainer::stop_agreed() {
 }
 
 CheckpointPlace Trainer::resume() {
-  if (is_root()) place_ = load_checkpoint(directory_, "last", content());
+  if (is_root()) {
+    mend_checkpoints(directory_);
+    place_ = load_checkpoint(directory_, "last", content());
+    if (summary_.best_epoch() > 0 && !has_checkpoint(directory_, "best")) {
+      spdlog::warn(
+          "warning: {}: the best checkpoint, of epoch {}, is missing; the last one takes its place "
+          "until the next epoch",
+          directory_.checkpoints().string(), summary_.best_epoch());
+      take_last_for_best(directory_);
+      summary_.forget_best();
+    }
+  }
   if (ranks_->is_alone()) return place_;
   training_.share_model();
   for (auto* state : shared_states_) share_state(*ranks_, *state);

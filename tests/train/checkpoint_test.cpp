@@ -152,8 +152,32 @@ TEST_F(CheckpointTest, HistoryIsCutToTheCheckpoint) {
   (void)load_checkpoint(directory, "last", {model, {&history, &tensorboard}});
   EXPECT_EQ(read_file(directory.history_jsonl(), "test"), rows);
   EXPECT_EQ(read_file(directory.history_csv(), "test"), table);
-  std::filesystem::resize_file(directory.history_csv(), 3);
-  (void)error_of([&] { (void)load_checkpoint(directory, "last", {model, {&history}}); });
+  // Whatever became of the files, a spreadsheet's line ends among them.
+  std::filesystem::remove(directory.history_jsonl());
+  write_file_atomic(directory.history_csv(), "epoch\r\n1\r\n");
+  HistoryWriter another(directory);
+  (void)load_checkpoint(directory, "last", {model, {&another}});
+  EXPECT_EQ(read_file(directory.history_jsonl(), "test"), rows);
+  EXPECT_EQ(read_file(directory.history_csv(), "test"), table);
+}
+
+TEST_F(CheckpointTest, HistoryOfAnEarlierVersionIsReadFromItsFile) {
+  HistoryWriter history(directory);
+  EpochRecord record;
+  record.epoch = 1;
+  history.on_epoch(record);
+  const auto rows = read_file(directory.history_jsonl(), "test");
+  const auto table = read_file(directory.history_csv(), "test");
+  record.epoch = 2;
+  history.on_epoch(record);
+  State lengths;
+  lengths.values = {{"jsonl", rows.size()}, {"csv", table.size()}};
+  HistoryWriter another(directory);
+  another.load_state(lengths);
+  EXPECT_EQ(read_file(directory.history_jsonl(), "test"), rows);
+  EXPECT_EQ(read_file(directory.history_csv(), "test"), table);
+  std::filesystem::resize_file(directory.history_jsonl(), 3);
+  EXPECT_NE(error_of([&] { another.load_state(lengths); }).find("altered"), std::string::npos);
 }
 
 TEST(Crc32c, KnownAnswers) {

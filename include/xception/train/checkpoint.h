@@ -26,25 +26,34 @@ struct CheckpointContent {
 };
 
 /// Writes `checkpoints/step-N`: built under a temporary name, synced, renamed; then `last` (and
-/// with `best` also `best`) is pointed at it, and checkpoints that neither points at are removed. A
-/// failure leaves what was there as it was. Errors (run): names the file and the reason.
+/// with `best` also `best`) is pointed at it, and the checkpoints that they pointed at before are
+/// removed. A failure leaves what was there as it was. Errors (run): names the file and the reason.
 void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place,
                      const CheckpointContent& content, bool best);
 
-/// Whether there is a checkpoint `last` or `best`.
+/// Whether there is a checkpoint `last` or `best`, or what copying a run makes of them: see
+/// find_checkpoint_folder().
 [[nodiscard]] bool has_checkpoint(const RunDirectory& directory, const std::string& name);
 
-/// Whether two links point at the same checkpoint.
+/// Whether both are the same checkpoint.
 [[nodiscard]] bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
                                       const std::string& other);
+
+/// Before a run goes on: makes links of `last` and `best` again where copying the run lost them or
+/// made folders of them, points `best` at `last` if saving was cut short just before that, and
+/// removes what was superseded then. Errors (input): they cannot be made sense of; nothing was
+/// touched. Needs a checkpoint `last`.
+void mend_checkpoints(const RunDirectory& directory);
+
+/// Points `best` at `last`, where the checkpoint that was the best is lost.
+void take_last_for_best(const RunDirectory& directory);
 
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.
 CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,
                                       Classifier& model);
 
-/// Loads the model and every state. From `last`, also points `best` at it if saving was cut short
-/// just before that.
+/// Loads the model and every state.
 CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string& name,
                                 const CheckpointContent& content);
 

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
 
 #include "xception/core/state.h"
 #include "xception/train/observer.h"
@@ -11,7 +14,8 @@ namespace xception {
 
 /// Appends a row an epoch to history.jsonl and history.csv. The columns train_loss, train_acc,
 /// val_loss, val_acc and time_per_epochs are named as in the notebook's own histories. Its state is
-/// the length of each file: a run that goes on from a checkpoint cuts off what came after it.
+/// the rows: a run that goes on from a checkpoint writes both files anew, whatever they became
+/// since.
 class HistoryWriter : public RunObserver, public Stateful {
  public:
   explicit HistoryWriter(const RunDirectory& directory);
@@ -26,14 +30,14 @@ class HistoryWriter : public RunObserver, public Stateful {
   void clear();
 
  private:
+  void write() const;
+
   std::filesystem::path jsonl_;
   std::filesystem::path csv_;
+  std::vector<nlohmann::ordered_json> rows_;
 };
 
 /// Appends to a file and syncs it. Errors (run).
 void append_to_file(const std::filesystem::path& file, std::string_view text);
-
-/// Cuts a file to `bytes`. Errors (input): it is shorter, so it was altered since.
-void truncate_file(const std::filesystem::path& file, std::uintmax_t bytes);
 
 }  // namespace xception

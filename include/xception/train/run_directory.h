@@ -18,7 +18,7 @@ namespace xception {
 ///     history.jsonl, history.csv     a row an epoch
 ///     events.out.tfevents.*          TensorBoard
 ///     checkpoints/step-N/{model.safetensors, optimizer.safetensors, state.json}
-///     checkpoints/last, best         links
+///     checkpoints/last, best         links (files with a name where the file system has none)
 ///     predictions-best-test.safetensors, predictions-last-test.safetensors
 ///     summary.json
 class RunDirectory {
@@ -39,11 +39,10 @@ class RunDirectory {
   }
 
   /// Whether a run was started here. One that lost its config still has what it saved.
-  [[nodiscard]] bool holds_run() const {
-    return std::filesystem::exists(config()) || std::filesystem::is_symlink(checkpoints() / "last");
-  }
+  [[nodiscard]] bool holds_run() const;
 
-  /// Makes the folder and proves that files can be written there. Errors (input): it cannot.
+  /// Makes the folder and proves that files can be written there, files of a run that goes on among
+  /// them; copies that were made read-only get their permission back. Errors (input): it cannot.
   void create() const;
 
   /// Reads the config of the run that is here. Errors (input): there is none.

@@ -24,6 +24,10 @@ class Summary : public Stateful {
   /// validation images every epoch is.
   bool record_epoch(std::int64_t epoch, std::optional<double> validation_accuracy);
 
+  [[nodiscard]] std::int64_t best_epoch() const { return best_epoch_; }
+  /// The best checkpoint is lost: the last epoch's takes its place, and the next one is the best.
+  void forget_best();
+
   void add_train_seconds(double seconds, std::int64_t images);
   void add_train_energy(double joules) { train_joules_ += joules; }
   /// Seconds and images a second of the epoch that ends here, its parts before a stop included.

@@ -44,6 +44,8 @@ class Trainer {
   /// saved. A fault of the GPU ends the process with code 1 and a line that says how to go on.
   int run();
 
+  /// Where the run stands.
+  [[nodiscard]] const CheckpointPlace& place() const { return place_; }
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return dropped_notice_; }
