@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "xception/core/error.h"
+#include "xception/core/paths.h"
 #include "xception/core/random.h"
 #include "xception/data/cifar10.h"
 
@@ -58,7 +59,7 @@ std::vector<std::int64_t> stratified_counts(const std::vector<std::int64_t>& cla
 }  // namespace
 
 Dataset load_dataset(const DataConfig& config) {
-  std::filesystem::path folder = config.dir;
+  std::filesystem::path folder = path_of_text(config.dir);
   if (folder.empty()) {
     folder = "data";
     if (!std::filesystem::exists(folder / cifar10::kFolder)) {

@@ -14,6 +14,7 @@
 #include "xception/core/folder_lock.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
+#include "xception/core/paths.h"
 #include "xception/core/signals.h"
 #include "xception/data/dataset.h"
 #include "xception/data/pipeline.h"
@@ -146,7 +147,8 @@ int conclude(const SweepDirectory& directory, const SweepDescription& descriptio
 
 int run_sweep(const SweepRequest& request) {
   auto overrides = request.overrides;
-  if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
+  if (!request.data.empty())
+    overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
   const auto sweep = read_sweep(request.file, overrides);
   if (request.launcher == "slurm" && sweep.halving) {
     throw input_error("sweep",
@@ -164,7 +166,8 @@ int run_sweep(const SweepRequest& request) {
   const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
   auto plan = plan_trials(sweep, dataset.checksum);
   for (auto& trial : plan.trials) {
-    trial.config.data.dir = std::filesystem::absolute(dataset.folder).lexically_normal().string();
+    trial.config.data.dir =
+        text_of_path(std::filesystem::absolute(dataset.folder).lexically_normal());
   }
   check_trials(sweep, plan, dataset);
   const auto devices = sweep_devices(request.device);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "xception/core/error.h"
+#include "xception/core/paths.h"
 #include "xception/models/registry.h"
 #include "xception/train/generators.h"
 
@@ -59,7 +60,7 @@ void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
 Experiment::Experiment(RunConfig config, const torch::Device& device, const ExecutionPlanner& plan)
     : Experiment(config, load_dataset(config.data), device, plan) {
   // A run directory finds its data from any working directory.
-  config_.data.dir = std::filesystem::absolute(dataset_.folder).lexically_normal().string();
+  config_.data.dir = text_of_path(std::filesystem::absolute(dataset_.folder).lexically_normal());
 }
 
 Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& device,

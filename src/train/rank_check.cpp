@@ -7,6 +7,7 @@
 #include <map>
 
 #include "xception/core/error.h"
+#include "xception/core/paths.h"
 #include "xception/core/version.h"
 #include "xception/parallel/device.h"
 
@@ -23,7 +24,7 @@ RankReport own_report(const Dataset& dataset, const torch::Device& device) {
           .program = fmt::format("{} {}", build.version, build.git_commit),
           .libtorch = TORCH_VERSION,
           .checksum = dataset.checksum,
-          .data = dataset.folder.string()};
+          .data = text_of_path(dataset.folder)};
 }
 
 void check_same(const std::vector<RankReport>& reports, std::string RankReport::*member,

@@ -12,6 +12,7 @@
 #include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
+#include "xception/core/paths.h"
 #include "xception/core/signals.h"
 #include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
@@ -169,7 +170,7 @@ RunStart share_start(const TrainRequest& request, const RunConfig& asked, Commun
   if (ranks.is_root()) {
     const auto start = decide_start(request, asked);
     json = {{"config", to_json(start.config)},
-            {"directory", start.directory.string()},
+            {"directory", text_of_path(start.directory)},
             {"saved", start.saved},
             {"complete", start.complete}};
   }
@@ -178,7 +179,7 @@ RunStart share_start(const TrainRequest& request, const RunConfig& asked, Commun
   // The same data may lie elsewhere on each machine; whether it is the same is checked.
   if (asked.given.contains("data.dir")) config.data.dir = asked.data.dir;
   return {.config = std::move(config),
-          .directory = shared.at("directory").get<std::string>(),
+          .directory = path_of_text(shared.at("directory").get<std::string>()),
           .saved = shared.at("saved"),
           .complete = shared.at("complete")};
 }
@@ -270,7 +271,8 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   apply_runtime_settings(start.config, ranks->place());
   auto dataset = load_dataset(start.config.data);
   // A run directory finds its data from any working directory.
-  start.config.data.dir = std::filesystem::absolute(dataset.folder).lexically_normal().string();
+  start.config.data.dir =
+      text_of_path(std::filesystem::absolute(dataset.folder).lexically_normal());
   const auto reports = check_ranks(*ranks, dataset, device);
   const Experiment experiment(start.config, std::move(dataset), device,
                               [&](const RunConfig& config, const torch::Device& on) {
@@ -344,7 +346,8 @@ int start_training(const TrainRequest& request) {
   ignore_write_signals();
   ignore_save_signals();
   auto overrides = request.overrides;
-  if (!request.data.empty()) overrides.push_back("data.dir=" + nlohmann::json(request.data).dump());
+  if (!request.data.empty())
+    overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
   if (request.deterministic) overrides.emplace_back("train.deterministic=true");
   auto config = load_config(request.config_file, overrides);
   const auto plan = plan_job(request.device, request.ranks);
