@@ -1,0 +1,30 @@
+// A working directory that was removed: relative paths mean nothing there, and oneMKL, which asks
+// for it as it is loaded, ends the process with a message that blames LibTorch. So this asks
+// earlier, before libraries set themselves up.
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace {
+
+constexpr char kMessage[] =
+    "error: [commands] the working directory was removed; change to one that exists\n";
+
+// Not of the standard library, none of which is set up yet.
+void check_working_directory() {
+  char path[4096];
+  if (::getcwd(path, sizeof(path)) != nullptr || errno != ENOENT) return;
+  (void)!::write(STDERR_FILENO, kMessage, sizeof(kMessage) - 1);
+  ::_exit(2);
+}
+
+// See waiting_policy.cpp.
+[[gnu::section(".preinit_array"),
+  gnu::used]] void (*const before_libraries)() = check_working_directory;
+
+}  // namespace
+
+#endif
