@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include "xception/core/error.h"
 
@@ -49,7 +51,12 @@ void print_error(const std::string& message) {
 }
 
 bool StatusLine::available() {
-  static const bool terminal = ::isatty(STDERR_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+  static const bool terminal = [] {
+    const char* kind = std::getenv("TERM");
+    const std::string_view name = kind == nullptr ? "" : kind;
+    return !name.empty() && name != "dumb" && ::isatty(STDERR_FILENO) == 1 &&
+           ::isatty(STDOUT_FILENO) == 1;
+  }();
   return terminal;
 }
 
