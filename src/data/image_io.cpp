@@ -8,6 +8,7 @@
 #include <array>
 #include <csetjmp>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,18 +24,53 @@ constexpr std::string_view kRoom = "data";
 
 using Path = std::filesystem::path;
 
-Error damaged(const Path& file, std::string_view format, std::string_view what) {
-  return input_error(kRoom, "{}: damaged {} ({}): copy or download the file again", file.string(),
-                     format, what);
+Error damaged(const std::string& name, std::string_view format, std::string_view what) {
+  return input_error(kRoom, "{}: damaged {} ({}): copy or download the file again", name, format,
+                     what);
 }
 
 /// An image of the size that a header claims, once that is known to be sane.
-RgbImage blank_image(const Path& file, std::int64_t width, std::int64_t height) {
+RgbImage blank_image(const std::string& name, std::int64_t width, std::int64_t height,
+                     const BeforeDecoding& before, std::int64_t channels = 3) {
   if (width < 1 || height < 1 || width > kMaxImagePixels / height) {
     throw input_error(kRoom, "{}: {} x {} pixels, expected at most {} megapixels: shrink the image",
-                      file.string(), width, height, kMaxImagePixels / 1'000'000);
+                      name, width, height, kMaxImagePixels / 1'000'000);
   }
-  return {height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * 3))};
+  const auto bytes = height * width * channels;
+  if (before) before(bytes);
+  return {height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(bytes))};
+}
+
+// ---- EXIF -----------------------------------------------------------------------------------
+
+/// The orientation that a TIFF block (EXIF without its `Exif\0\0`) states; 1 where it states none,
+/// or is damaged.
+int exif_orientation(std::string_view block) {
+  constexpr std::uint32_t kOrientation = 0x0112;
+  const bool little = block.starts_with(std::string_view("II*\0", 4));
+  if (!little && !block.starts_with(std::string_view("MM\0*", 4))) return 1;
+  // The number in `length` bytes from `at` on; 0, which stands for nothing here, outside the block.
+  const auto number = [&](std::uint64_t at, unsigned length) {
+    std::uint32_t value = 0;
+    if (at + length > block.size()) return value;
+    for (unsigned i = 0; i < length; ++i) {
+      const auto byte = static_cast<unsigned char>(block[at + (little ? length - 1 - i : i)]);
+      value = value << 8 | byte;
+    }
+    return value;
+  };
+  const std::uint64_t directory = number(4, 4);
+  const auto entries = number(directory, 2);
+  for (std::uint64_t i = 0; i < entries; ++i) {
+    const auto entry = directory + 2 + 12 * i;
+    if (number(entry, 2) != kOrientation) continue;
+    const auto type = number(entry + 2, 2);
+    const unsigned length = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;  // of whole numbers
+    if (length == 0 || number(entry + 4, 4) != 1) return 1;
+    const auto value = number(entry + 8, length);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+  }
+  return 1;
 }
 
 // ---- JPEG -----------------------------------------------------------------------------------
@@ -57,6 +93,29 @@ bool jpeg_has_end(std::string_view bytes) {
   return false;
 }
 
+/// The orientation in the first EXIF block before the image.
+int jpeg_orientation(std::string_view bytes) {
+  constexpr std::string_view kExif("Exif\0\0", 6);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  std::size_t at = 2;  // past the start-of-image marker
+  while (at + 4 <= bytes.size() && byte(at) == 0xFF) {
+    const unsigned code = byte(at + 1);
+    if (code == 0xFF) {  // any number of FF may precede a code
+      ++at;
+      continue;
+    }
+    if (code == 0xDA || code == 0xD9) break;
+    const std::size_t length = static_cast<std::size_t>(byte(at + 2)) << 8 | byte(at + 3);
+    if (length < 2) break;
+    const auto segment = bytes.substr(at + 4, length - 2);
+    if (code == 0xE1 && segment.starts_with(kExif)) {
+      return exif_orientation(segment.substr(kExif.size()));
+    }
+    at += 2 + length;
+  }
+  return 1;
+}
+
 /// CMYK as in Adobe's files, that is inverted, to RGB with Pillow's rounding. `pixels` comes in
 /// with four bytes a pixel and leaves with three.
 void cmyk_to_rgb(std::vector<std::uint8_t>& pixels) {
@@ -72,7 +131,7 @@ void cmyk_to_rgb(std::vector<std::uint8_t>& pixels) {
   pixels.resize(pixels.size() / 4 * 3);
 }
 
-RgbImage decode_jpeg(const Path& file, std::string_view bytes) {
+Picture decode_jpeg(const std::string& name, std::string_view bytes, const BeforeDecoding& before) {
   const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), &tjDestroy);
   if (!decoder) throw run_error(kRoom, "TurboJPEG cannot start: {}", tjGetErrorStr2(nullptr));
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
@@ -86,30 +145,30 @@ RgbImage decode_jpeg(const Path& file, std::string_view bytes) {
   // name for, which it decodes all the same, and success for a file that ends before its image.
   if (width < 1 || height < 1 || colours < 0) {
     const char* found = jpeg_has_end(bytes) ? "it has no image" : "it ends early";
-    throw damaged(file, "JPEG", status == 0 ? found : tjGetErrorStr2(decoder.get()));
+    throw damaged(name, "JPEG", status == 0 ? found : tjGetErrorStr2(decoder.get()));
   }
   const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
-  RgbImage image = blank_image(file, width, height);
-  if (cmyk) image.pixels.resize(image.pixels.size() / 3 * 4);
+  RgbImage image = blank_image(name, width, height, before, cmyk ? 4 : 3);
   // The default transforms (accurate DCT, smooth upsampling) are those of Pillow. The limit on
   // scans keeps a small progressive file from taking minutes.
   const int decoded = tjDecompress2(decoder.get(), data, bytes.size(), image.pixels.data(), width,
                                     0, height, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_LIMITSCANS);
   if (decoded != 0 && tjGetErrorCode(decoder.get()) != TJERR_WARNING) {
-    throw damaged(file, "JPEG", tjGetErrorStr2(decoder.get()));
+    throw damaged(name, "JPEG", tjGetErrorStr2(decoder.get()));
   }
-  if (decoded != 0 && !jpeg_has_end(bytes)) throw damaged(file, "JPEG", "it ends early");
+  if (decoded != 0 && !jpeg_has_end(bytes)) throw damaged(name, "JPEG", "it ends early");
   if (cmyk) cmyk_to_rgb(image.pixels);
-  return image;
+  return {std::move(image), jpeg_orientation(bytes)};
 }
 
 // ---- PNG ------------------------------------------------------------------------------------
 
-/// Reads PNG from memory. libpng reports errors by longjmp, which runs no destructors; so every
-/// function here that calls libpng holds none: what they need to keep is a member.
+/// Reads PNG from a stream whose first bytes were taken already. libpng reports errors by longjmp,
+/// which runs no destructors; so every function here that calls libpng holds none: what they need
+/// to keep is a member.
 class PngReader {
  public:
-  explicit PngReader(std::string_view bytes) : rest_(bytes) {
+  PngReader(std::string_view start, std::istream& rest) : start_(start), rest_(rest) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, &on_error, &on_warning);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
     if (info_ == nullptr) {
@@ -149,8 +208,16 @@ class PngReader {
         png_read_row(png_, pixels + y * stride, nullptr);
       }
     }
-    png_read_end(png_, nullptr);
+    png_read_end(png_, info_);
     return true;
+  }
+
+  /// Once the file has been read to its end: the block may come after the pixels.
+  [[nodiscard]] int orientation() const {
+    png_bytep block = nullptr;
+    png_uint_32 size = 0;
+    if (png_get_eXIf_1(png_, info_, &size, &block) == 0 || block == nullptr) return 1;
+    return exif_orientation({reinterpret_cast<const char*>(block), size});
   }
 
   [[nodiscard]] std::int64_t width() const { return width_; }
@@ -168,12 +235,22 @@ class PngReader {
 
   static void on_read(png_structp png, png_bytep to, std::size_t count) {
     auto* self = static_cast<PngReader*>(png_get_io_ptr(png));
-    if (count > self->rest_.size()) png_error(png, "it ends early");
-    std::memcpy(to, self->rest_.data(), count);
-    self->rest_.remove_prefix(count);
+    const auto from_start = std::min(count, self->start_.size());
+    std::memcpy(to, self->start_.data(), from_start);
+    self->start_.remove_prefix(from_start);
+    if (!read_exactly(self->rest_, to + from_start, count - from_start)) {
+      png_error(png, "it ends early");
+    }
   }
 
-  std::string_view rest_;
+  /// Whether there were as many bytes.
+  static bool read_exactly(std::istream& stream, png_bytep to, std::size_t count) {
+    stream.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count));
+    return static_cast<std::size_t>(stream.gcount()) == count;
+  }
+
+  std::string_view start_;
+  std::istream& rest_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   png_uint_32 width_ = 0;
@@ -181,12 +258,13 @@ class PngReader {
   std::array<char, 128> message_{};
 };
 
-RgbImage decode_png(const Path& file, std::string_view bytes) {
-  PngReader reader(bytes);
-  if (!reader.read_header()) throw damaged(file, "PNG", reader.message());
-  RgbImage image = blank_image(file, reader.width(), reader.height());
-  if (!reader.read_pixels(image.pixels.data())) throw damaged(file, "PNG", reader.message());
-  return image;
+Picture decode_png(const std::string& name, std::string_view start, std::istream& rest,
+                   const BeforeDecoding& before) {
+  PngReader reader(start, rest);
+  if (!reader.read_header()) throw damaged(name, "PNG", reader.message());
+  RgbImage image = blank_image(name, reader.width(), reader.height(), before);
+  if (!reader.read_pixels(image.pixels.data())) throw damaged(name, "PNG", reader.message());
+  return {std::move(image), reader.orientation()};
 }
 
 // ---- Telling formats apart ------------------------------------------------------------------
@@ -229,14 +307,109 @@ std::string describe(std::string_view bytes) {
   return found;
 }
 
+/// Appends the rest of a stream, whose size, where it can be known, is set aside at once.
+void read_rest(std::istream& stream, std::string& bytes) {
+  const auto here = stream.tellg();
+  if (here >= 0 && stream.seekg(0, std::ios::end)) {
+    bytes.reserve(bytes.size() + static_cast<std::size_t>(stream.tellg() - here));
+    stream.seekg(here);
+  }
+  stream.clear();
+  std::array<char, 1 << 16> buffer{};
+  while (stream.read(buffer.data(), buffer.size()) || stream.gcount() > 0) {
+    bytes.append(buffer.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+}
+
+/// How a stored pixel is found from its place in the upright picture: first + y * down + x * right,
+/// in pixels.
+struct Steps {
+  std::int64_t first, down, right;
+};
+
+Steps steps_of(const Picture& picture) {
+  const auto width = picture.stored.width;
+  const auto last_row = (picture.stored.height - 1) * width;
+  const auto last_column = width - 1;
+  switch (picture.orientation) {
+    case 2:
+      return {last_column, width, -1};
+    case 3:
+      return {last_row + last_column, -width, -1};
+    case 4:
+      return {last_row, -width, 1};
+    case 5:
+      return {0, 1, width};
+    case 6:
+      return {last_row, 1, -width};
+    case 7:
+      return {last_row + last_column, -1, -width};
+    case 8:
+      return {last_column, -1, width};
+    default:
+      return {0, width, 1};
+  }
+}
+
 }  // namespace
 
-RgbImage read_image(const Path& file) {
-  const std::string bytes = read_file(file, kRoom);
-  if (bytes.starts_with(kJpegStart)) return decode_jpeg(file, bytes);
-  if (bytes.starts_with(kPngStart)) return decode_png(file, bytes);
+std::int64_t Picture::height() const {
+  return orientation > 4 ? stored.width : stored.height;
+}
+
+std::int64_t Picture::width() const {
+  return orientation > 4 ? stored.height : stored.width;
+}
+
+void Picture::copy(std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns,
+                   std::uint8_t* to) const {
+  const auto steps = steps_of(*this);
+  for (std::int64_t y = top; y < top + rows; ++y) {
+    const auto row = steps.first + y * steps.down + left * steps.right;
+    const auto* from = stored.pixels.data() + 3 * row;
+    if (steps.right == 1) {
+      to = std::copy_n(from, 3 * columns, to);
+      continue;
+    }
+    for (std::int64_t x = 0; x < columns; ++x) to = std::copy_n(from + 3 * x * steps.right, 3, to);
+  }
+}
+
+Picture read_picture(std::istream& stream, const std::string& name, const BeforeDecoding& before) {
+  std::string bytes(256, '\0');
+  stream.read(bytes.data(), std::ssize(bytes));
+  bytes.resize(static_cast<std::size_t>(stream.gcount()));
+  if (bytes.starts_with(kPngStart)) return decode_png(name, bytes, stream, before);
+  if (bytes.starts_with(kJpegStart)) {
+    stream.clear();
+    read_rest(stream, bytes);
+    return decode_jpeg(name, bytes, before);
+  }
   throw input_error(kRoom, "{}: found {}, expected a JPEG or PNG image: convert it or remove it",
-                    file.string(), describe(bytes));
+                    name, describe(bytes));
+}
+
+Picture read_picture(const Path& file, const BeforeDecoding& before) {
+  std::ifstream stream(file, std::ios::binary);
+  // A file without a first byte is empty, or read_file says what it is. A pipe is read once.
+  std::error_code error;
+  if (stream.peek() == std::ifstream::traits_type::eof() &&
+      !std::filesystem::is_fifo(file, error)) {
+    (void)read_file(file, kRoom);
+  }
+  return read_picture(stream, file.string(), before);
+}
+
+RgbImage upright(Picture picture) {
+  if (picture.orientation == 1) return std::move(picture.stored);
+  RgbImage image{picture.height(), picture.width(),
+                 std::vector<std::uint8_t>(picture.stored.pixels.size())};
+  picture.copy(0, 0, image.height, image.width, image.pixels.data());
+  return image;
+}
+
+RgbImage read_image(const Path& file) {
+  return read_picture(file).stored;
 }
 
 std::string encode_png(const RgbImage& image) {

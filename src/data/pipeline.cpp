@@ -43,6 +43,7 @@ Pipeline::Pipeline(const nlohmann::json& transforms, const std::string& key,
     input = transform->output(input);
     draws_ += transform->draws();
   }
+  output_ = input;
   const bool geometric = std::none_of(transforms_.begin(), transforms_.end(),
                                       [](const auto& of) { return of->changes_pixels(); });
   fused_ = steps == PixelSteps::fused && geometric && image_rows_run_on(device);
@@ -84,29 +85,73 @@ Pipeline::Geometry Pipeline::geometry(const torch::Tensor& drawn) const {
   return made;
 }
 
-torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Tensor& drawn) const {
-  const torch::NoGradGuard no_grad;
-  const auto [maps, numbers] = geometry(drawn);
-  auto batch = resample_rows(resample_columns(images, maps.cols), maps.rows);
+Pipeline::Geometry Pipeline::visible_geometry(const torch::Tensor& drawn, Part& source) const {
+  std::vector<Part> parts(transforms_.size() + 1);
+  parts.back() = {0, 0, output_};
+  for (std::size_t t = transforms_.size(); t > 0; --t) {
+    parts[t - 1] = transforms_[t - 1]->source(inputs_[t - 1], parts[t]);
+  }
+  source = parts.front();
+  Geometry made;
+  std::int64_t column = 0;
+  for (std::size_t t = 0; t < transforms_.size(); ++t) {
+    made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
+    column += transforms_[t]->draws();
+    transforms_[t]->compose_part(made.maps, inputs_[t], parts[t], parts[t + 1],
+                                 made.numbers.back());
+  }
+  return made;
+}
+
+torch::Tensor Pipeline::pixels(const torch::Tensor& columns, const Geometry& made) const {
+  auto batch = resample_rows(columns, made.maps.rows);
   batch.round_();  // half to even, as torchvision's
   for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    if (transforms_[t]->changes_pixels()) batch = transforms_[t]->pixels(batch, numbers[t]);
+    if (transforms_[t]->changes_pixels()) batch = transforms_[t]->pixels(batch, made.numbers[t]);
   }
   return batch;
+}
+
+torch::Tensor Pipeline::finish(const torch::Tensor& columns, const Geometry& made,
+                               torch::ScalarType dtype, bool channels_last) const {
+  const auto batch =
+      fused_ ? fused_image_rows(columns, made.maps.rows, scale_, offset_, dtype)
+             : pixels(columns, made).mul_(scale_).add_(offset_).to(dtype).permute({0, 3, 1, 2});
+  return channels_last ? batch : batch.contiguous();
+}
+
+torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Tensor& drawn) const {
+  const torch::NoGradGuard no_grad;
+  const auto made = geometry(drawn);
+  return pixels(resample_columns(images, made.maps.cols), made);
 }
 
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
                               torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
-  torch::Tensor batch;
-  if (fused_) {
-    const auto maps = geometry(drawn).maps;
-    batch =
-        fused_image_rows(resample_columns(images, maps.cols), maps.rows, scale_, offset_, dtype);
-  } else {
-    batch = transformed(images, drawn).mul_(scale_).add_(offset_).to(dtype).permute({0, 3, 1, 2});
+  const auto made = geometry(drawn);
+  return finish(resample_columns(images, made.maps.cols), made, dtype, channels_last);
+}
+
+torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, const torch::Tensor& drawn,
+                                         torch::ScalarType dtype, bool channels_last) const {
+  constexpr std::int64_t kStripValues = 1 << 22;
+  const torch::NoGradGuard no_grad;
+  Part source;
+  const auto made = visible_geometry(drawn, source);
+  const auto [height, width] = source.size;
+  const auto rows = std::clamp<std::int64_t>(kStripValues / (3 * width), 1, height);
+  torch::Tensor columns;
+  for (std::int64_t row = 0; row < height; row += rows) {
+    const auto count = std::min(rows, height - row);
+    const auto strip = picture({source.top + row, source.left, {count, width}}).to(device_);
+    const auto resampled = resample_columns(strip.permute({2, 0, 1}).unsqueeze(0), made.maps.cols);
+    if (!columns.defined()) {
+      columns = torch::empty({1, height, resampled.size(2)}, resampled.options());
+    }
+    columns.narrow(1, row, count).copy_(resampled);
   }
-  return channels_last ? batch : batch.contiguous();
+  return finish(columns, made, dtype, channels_last);
 }
 
 }  // namespace xception

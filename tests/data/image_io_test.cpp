@@ -215,6 +215,54 @@ TEST_F(WritePngTest, WrongSizesAndPlacesAreRunErrors) {
       HasSubstr((folder / "none/image.png").string() + ": cannot be written"));
 }
 
+/// A JPEG with this EXIF block.
+std::string with_exif(std::string jpeg, const std::string& block) {
+  const auto size = block.size() + 8;
+  std::string segment = "\xFF\xE1";
+  segment += static_cast<char>(size >> 8);
+  segment += static_cast<char>(size & 0xFF);
+  segment += std::string("Exif\0\0", 6) + block;
+  return jpeg.insert(2, segment);
+}
+
+TEST_F(ReadImageTest, DamagedExifIsNoError) {
+  const std::string good("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 26);
+  const auto orientation = [&](const std::string& block) {
+    return read_picture(write("image", with_exif(sample("baseline.jpg"), block))).orientation;
+  };
+  EXPECT_EQ(orientation(good), 6);
+  EXPECT_EQ(read_image(folder / "image").width, 23);  // as it is stored
+  for (std::size_t size = 0; size < 20; ++size) EXPECT_EQ(orientation(good.substr(0, size)), 1);
+  for (std::uint32_t round = 0; round < 500; ++round) {
+    CounterRandom random(6, RandomStream::order, round);
+    auto block = good;
+    for (auto flips = 1 + random.below(4); flips > 0; --flips) {
+      block[static_cast<std::size_t>(random.below(std::ssize(block)))] =
+          static_cast<char>(random.bits());
+    }
+    const int found = orientation(block);
+    EXPECT_GE(found, 1);
+    EXPECT_LE(found, 8);
+  }
+}
+
+TEST_F(ReadImageTest, PartsAreThoseOfTheUprightPicture) {
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Picture picture{random_image(5, 7), orientation};
+    const auto whole = upright(picture);
+    EXPECT_EQ(whole.height, picture.height());
+    EXPECT_EQ(whole.width, picture.width());
+    std::vector<std::uint8_t> part(std::size_t{3} * 2 * 3);
+    picture.copy(1, 2, 3, 2, part.data());
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const auto row = 1 + i / 6;
+      const auto column = 2 + i % 6 / 3;
+      const auto at = (row * static_cast<std::size_t>(whole.width) + column) * 3 + i % 3;
+      EXPECT_EQ(part[i], whole.pixels[at]) << orientation;
+    }
+  }
+}
+
 /// Damaged files must be refused or read, never crash; run under a sanitizer this is a fuzz test.
 TEST_F(ReadImageTest, SurvivesDamage) {
   std::array<int, 2> outcomes{};

@@ -197,5 +197,78 @@ TEST(Pipeline, BadTransformsAreNamed) {
             std::string::npos);
 }
 
+PartReader reader_of(const torch::Tensor& images) {
+  return [pixels = images[0].permute({1, 2, 0})](const Part& part) {
+    return pixels.narrow(0, part.top, part.size.height)
+        .narrow(1, part.left, part.size.width)
+        .contiguous();
+  };
+}
+
+TEST(PipelineOfAPicture, EqualsThatOfAWholeImage) {
+  torch::manual_seed(4);
+  const json resize = {{"name", "resize"}, {"size", 40}};
+  const json crop = {{"name", "center_crop"}};
+  const json flip = {{"name", "horizontal_flip"}, {"p", 1.0}};
+  const std::vector<json> chains = {
+      json::array({resize, crop}), json::array({crop}), json::array({resize, flip, crop}),
+      json::array({{{"name", "random_resized_crop"}}}),
+      json::array(
+          {{{"name", "center_crop"}, {"size", 60}}, resize, {{"name", "pad_and_crop"}}, crop})};
+  for (const auto& [height, width] : std::vector<std::pair<int, int>>{
+           {32, 32}, {31, 500}, {2000, 33}, {1, 90}, {90, 1}, {400, 300}, {36, 37}}) {
+    const auto images = torch::randint(0, 256, {1, 3, height, width}, torch::kUInt8);
+    for (const auto& chain : chains) {
+      for (const auto steps : {PixelSteps::fused, PixelSteps::reference}) {
+        const auto pipeline = make_pipeline(chain, images, 36, steps);
+        const auto drawn = pipeline.draw(3, 0, torch::zeros({1}, torch::kInt64));
+        const auto expected = pipeline.apply(images, drawn);
+        const auto actual = pipeline.apply_to_picture(reader_of(images), drawn);
+        const auto wrong = (actual - expected).abs().gt(1e-5).to(torch::kFloat64).mean();
+        EXPECT_LE(wrong.item<double>(), kTies) << height << " x " << width << " " << chain;
+        // A step of 1/255, of values whose deviation is about a quarter.
+        EXPECT_LE((actual - expected).abs().max().item<double>(), 0.02) << chain;
+      }
+    }
+  }
+}
+
+TEST(PipelineOfAPicture, ReadsWhatShowsAndNoMore) {
+  const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
+  for (const bool tall : {false, true}) {
+    const Size size = tall ? Size{1'000'000, 50} : Size{50, 1'000'000};
+    const Pipeline pipeline(transforms, "augment.test", AugmentConfig(), 40, size, torch::kCPU);
+    std::int64_t pixels = 0;
+    const auto input = pipeline.apply_to_picture(
+        [&](const Part& part) {
+          pixels += part.size.height * part.size.width;
+          EXPECT_GT(tall ? part.top : part.left, 499'900);
+          return torch::full({part.size.height, part.size.width, 3}, 255, torch::kUInt8);
+        },
+        torch::zeros({1, 0}));
+    EXPECT_LT(pixels, 50 * 60);
+    EXPECT_EQ(input.sizes(), (std::vector<std::int64_t>{1, 3, 40, 40}));
+    EXPECT_TRUE(input.isfinite().all().item<bool>());
+  }
+}
+
+TEST(PipelineOfAPicture, LargeOnesAreReadInStrips) {
+  const auto row = torch::arange(3000, torch::kInt64).remainder(251).to(torch::kUInt8);
+  const auto images = row.view({1, 1, 3000, 1}).expand({1, 3, 3000, 2000});
+  const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
+  const auto pipeline = make_pipeline(transforms, images, 40);
+  int strips = 0;
+  const auto read = reader_of(images);
+  const auto actual = pipeline.apply_to_picture(
+      [&](const Part& part) {
+        ++strips;
+        return read(part);
+      },
+      torch::zeros({1, 0}));
+  EXPECT_GT(strips, 1);
+  EXPECT_LE((actual - pipeline.apply(images, torch::zeros({1, 0}))).abs().max().item<double>(),
+            0.02);
+}
+
 }  // namespace
 }  // namespace xception

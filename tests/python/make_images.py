@@ -4,7 +4,8 @@
 usage: make_images.py DEST        DEST/*.{png,jpg}, DEST/*.rgb (raw bytes), DEST/manifest.txt
        make_images.py --samples   prints tests/data/sample_images.h
 
-A line of manifest.txt: file name, width, height. Needs Pillow (10.2 or newer) and NumPy.
+A line of manifest.txt: file name, width, height. Files whose EXIF says how they are to be held have
+DEST/*.upright too, as ImageOps.exif_transpose turns them, and a line in upright.txt. Needs Pillow (10.2 or newer) and NumPy.
 """
 import base64
 import hashlib
@@ -16,7 +17,7 @@ import warnings
 import zlib
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
@@ -170,6 +171,43 @@ def jpeg_files(random):
     yield "extraneous_bytes", plain[:-2] + bytes(range(1, 41)) + plain[-2:]  # decoders warn and go on
 
 
+# ---- EXIF orientation --------------------------------------------------------------------------
+
+
+def tiff(order, value, kind=3, count=1, before=(), offset=8):
+    """A TIFF block with the orientation in its first directory, after `before`, (tag, value) pairs."""
+    entries = [struct.pack(order + "HHIHH", tag, 3, 1, other, 0) for tag, other in before]
+    form = {1: "B3x", 3: "H2x", 4: "I"}[kind]
+    entries.append(struct.pack(order + "HHI" + form, 0x0112, kind, count, value))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", offset)
+    directory = struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    return head + bytes(offset - 8) + directory
+
+
+def with_app1(data, block):
+    segment = b"Exif\0\0" + block
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+
+
+def oriented_files(random):
+    photo = Image.fromarray(smooth(random, 37, 22))
+    blocks = {f"{order}{value}": tiff(sign, value) for order, sign in (("le", "<"), ("be", ">")) for value in range(10)}
+    blocks["later"] = tiff("<", 6, before=((0x0100, 7), (0x0101, 8)), offset=20)
+    blocks["long"] = tiff(">", 8, kind=4)
+    plain_jpeg = jpeg(photo, quality=90)
+    plain_png = saved(photo, "PNG")
+    for name, block in blocks.items():
+        yield f"{name}.jpg", with_app1(plain_jpeg, block)
+        yield f"{name}.png", plain_png[:33] + chunk(b"eXIf", block) + plain_png[33:]
+    yield "after_pixels.png", plain_png[:-12] + chunk(b"eXIf", blocks["be6"]) + plain_png[-12:]
+    yield "after_jfif.jpg", plain_jpeg[:20] + with_app1(b"\xff\xd8", blocks["le5"])[2:] + plain_jpeg[20:]
+    yield "grey.jpg", with_app1(jpeg(photo.convert("L")), blocks["le7"])
+    yield "cmyk.jpg", with_app1(jpeg(photo.convert("CMYK")), blocks["le3"])
+    yield "adam7.png", (lambda data: data[:33] + chunk(b"eXIf", blocks["le8"]) + data[33:])(
+        encode_png(random.integers(0, 256, (9, 14, 3)), RGB, 8, True)
+    )
+
+
 # ---- Output ------------------------------------------------------------------------------------
 
 
@@ -195,6 +233,13 @@ def write_files(dest):
             (dest / f"{name}.rgb").write_bytes(rgb)
             manifest.append(f"{name} {width} {height}\n")
     (dest / "manifest.txt").write_text("".join(manifest))
+    upright = []
+    for name, data in oriented_files(random):
+        turned = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        (dest / f"upright_{name}").write_bytes(data)
+        (dest / f"upright_{name}.rgb").write_bytes(turned.tobytes())
+        upright.append(f"upright_{name} {turned.width} {turned.height}\n")
+    (dest / "upright.txt").write_text("".join(upright))
     print(f"{dest}: {len(manifest)} images")
 
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <istream>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,38 @@ struct RgbImage {
 /// Larger images are refused before memory is set aside for them: the header of a damaged or
 /// hostile file can claim any size.
 inline constexpr std::int64_t kMaxImagePixels = 256'000'000;
+
+/// A decoded picture as its file stores it, and how it is to be held. Turning it upright as a whole
+/// would take its memory a second time, so that its parts are turned as they are taken.
+struct Picture {
+  RgbImage stored;
+  int orientation = 1;  ///< EXIF's, 1 to 8: 1 is upright, 6 a quarter turn clockwise away from it
+
+  /// Size of the upright picture, px.
+  [[nodiscard]] std::int64_t height() const;
+  [[nodiscard]] std::int64_t width() const;
+
+  /// Copies a part of the upright picture, `rows` x `columns` px from (top, left) on, inside it, to
+  /// `to`: rows x columns x 3 bytes.
+  void copy(std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns,
+            std::uint8_t* to) const;
+};
+
+/// Called with the bytes that a picture's pixels are about to take; may wait, or throw.
+using BeforeDecoding = std::function<void(std::int64_t bytes)>;
+
+/// Decodes a JPEG or PNG file as `read_image` does, with its EXIF orientation: that of JPEG's APP1
+/// or PNG's eXIf chunk, 1 where there is none or the block is damaged. Of a file that is neither,
+/// only the beginning is read. Errors (input): as `read_image`.
+[[nodiscard]] Picture read_picture(const std::filesystem::path& file,
+                                   const BeforeDecoding& before = {});
+
+/// The same from a stream, such as standard input; `name` stands for the file in messages.
+[[nodiscard]] Picture read_picture(std::istream& stream, const std::string& name,
+                                   const BeforeDecoding& before = {});
+
+/// The whole picture upright, as Pillow's `ImageOps.exif_transpose` turns it.
+[[nodiscard]] RgbImage upright(Picture picture);
 
 /// Decodes a JPEG (libjpeg-turbo) or PNG (libpng) file, told apart by content, not by name. The
 /// pixels equal Pillow's `Image.open(file).convert("RGB")` byte for byte: grey and palettes become

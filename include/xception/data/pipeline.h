@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,9 @@ enum class PixelSteps {
   fused,      ///< as one operation (xception/kernels/image_rows.h), wherever it can
   reference,  ///< as LibTorch's, one after another
 };
+
+/// Reads a part of a picture: uint8 (height, width, 3), on the CPU.
+using PartReader = std::function<torch::Tensor(const Part& part)>;
 
 /// A chain of transforms and the normalisation, applied to whole batches on their device.
 ///
@@ -43,6 +47,13 @@ class Pipeline {
                                     torch::ScalarType dtype = torch::kFloat32,
                                     bool channels_last = true) const;
 
+  /// The same of one picture, (1, 3, image_size, image_size), of which only those parts are read
+  /// that show in the result, a strip at a time: memory goes by them. drawn: float32 (1, p).
+  [[nodiscard]] torch::Tensor apply_to_picture(const PartReader& picture,
+                                               const torch::Tensor& drawn,
+                                               torch::ScalarType dtype = torch::kFloat32,
+                                               bool channels_last = true) const;
+
   /// The same before normalisation: float32 (N, image_size, image_size, 3), 0 .. 255.
   [[nodiscard]] torch::Tensor transformed(const torch::Tensor& images,
                                           const torch::Tensor& drawn) const;
@@ -54,9 +65,16 @@ class Pipeline {
     std::vector<torch::Tensor> numbers;
   };
   [[nodiscard]] Geometry geometry(const torch::Tensor& drawn) const;
+  /// Of the parts that show in the result alone; `source` becomes that of the picture.
+  [[nodiscard]] Geometry visible_geometry(const torch::Tensor& drawn, Part& source) const;
+  /// From images that are resampled along columns already: float32 (N, H, image_size * 3).
+  [[nodiscard]] torch::Tensor pixels(const torch::Tensor& columns, const Geometry& made) const;
+  [[nodiscard]] torch::Tensor finish(const torch::Tensor& columns, const Geometry& made,
+                                     torch::ScalarType dtype, bool channels_last) const;
 
   std::vector<std::unique_ptr<Transform>> transforms_;
   std::vector<Size> inputs_;  ///< the size that enters each transform
+  Size output_;
   torch::Device device_;
   torch::Tensor scale_;   ///< float32 (3): 1 / (255 std)
   torch::Tensor offset_;  ///< float32 (3): -mean / std

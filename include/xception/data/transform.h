@@ -20,6 +20,14 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
+/// A part of an image: `size` pixels from (top, left) on.
+struct Part {
+  std::int64_t top = 0;
+  std::int64_t left = 0;
+  Size size = {};
+  bool operator==(const Part&) const = default;
+};
+
 /// What a chain of resizes, crops and flips does to a batch, as one linear map an axis:
 /// output = rows . input . cols^T for each colour. An undefined map is the identity.
 struct AxisMaps {
@@ -49,6 +57,17 @@ class Transform {
   /// Composes onto the maps of the transforms before. `drawn`: float32 (N, draws()) on the device;
   /// the device's maps must be computed without waiting for it.
   virtual void compose(AxisMaps& /*maps*/, Size /*input*/, const torch::Tensor& /*drawn*/) const {}
+
+  /// The part of the input, at least a pixel, on which a part of the output depends. A transform
+  /// that doesn't say needs all of it.
+  [[nodiscard]] virtual Part source(Size input, const Part& /*output*/) const {
+    return {0, 0, input};
+  }
+
+  /// compose() for a part `to` of the output, where the maps so far give the part `from` of the
+  /// input, that which source() named. Memory need not grow with what lies outside of the parts.
+  virtual void compose_part(AxisMaps& maps, Size input, const Part& from, const Part& to,
+                            const torch::Tensor& drawn) const;
 
   /// Whether there is a step on pixels; without any, the geometry's result goes straight into the
   /// network's input.
@@ -83,6 +102,21 @@ struct TransformEntry {
 /// to 1.
 [[nodiscard]] torch::Tensor resample_map(const torch::Tensor& start, const torch::Tensor& length,
                                          std::int64_t output, std::int64_t input);
+
+/// Pixels `first` to `first + count - 1` of an axis.
+struct Span {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+/// The resampling of all of `input` pixels to `output` pixels: of that, what takes the source
+/// pixels `from` to the pixels `to`. options: of the result, float32 (1, to.count, from.count).
+[[nodiscard]] torch::Tensor resample_map(std::int64_t input, std::int64_t output, Span from,
+                                         Span to, const torch::TensorOptions& options);
+
+/// The source pixels on which the pixels `to` of that resampling depend, and a pixel more at each
+/// end, inside `input`.
+[[nodiscard]] Span resample_source(std::int64_t input, std::int64_t output, Span to);
 
 /// `next` after `previous` (undefined: identity): (N or 1, a, b) x (N or 1, b, c).
 [[nodiscard]] torch::Tensor chain(const torch::Tensor& next, const torch::Tensor& previous);

@@ -20,17 +20,28 @@ class Resize : public Transform {
   }
 
   void compose(AxisMaps& maps, Size input, const torch::Tensor& drawn) const override {
+    compose_part(maps, input, {0, 0, input}, {0, 0, output(input)}, drawn);
+  }
+
+  Part source(Size input, const Part& part) const override {
+    const auto target = output(input);
+    if (target == input) return part;
+    const auto rows = resample_source(input.height, target.height, {part.top, part.size.height});
+    const auto cols = resample_source(input.width, target.width, {part.left, part.size.width});
+    return {rows.first, cols.first, {rows.count, cols.count}};
+  }
+
+  void compose_part(AxisMaps& maps, Size input, const Part& from, const Part& to,
+                    const torch::Tensor& drawn) const override {
     const auto target = output(input);
     if (target == input) return;
-    const auto whole = [&](std::int64_t length) {
-      const auto options = drawn.options();
-      return std::pair{torch::zeros({1}, options),
-                       torch::full({1}, static_cast<double>(length), options)};
-    };
-    const auto [top, height] = whole(input.height);
-    const auto [left, width] = whole(input.width);
-    maps.rows = chain(resample_map(top, height, target.height, input.height), maps.rows);
-    maps.cols = chain(resample_map(left, width, target.width, input.width), maps.cols);
+    const auto options = drawn.options();
+    maps.rows = chain(resample_map(input.height, target.height, {from.top, from.size.height},
+                                   {to.top, to.size.height}, options),
+                      maps.rows);
+    maps.cols = chain(resample_map(input.width, target.width, {from.left, from.size.width},
+                                   {to.left, to.size.width}, options),
+                      maps.cols);
   }
 
  private:
