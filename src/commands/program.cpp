@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -93,7 +94,9 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
     program.parse(argc, argv);
     return invocation.exit_code;
   } catch (const CLI::Success& success) {
-    return program.exit(success);
+    const int code = program.exit(success);
+    std::cout.flush();
+    return code;
   } catch (const CLI::ParseError& error) {
     const auto problem = unknown_subcommand(program, argc, argv);
     if (!problem.empty()) return fail(problem, kUsage);
@@ -106,9 +109,18 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
 void print_json(const nlohmann::ordered_json& json) {
   const auto text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   std::printf("%s\n", text.c_str());
-  if (std::fflush(stdout) == 0) return;
+  check_standard_output();
+}
+
+void check_standard_output() {
+  // A failed write leaves its mark on the stream; what the system said then is known only if it
+  // says it again.
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return;
   throw run_error("commands", "standard output: cannot be written: {}",
-                  std::generic_category().message(errno));
+                  errno != 0 ? std::generic_category().message(errno)
+                             : "a full disk, or nobody reads it any more");
 }
 
 int run_program(int argc, const char* const* argv) {
@@ -125,7 +137,10 @@ int run_program(int argc, const char* const* argv) {
   invocation.command_line.assign(argv, argv + argc);
   add_subcommands(program, invocation);
   try {
-    return parse_and_run(program, invocation, argc, argv);
+    const int code = parse_and_run(program, invocation, argc, argv);
+    // Whoever else wrote there left it at the stream's mark. A worse end keeps its code.
+    if (code == 0) check_standard_output();
+    return code;
   } catch (const std::exception& exception) {
     const auto error = describe_error(std::current_exception());
     if (is_device_fault(exception.what())) {

@@ -28,4 +28,8 @@ void add_config_command(CLI::App& program, Invocation& invocation);
 /// Prints a result for machines. Errors (run): standard output cannot be written.
 void print_json(const nlohmann::ordered_json& json);
 
+/// Errors (run): something that was printed on standard output, here or in the log, could not be
+/// written.
+void check_standard_output();
+
 }  // namespace xception
