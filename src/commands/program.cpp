@@ -83,6 +83,45 @@ void add_subcommands(CLI::App& program, Invocation& invocation) {
   });
 }
 
+/// Before the first character of a word, it keeps CLI11 from taking `[a,b]` for a list.
+constexpr char kLiteral = '\x01';
+
+bool looks_like_list(std::string_view word) {
+  const auto first = word.find_first_not_of(kLiteral);
+  return first != std::string_view::npos && word[first] == '[';
+}
+
+/// The words in the order that App::parse wants, the last one first.
+std::vector<std::string> words_to_parse(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    words.emplace_back(argv[i]);
+    if (looks_like_list(words.back())) words.back().insert(0, 1, kLiteral);
+  }
+  return words;
+}
+
+/// Has every option, of subcommands too, take words as they were given.
+void take_words_literally(CLI::App& command) {
+  for (auto* option : command.get_options()) {
+    option->transform([](std::string word) {
+      if (word.starts_with(kLiteral) && looks_like_list(word)) word.erase(0, 1);
+      return word;
+    });
+  }
+  for (auto* inner : command.get_subcommands([](const CLI::App*) { return true; })) {
+    take_words_literally(*inner);
+  }
+}
+
+/// A message about words, without the marks.
+std::string readable(std::string text) {
+  for (std::size_t at = 0; (at = text.find(std::string{kLiteral, '['}, at)) != text.npos;) {
+    text.erase(at, 1);
+  }
+  return text;
+}
+
 std::string version_text() {
   const auto build = version();
   return fmt::format("xception {} ({})\n{}\n{}, {}", build.version, build.git_commit,
@@ -91,7 +130,7 @@ std::string version_text() {
 
 int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const char* const* argv) {
   try {
-    program.parse(argc, argv);
+    program.parse(words_to_parse(argc, argv));
     return invocation.exit_code;
   } catch (const CLI::Success& success) {
     const int code = program.exit(success);
@@ -100,7 +139,7 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
   } catch (const CLI::ParseError& error) {
     const auto problem = unknown_subcommand(program, argc, argv);
     if (!problem.empty()) return fail(problem, kUsage);
-    return fail(fmt::format("{}; see xception --help", first_line(error.what())), kUsage);
+    return fail(fmt::format("{}; see xception --help", readable(first_line(error.what()))), kUsage);
   }
 }
 
@@ -136,6 +175,7 @@ int run_program(int argc, const char* const* argv) {
   Invocation invocation;
   invocation.command_line.assign(argv, argv + argc);
   add_subcommands(program, invocation);
+  take_words_literally(program);
   try {
     const int code = parse_and_run(program, invocation, argc, argv);
     // Whoever else wrote there left it at the stream's mark. A worse end keeps its code.
