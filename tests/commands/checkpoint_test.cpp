@@ -34,7 +34,10 @@ TEST_F(BadCheckpointTest, FolderHoldsNoRun) {
   fs::create_directory(empty);
   EXPECT_TRUE(fails(eval(empty), 2, {"--run", empty.string(), "holds no run"}));
   const auto image = write("text.png", "text").string();
-  EXPECT_TRUE(fails(run_xception({"predict", "--run", empty.string(), image}), 2, {"text.png"}));
+  EXPECT_TRUE(fails(run_xception({"predict", "--run", empty.string(), image}), 2,
+                    {"--run", empty.string(), "holds no run"}));
+  EXPECT_TRUE(
+      fails(run_xception({"predict", "--run", complete_run().string(), image}), 2, {"text.png"}));
 }
 
 TEST_F(BadCheckpointTest, NothingWasSavedYet) {
@@ -151,7 +154,7 @@ TEST_F(BadImageTest, Missing) {
 }
 
 TEST_F(BadImageTest, Unreadable) {
-  EXPECT_TRUE(fails(predict(folder), 2, {folder.string(), "is a directory, expected a file"}));
+  EXPECT_TRUE(fails(predict(folder), 2, {folder.string(), "holds no picture"}));
   const auto file = preview();
   fs::permissions(file, fs::perms::none);
   if (std::ifstream(file)) GTEST_SKIP() << "this user reads everything";

@@ -1,5 +1,7 @@
 // The command line itself: help, version, unknown words, devices.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "commands/command_testing.h"
 #include "train/fake_worker.h"
@@ -10,6 +12,8 @@ namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
+
+using UsageInFolder = CommandTest;
 
 const std::vector<Arguments>& subcommands() {
   static const std::vector<Arguments> list = {
@@ -110,6 +114,143 @@ TEST(Usage, OptionIsOutOfRange) {
   EXPECT_TRUE(
       fails(run_xception({"data", "preview", "--count", "0"}), 2, {"--count", "1 to 1024"}));
   EXPECT_TRUE(fails(run_xception({"data", "preview", "--epoch", "-1"}), 2, {"--epoch", "-1", "0"}));
+}
+
+TEST_F(UsageInFolder, OutputThatCannotBeWrittenIsAFailure) {
+  const auto data = small_data().string();
+  const auto run = complete_run().string();
+  const auto image = (folder / "image.png").string();
+  const Arguments preview = {
+      "data", "preview", "--data", data, "--out", image, "data.validation_size=40"};
+  ASSERT_TRUE(succeeds(run_xception(preview)));
+  auto dry = train_arguments(folder / "dry");
+  dry.emplace_back("--dry-run");
+  const std::vector<Arguments> commands = {
+      {"--help"},
+      {"--version"},
+      {"eval", "--help"},
+      {"eval", "--run", run, "--device", "cpu"},
+      {"eval", "--run", run, "--device", "cpu", "--json"},
+      {"predict", "--run", run, "--device", "cpu", image},
+      {"predict", "--run", run, "--device", "cpu", image, "--json"},
+      {"models"},
+      {"models", "--json"},
+      {"data", "info", "--data", data},
+      {"data", "verify", "--data", data},
+      preview,
+      {"data", "synthesize", "--out", (folder / "new").string(), "--train", "10", "--test", "10"},
+      {"config"},
+      {"config", "--schema"},
+      {"doctor", "--json"},
+      {"bench", "--mode", "data", "--image-size", "71", "--batch-size", "2", "--device", "cpu",
+       "--windows", "1", "--steps", "1"},
+      dry,
+      train_arguments(folder / "run", {"train.epochs=1"}),
+  };
+  const int full = ::open("/dev/full", O_WRONLY);
+  for (const auto& arguments : commands) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
+    EXPECT_TRUE(fails(run_xception(arguments, {.out_descriptor = full}), 1,
+                      {"standard output", "cannot be written"}));
+  }
+  ::close(full);
+  // What is wrong before matters more; and a run goes on to its end.
+  EXPECT_EQ(json_of(folder / "run/summary.json")["status"], "complete");
+}
+
+TEST_F(UsageInFolder, ClosedOutputIsHarmless) {
+  Arguments command = {"/bin/sh", "-c", "exec \"$0\" \"$@\" >&-"};
+  const auto program = xception_command({"config"});
+  command.insert(command.end(), program.begin(), program.end());
+  EXPECT_EQ(Process(command).wait().exit_code, 0);
+}
+
+TEST_F(UsageInFolder, WorkingDirectoryWasRemoved) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "sanitizers set themselves up where the program would look";
+#endif
+  for (const auto* words : {"doctor", "models", "train", "report x", "data info", "config"}) {
+    const std::string line =
+        "mkdir gone; cd gone; rmdir ../gone; exec \"$0\" " + std::string(words);
+    Arguments command = {"/bin/sh", "-c", line};
+    const auto program = xception_command({});
+    command.insert(command.end(), program.begin(), program.end());
+    EXPECT_TRUE(fails(Process(command, {.folder = folder}).wait(), 2, {"working directory"}));
+  }
+}
+
+TEST_F(UsageInFolder, BracketsAreNoList) {
+  for (const auto* name : {"[d]", "[a,b]"}) {
+    SCOPED_TRACE(name);
+    const auto data = folder / "in" / name;
+    std::filesystem::create_directories(data.parent_path());
+    std::filesystem::copy(small_data(), data, std::filesystem::copy_options::recursive);
+    const ProcessOptions there{.folder = data.parent_path()};
+    EXPECT_TRUE(succeeds(run_xception({"data", "info", "--data", name}, there)));
+    std::filesystem::create_directories(folder / "runs");
+    std::filesystem::copy(
+        complete_run(), folder / "runs" / name,
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+    const ProcessOptions runs{.folder = folder / "runs"};
+    EXPECT_TRUE(succeeds(run_xception({"eval", "--run", name, "--device", "cpu"}, runs)));
+    EXPECT_EQ(run_xception({"report", name, "--out", "[o]", "--no-figures"}, runs).exit_code, 0);
+    EXPECT_TRUE(std::filesystem::exists(folder / "runs/[o]/report.md"));
+  }
+  EXPECT_TRUE(fails(run_xception({"eval", "--run", "r", "[x]"}), 2, {": [x]"}));
+}
+
+TEST_F(UsageInFolder, PathsNeedNotBeUtf8) {
+  const std::string name = "caf\xe9 %41";
+  std::filesystem::copy(small_data(), folder / name, std::filesystem::copy_options::recursive);
+  const ProcessOptions here{.folder = folder};
+  auto arguments = train_arguments("run " + name, {"train.epochs=1"});
+  arguments[2] = name;
+  EXPECT_TRUE(succeeds(run_xception(arguments, here)));
+  arguments.insert(arguments.end(), {"--ranks", "2", "--resume", "train.epochs=2"});
+  EXPECT_TRUE(succeeds(run_xception(arguments, here)));
+  const auto run = (folder / ("run " + name)).string();
+  EXPECT_TRUE(succeeds(run_xception({"eval", "--run", run, "--device", "cpu", "--json"})));
+  EXPECT_EQ(json_of(folder / ("run " + name) / "summary.json")["status"], "complete");
+  const auto info = run_xception({"data", "info", "--data", name, "--json"}, here);
+  EXPECT_TRUE(succeeds(info));
+  EXPECT_EQ(nlohmann::json::parse(info.out)["train"], 300);
+  EXPECT_EQ(run_xception({"report", run, "--out", "report " + name}, here).exit_code, 0);
+}
+
+TEST_F(UsageInFolder, ComponentOfAPathIsTooLong) {
+  const std::string name(256, 'x');
+  const auto data = small_data().string();
+  for (const Arguments& arguments : {Arguments{"eval", "--run", name},
+                                     {"predict", "--run", name, "x.png"},
+                                     {"report", name},
+                                     {"data", "info", "--data", name},
+                                     {"config", "--config", name},
+                                     {"sweep", name},
+                                     {"sweep", "status", name},
+                                     {"train", "--data", data, "--out", name},
+                                     {"data", "synthesize", "--out", name},
+                                     {"train", "--config", name}}) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
+    const auto result = run_xception(arguments, {.folder = folder});
+    EXPECT_TRUE(fails(result, 2, {name}));
+    EXPECT_EQ(result.err.find("filesystem error"), std::string::npos);
+  }
+}
+
+/// What the program writes on a terminal of this kind, everything together.
+std::string on_terminal(const Arguments& arguments, const std::string& kind) {
+  Arguments command = {environment_variable("XCEPTION_TEST_PYTHON"), "-c",
+                       "import pty, sys; pty.spawn(sys.argv[1:])"};
+  const auto program = xception_command(arguments);
+  command.insert(command.end(), program.begin(), program.end());
+  return Process(command, {.environment = {{"TERM", kind}}}).wait().out;
+}
+
+TEST_F(UsageInFolder, ATerminalThatCannotRedrawGetsPlainLines) {
+  const Arguments arguments = {"eval", "--run", complete_run().string(), "--device", "cpu"};
+  EXPECT_THAT(on_terminal(arguments, "xterm"), HasSubstr("\033["));
+  EXPECT_THAT(on_terminal(arguments, "dumb"), testing::Not(HasSubstr("\033[")));
+  EXPECT_THAT(on_terminal(arguments, ""), testing::Not(HasSubstr("\033[")));
 }
 
 TEST(Usage, DeviceIsUnknown) {

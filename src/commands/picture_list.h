@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace xception {
+
+/// A picture to classify, or why an argument names none.
+struct ListedPicture {
+  std::string name;     ///< a path, or `-`: standard input
+  std::string problem;  ///< in one line; empty for a picture, which may still turn out to be bad
+};
+
+/// The pictures that the arguments of `predict` name, in their order: files; folders (recursively,
+/// sorted, each once, hidden ones left out; in them .jpg, .jpeg, .jpe, .jfif and .png in any case);
+/// patterns that the shell left alone; `@FILE` and `@-`, lists of files and folders; `-`. A path
+/// that exists is taken literally.
+[[nodiscard]] std::vector<ListedPicture> list_pictures(const std::vector<std::string>& arguments);
+
+}  // namespace xception
