@@ -298,8 +298,7 @@ TEST_F(TrainCommandTest, ReaderOfStandardOutputGoesAway) {
   while (::read(ends[0], &byte, 1) == 1 && byte != '\n') {
   }
   ::close(ends[0]);  // as `| head -1`
-  const auto result = process.wait();
-  EXPECT_TRUE(succeeds(result));
+  EXPECT_TRUE(fails(process.wait(), 1, {"standard output"}));
   EXPECT_EQ(json_of(run / "summary.json")["status"], "complete");
   EXPECT_THAT(content_of(run / "log.txt"), HasSubstr("epoch 1: train loss"));
 }
