@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "xception/core/error.h"
+#include "xception/core/output_path.h"
 
 namespace xception {
 namespace {
@@ -59,7 +60,7 @@ void check_mode_keys(BenchMode mode, const std::set<std::string>& keys) {
 }
 
 /// Refuses a file that could not be written after the measurement.
-void check_target(const std::string& option, const std::filesystem::path& file) {
+void check_target(const std::string& option, const std::filesystem::path& file, bool overwrite) {
   if (file.empty()) return;
   std::error_code error;
   const auto status = std::filesystem::status(file, error);
@@ -67,6 +68,7 @@ void check_target(const std::string& option, const std::filesystem::path& file) 
     throw input_error("bench", "{} {}: found {}, expected a file or nothing", option, file.string(),
                       std::filesystem::is_directory(status) ? "a directory" : "a special file");
   }
+  if (!overwrite) refuse_existing(file, option, "bench");
   const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
   if (!std::filesystem::is_directory(folder, error)) {
     throw input_error("bench", "{} {}: no folder {}; make it first", option, file.string(),
@@ -109,8 +111,8 @@ void check_keys(const BenchRequest& request, BenchMode mode) {
 }
 
 void check_targets(const BenchRequest& request) {
-  check_target("--json", request.json);
-  check_target("--csv", request.csv);
+  check_target("--json", request.json, request.overwrite);
+  check_target("--csv", request.csv, request.overwrite);
 }
 
 }  // namespace xception

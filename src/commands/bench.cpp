@@ -49,6 +49,7 @@ void add_bench_command(CLI::App& program, Invocation& invocation) {
                     "(ncu --nvtx --nvtx-include step/); kernels aren't timed then");
   command->add_option("--json", request->json, "Write everything there");
   command->add_option("--csv", request->csv, "Write a line a window there");
+  command->add_flag("--overwrite", request->overwrite, "Also where these files exist");
   command->footer(
       "Every combination of models, sizes, precisions and batches is a case; their windows are "
       "interleaved.\n"

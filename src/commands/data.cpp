@@ -3,6 +3,7 @@
 #include "subcommands.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
+#include "xception/core/output_path.h"
 #include "xception/data/batch_source.h"
 #include "xception/data/cifar10.h"
 #include "xception/data/dataset.h"
@@ -25,6 +26,7 @@ struct DataArguments {
   std::int64_t test_images = 2000;
   std::int64_t seed = 0;
   bool json = false;
+  bool overwrite = false;
 };
 
 DataConfig data_config(const DataArguments& arguments) {
@@ -75,6 +77,9 @@ void verify(const DataArguments& arguments) {
 
 /// What the network sees of an epoch, in its order.
 void preview(const DataArguments& arguments) {
+  if (!arguments.out.empty() && !arguments.overwrite) {
+    refuse_existing(arguments.out, "--out", "data");
+  }
   auto config = load_config(arguments.config, arguments.overrides);
   if (!arguments.data.empty()) config.data.dir = arguments.data;
   const auto dataset = load_dataset(config.data);
@@ -92,7 +97,7 @@ void preview(const DataArguments& arguments) {
   source.start_epoch(arguments.epoch);
   const auto n = std::min(arguments.count, source.size());
   const auto batch = source.at(torch::arange(n, torch::kInt64));
-  const auto file = arguments.out.empty() ? "preview.png" : arguments.out;
+  const auto file = arguments.out.empty() ? free_path("preview", ".png").string() : arguments.out;
   write_png(file, image_grid(pipeline.transformed(batch.images, batch.drawn)));
   spdlog::info("{}: {} images of the {} split, epoch {}, after {}", file, n, arguments.split,
                arguments.epoch, key);
@@ -135,7 +140,9 @@ void add_data_command(CLI::App& program, Invocation& /*invocation*/) {
   grid->add_option("--data", arguments->data, "Folder of the data set");
   grid->add_option("--config", arguments->config, "JSON config");
   grid->add_option("overrides", arguments->overrides, "key=value ...");
-  grid->add_option("--out", arguments->out, "PNG file (default: preview.png)");
+  grid->add_option("--out", arguments->out,
+                   "PNG file (default: preview.png, or the next free number)");
+  grid->add_flag("--overwrite", arguments->overwrite, "Also where --out exists");
   grid->add_option("--split", arguments->split, "train, validation or test")
       ->check(CLI::IsMember({"test", "validation", "train"}))
       ->capture_default_str();

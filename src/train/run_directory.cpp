@@ -7,6 +7,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/output_path.h"
 
 namespace xception {
 
@@ -69,14 +70,8 @@ RunLock::RunLock(const RunDirectory& directory)
                       directory.root().string())) {}
 
 std::filesystem::path default_run_directory(const std::string& name, bool resume) {
-  const std::filesystem::path base = std::filesystem::path("runs") / name;
-  std::filesystem::path newest = base;
-  std::filesystem::path candidate = base;
-  for (int i = 2; std::filesystem::exists(candidate); ++i) {
-    newest = candidate;
-    candidate = base.string() + "-" + std::to_string(i);
-  }
-  return resume ? newest : candidate;
+  const auto base = std::filesystem::path("runs") / name;
+  return resume ? newest_path(base) : free_path(base);
 }
 
 }  // namespace xception

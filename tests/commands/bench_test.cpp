@@ -75,10 +75,10 @@ TEST_F(BenchCommand, InferenceAndDataHaveFewerPhases) {
   EXPECT_FALSE(inference["split_ms"].contains("backward"));
   EXPECT_EQ(inference["step_flops"].get<std::int64_t>(),
             2 * 2 * inference["multiply_adds"].get<std::int64_t>());
-  ASSERT_TRUE(
-      succeeds(run_xception({"bench", "--mode", "data", "--image-size", "71", "--batch-size", "4",
-                             "--steps", "1", "--windows", "1", "--device", "cpu", "--data",
-                             small_data().string(), "data.validation_size=40", "--json", file})));
+  ASSERT_TRUE(succeeds(
+      run_xception({"bench", "--mode", "data", "--image-size", "71", "--batch-size", "4", "--steps",
+                    "1", "--windows", "1", "--device", "cpu", "--data", small_data().string(),
+                    "data.validation_size=40", "--json", file, "--overwrite"})));
   const auto data = json_of(file);
   EXPECT_EQ(keys_of(data["cases"][0]["split_ms"]), std::vector<std::string>{"data"});
   EXPECT_TRUE(data["cases"][0]["model"].is_null());
@@ -111,6 +111,8 @@ TEST_F(BenchCommand, BadInputIsOneLine) {
       {{"model.nam=x"}, {"did you mean model.name?"}},
       {{"--json", (folder / "none" / "a.json").string()}, {"--json", "none"}},
       {{"--csv", folder.string()}, {"--csv", "directory"}},
+      {{"--json", write("there.json", "{}").string()}, {"there.json", "exists", "--overwrite"}},
+      {{"--csv", write("there.csv", "").string()}, {"there.csv", "exists", "--overwrite"}},
       {{"--data", (folder / "nothing").string()}, {"nothing"}},
   };
   for (const auto& [arguments, words] : cases) {
@@ -123,7 +125,7 @@ TEST_F(BenchCommand, BadInputIsOneLine) {
 
 TEST_F(BenchCommand, StoppedItStillSaysWhatItMeasured) {
   const auto file = folder / "bench.json";
-  auto arguments = bench_arguments({"--json", file.string()});
+  auto arguments = bench_arguments({"--json", write("bench.json", "old").string(), "--overwrite"});
   *(std::find(arguments.begin(), arguments.end(), "--windows") + 1) = "1000";
   Process process(xception_command(arguments));
   ASSERT_TRUE(process.wait_for("LibTorch"));

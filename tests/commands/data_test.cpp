@@ -63,6 +63,31 @@ TEST_F(DataCommandTest, PreviewIsAReadableImageOfTheEpoch) {
   EXPECT_NE(preview("1", "other.png"), first);
 }
 
+TEST_F(DataCommandTest, PreviewTakesNoOthersPlace) {
+  const Arguments arguments = {"data",
+                               "preview",
+                               "--data",
+                               small_data().string(),
+                               "--count",
+                               "1",
+                               "data.image_size=80",
+                               "data.validation_size=40"};
+  const auto with = [&](const Arguments& more) {
+    auto all = arguments;
+    all.insert(all.end(), more.begin(), more.end());
+    return run_xception(all, {.folder = folder});
+  };
+  const auto file = write("mine.png", "mine").string();
+  EXPECT_TRUE(fails(with({"--out", file}), 2, {"mine.png", "exists", "--overwrite"}));
+  EXPECT_EQ(content_of(file), "mine");
+  EXPECT_TRUE(succeeds(with({"--out", file, "--overwrite"})));
+  EXPECT_NE(content_of(file), "mine");
+  write("preview.png", "mine");
+  EXPECT_TRUE(succeeds(with({})));
+  EXPECT_EQ(content_of(folder / "preview.png"), "mine");
+  EXPECT_TRUE(fs::exists(folder / "preview-2.png"));
+}
+
 TEST_F(DataCommandTest, SynthesizeWritesASetThatReads) {
   const auto out = folder / "new";
   const auto make = [&](const std::string& seed) {

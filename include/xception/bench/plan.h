@@ -28,6 +28,7 @@ struct BenchRequest {
   std::int64_t warmup_steps = 3;
   bool profile_range = false;  ///< on a GPU: a step in the NVTX range `step`, no kernel times
   std::int64_t max_batch = 0;  ///< where `auto` stops; 0: 1024 on the CPU, 16384 on a GPU
+  bool overwrite = false;      ///< `json` and `csv`
   std::filesystem::path json = {};
   std::filesystem::path csv = {};
   std::vector<std::string> command_line = {};
