@@ -14,7 +14,11 @@ void add_report_command(CLI::App& program, Invocation& /*invocation*/) {
   auto* command = program.add_subcommand("report", "Compare runs: a report in Markdown and HTML");
   command->add_option("paths", request.paths, "Folders of runs, of sweeps, or with runs in them")
       ->required();
-  command->add_option("--out", request.out, "Folder (default: reports/<name of the first path>)");
+  command->add_option("--out", request.out,
+                      "Folder (default: reports/<name of the first path>, the next free "
+                      "number)");
+  command->add_flag("--overwrite", request.overwrite,
+                    "Also where --out holds a report of other runs");
   command
       ->add_option("--baseline", request.baseline,
                    "notebook, none, or a JSON file: what stands in grey beside the runs")

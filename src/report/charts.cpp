@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "names.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/shell.h"
@@ -14,8 +15,16 @@
 namespace xception {
 namespace {
 
+// In px. Where gnuplot lays things out itself it knows neither a text's width nor that the legend
+// must keep clear of the axis, so the margins are ours.
 constexpr int kWidth = 560;
-constexpr int kHeight = 360;
+constexpr int kTop = 42;            // with the title
+constexpr int kPlot = 250;          // height of a plot of lines
+constexpr int kAxis = 64;           // below a plot: tics and the axis's label
+constexpr int kLegend = 18;         // a line of the legend
+constexpr int kCell = 38;           // of a heat map
+constexpr int kNarrowest = 420;     // heat map
+constexpr std::size_t kMarks = 12;  // on a curve
 
 struct Style {
   const char* colour;
@@ -38,9 +47,9 @@ Style style_of(int style) {
 /// Text for gnuplot. Single quotes: nothing inside is a command or an escape.
 std::string gnuplot_text(const std::string& text) {
   std::string result = "'";
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     if (c == '\'') result += '\'';
-    result += c == '\n' ? ' ' : c;
+    result += c;
   }
   return result + "'";
 }
@@ -52,17 +61,59 @@ std::string tic_text(const std::string& text) {
   return gnuplot_text(result);
 }
 
-std::string range_text(const Axis& axis) {
+std::string range_text(const ChartAxis& axis) {
   const auto bound = [](const std::optional<double>& value) {
     return value ? fmt::format("{}", *value) : std::string("*");
   };
   return fmt::format("[{}:{}]", bound(axis.low), bound(axis.high));
 }
 
-std::string axis_text(const char* name, const Axis& axis) {
+std::string axis_text(const char* name, const ChartAxis& axis) {
   return fmt::format("set {0}label {1} noenhanced\nset {0}range {2}\n{3}", name,
                      gnuplot_text(axis.label), range_text(axis),
                      axis.whole ? fmt::format("set {}tics 1\n", name) : "");
+}
+
+/// Where a plot begins and ends, in px from the left and from the bottom.
+std::string margins_text(int width, int height, std::optional<int> left, int right, int bottom) {
+  const auto share = [](int of, int all) { return static_cast<double>(of) / all; };
+  return fmt::format(
+      "{}set rmargin at screen {}\nset tmargin at screen {}\nset bmargin at screen {}\n",
+      left ? fmt::format("set lmargin at screen {}\n", share(*left, width)) : "",
+      share(width - right, width), share(height - kTop, height), share(bottom, height));
+}
+
+/// Room around points that all have the same x, which gnuplot would put between odd tics.
+ChartAxis with_room(const ChartAxis& axis, const std::vector<Series>& series) {
+  std::optional<double> low;
+  std::optional<double> high;
+  for (const auto& one : series) {
+    for (const auto x : one.x) {
+      low = std::min(low.value_or(x), x);
+      high = std::max(high.value_or(x), x);
+    }
+  }
+  auto result = axis;
+  if (!low || *low < *high) return result;
+  if (!result.low) result.low = axis.whole ? *low - 1 : 0.9 * *low;
+  if (!result.high) result.high = axis.whole ? *low + 1 : 1.1 * *low;
+  return result;
+}
+
+/// About how wide a text is; no narrower than it is drawn.
+int width_of(const std::string& text) {
+  int width = 8 * static_cast<int>(columns_of(text));
+  for (const char c : text) {
+    const bool wide = std::string_view("MWmw@%&").find(c) != std::string_view::npos;
+    width += wide ? 6 : c >= 'A' && c <= 'Z' ? 2 : 0;
+  }
+  return width;
+}
+
+int widest(const std::vector<std::string>& texts) {
+  int width = 0;
+  for (const auto& text : texts) width = std::max(width, width_of(text));
+  return width;
 }
 
 /// A block of data: a line a point.
@@ -79,7 +130,8 @@ std::string data_text(const std::string& name, const Series& series) {
 
 /// The plot commands of one series.
 std::vector<std::string> plots_of(const std::string& block, const Series& series) {
-  const auto [colour, point] = style_of(series.style);
+  auto [colour, point] = style_of(series.style);
+  if (series.kind == Series::Kind::dashed) point += point % 2 == 0 ? 1 : -1;  // open and filled
   const bool ranges = !series.low.empty();
   const auto title = series.label.empty() ? std::string("notitle")
                                           : "title " + gnuplot_text(series.label) + " noenhanced";
@@ -89,13 +141,21 @@ std::vector<std::string> plots_of(const std::string& block, const Series& series
                                 block, colour, point, title));
     return plots;
   }
+  const bool single = series.y.size() == 1;
+  if (ranges && single) {
+    plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorbars lc rgb '{}' pt {} ps 0.8 {}",
+                                block, colour, point, title));
+    return plots;
+  }
   if (ranges) {
     plots.push_back(fmt::format(
         "${} using 1:3:4 with filledcurves fc rgb '{}' fs transparent solid 0.15 noborder notitle",
         block, colour));
   }
   const auto style = [&]() -> std::string {
-    const auto marks = fmt::format("pt {} ps 0.5", point);
+    if (single) return fmt::format("points pt {} ps 0.8", point);
+    const auto marks = fmt::format("pt {} ps 0.5 pi {}", point,
+                                   std::max<std::size_t>(1, series.y.size() / kMarks));
     switch (series.kind) {
       case Series::Kind::dashed:
         return "linespoints dt 2 lw 1.5 " + marks;
@@ -142,21 +202,27 @@ void ChartBook::start(const std::string& name, const std::string& title, int wid
   script_ += fmt::format(
       "reset\n"
       "set terminal svg noenhanced size {},{} dynamic font 'sans-serif,13' background '#ffffff'\n"
-      "set output {}\n"
-      "set title {} noenhanced\n"
+      "set output '{}.svg'\n"
+      "set label 1 {} at screen 0.5, screen {} center noenhanced\n"
       "set key noenhanced\n",
-      width, height, gnuplot_text((folder_ / (name + ".svg")).string()), gnuplot_text(title));
+      width, height, name, gnuplot_text(title), 1.0 - 20.0 / height);
 }
 
 void ChartBook::add(const std::string& name, const LineChart& chart) {
-  std::size_t in_key = 0;
-  for (const auto& series : chart.series) in_key += series.label.empty() ? 0 : 1;
-  start(name, chart.title, kWidth, kHeight + 17 * static_cast<int>(in_key));
-  script_ += axis_text("x", chart.x) + axis_text("y", chart.y);
-  script_ +=
-      "set key below maxcols 1 samplen 3\nset xlabel offset 0,0.4\nset grid lc rgb '#dddddd' lw 1 "
-      "lt 1\n"
-      "set border 3 lc rgb '#555555'\nset tics nomirror\n";
+  int in_legend = 0;
+  for (const auto& series : chart.series) {
+    in_legend += series.label.empty() || series.y.empty() ? 0 : 1;
+  }
+  const int legend = in_legend * kLegend + 12;
+  const int height = kTop + kPlot + kAxis + legend;
+  start(name, chart.title, kWidth, height);
+  script_ += axis_text("x", with_room(chart.x, chart.series)) + axis_text("y", chart.y);
+  script_ += margins_text(kWidth, height, std::nullopt, 24, kAxis + legend);
+  script_ += fmt::format(
+      "set key at screen 0.5, screen {} center top vertical maxcols 1 samplen 3 reverse Left\n"
+      "set offsets 0, 0, graph 0.04, graph 0.04\n"
+      "set grid lc rgb '#dddddd' lw 1 lt 1\nset border 3 lc rgb '#555555'\nset tics nomirror\n",
+      static_cast<double>(legend) / height);
   std::vector<std::string> plots;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     if (chart.series[i].y.empty()) continue;
@@ -173,8 +239,11 @@ void ChartBook::add(const std::string& name, const LineChart& chart) {
 
 void ChartBook::add(const std::string& name, const IntervalChart& chart) {
   const auto rows = static_cast<int>(chart.rows.size());
-  start(name, chart.title, kWidth, 110 + 34 * rows);
-  script_ += axis_text("x", chart.x);
+  const int height = kTop + 34 * rows + kAxis;
+  std::vector<std::string> labels;
+  for (const auto& row : chart.rows) labels.push_back(row.label);
+  start(name, chart.title, kWidth, height);
+  script_ += axis_text("x", chart.x) + margins_text(kWidth, height, 24 + widest(labels), 24, kAxis);
   script_ += fmt::format(
       "set yrange [{}:0.3]\nset border 1 lc rgb '#555555'\nset tics nomirror\nunset key\n"
       "set grid x lc rgb '#dddddd' lw 1 lt 1\nset ytics scale 0 noenhanced (",
@@ -191,7 +260,8 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
     script_ += fmt::format("$row{} << EOD\n{:.10g} {} {:.10g} {:.10g}\nEOD\n", i, row.value, i + 1,
                            row.low, row.high);
     plots.push_back(fmt::format(
-        "$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 0.8", i, colour, point));
+        "$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 0.8 title {} noenhanced", i,
+        colour, point, gnuplot_text(row.label)));
     if (row.dots.empty()) continue;
     script_ += fmt::format("$dots{} << EOD\n", i);
     for (const auto dot : row.dots) script_ += fmt::format("{:.10g} {}\n", dot, i + 1.33);
@@ -204,12 +274,19 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
 
 void ChartBook::add(const std::string& name, const HeatMap& chart) {
   const auto n = chart.labels.size();
-  const int side = 150 + 38 * static_cast<int>(n);
-  start(name, chart.title, side + 40, side);
+  const int side = kCell * static_cast<int>(n);
+  const int labels_width = widest(chart.labels);
+  const int left = 56 + labels_width;
+  const int bottom = kAxis + labels_width * 3 / 4;  // they are turned by 45 degrees
+  const int width = std::max({left + side + 24, kNarrowest, width_of(chart.title) + 24});
+  const int right = std::max(24, (width - left - side) / 2);
+  const int height = kTop + side + bottom;
+  start(name, chart.title, width, height);
+  script_ += margins_text(width, height, width - side - right, right, bottom);
   script_ += fmt::format(
       "set xlabel {} noenhanced\nset ylabel {} noenhanced\nunset key\nunset colorbox\n"
       "set tics scale 0\nset palette defined (0 '#ffffff', 1 '#08519c')\nset cbrange [0:1]\n"
-      "set xrange [-0.5:{}]\nset yrange [{}:-0.5]\nset size ratio -1\n",
+      "set xrange [-0.5:{}]\nset yrange [{}:-0.5]\n",
       gnuplot_text(chart.column_axis), gnuplot_text(chart.row_axis), static_cast<double>(n) - 0.5,
       static_cast<double>(n) - 0.5);
   std::string tics;
@@ -240,8 +317,13 @@ void ChartBook::draw() {
   // An older picture must not pass for one that failed.
   for (const auto& name : names_) std::filesystem::remove(folder_ / (name + ".svg"));
   const auto file = folder_ / ".charts.gnuplot";
-  write_file_atomic(file, "set encoding utf8\n" + script_ + "unset output\n");
-  const auto answer = run_command("LC_ALL=C.UTF-8 gnuplot " + shell_quoted(file.string()));
+  write_file_atomic(file, "set encoding utf8\nset decimalsign '.'\n" + script_ + "unset output\n");
+  // Nothing of the user's may change a chart: neither start-up files nor a locale. In its folder a
+  // file's name is ours alone, which gnuplot might otherwise take for a command.
+  const auto answer =
+      run_command("cd " + shell_quoted(std::filesystem::absolute(folder_).string()) +
+                  " && env -u GNUTERM -u GNUPLOT_LIB -u GNUPLOT_DRIVER_DIR "
+                  "LC_ALL=C.UTF-8 gnuplot -d .charts.gnuplot");
   std::filesystem::remove(file);
   const auto missing = std::find_if(names_.begin(), names_.end(), [&](const auto& name) {
     std::error_code error;

@@ -84,7 +84,7 @@ void add_costs(VariantResult& result, const RunRecord& run) {
   }
 }
 
-VariantResult result_of(const RunSet& set, const Variant& variant) {
+VariantResult result_of(const RunSet& set, const RunVariant& variant) {
   VariantResult result{.runs = variant.runs.size()};
   std::vector<double> confidences;
   std::vector<bool> right;
@@ -108,7 +108,7 @@ VariantResult result_of(const RunSet& set, const Variant& variant) {
 }
 
 /// The first tested run of each seed.
-std::map<std::int64_t, const RunRecord*> by_seed(const RunSet& set, const Variant& variant) {
+std::map<std::int64_t, const RunRecord*> by_seed(const RunSet& set, const RunVariant& variant) {
   std::map<std::int64_t, const RunRecord*> runs;
   for (const auto place : variant.runs) {
     const auto& run = set.runs[place];
@@ -160,7 +160,7 @@ PairResult compare_pair(const RunSet& set, const ComparisonResult& results, std:
   return pair;
 }
 
-/// Tested variants on the same data as another: all pairs of few, the best against each of many.
+/// All pairs of few tested variants, the best against each of many.
 std::vector<std::pair<std::size_t, std::size_t>> pairs_to_compare(const RunSet& set,
                                                                   const ComparisonResult& results) {
   std::vector<std::size_t> tested;
@@ -174,9 +174,7 @@ std::vector<std::pair<std::size_t, std::size_t>> pairs_to_compare(const RunSet& 
   std::vector<std::pair<std::size_t, std::size_t>> pairs;
   for (std::size_t i = 0; i < tested.size() && (few || i == 0); ++i) {
     for (std::size_t j = i + 1; j < tested.size() && pairs.size() < kMostPairs; ++j) {
-      const auto& a = set.variants[tested[i]];
-      const auto& b = set.variants[tested[j]];
-      if (a.data_checksum == b.data_checksum) pairs.emplace_back(tested[i], tested[j]);
+      pairs.emplace_back(tested[i], tested[j]);
     }
   }
   return pairs;
@@ -219,7 +217,7 @@ ComparisonResult compare_variants(const RunSet& set) {
   return results;
 }
 
-MeanCurve mean_curve(const RunSet& set, const Variant& variant, EpochValue value) {
+MeanCurve mean_curve(const RunSet& set, const RunVariant& variant, EpochValue value) {
   struct Sums {
     std::vector<double> values = {};
     std::vector<double> seconds = {};

@@ -8,13 +8,14 @@ namespace {
 /// Wilson intervals and single runs of every drawn variant, and the baseline's values.
 void add_intervals(ReportParts& parts) {
   if (parts.charts == nullptr) return;
-  IntervalChart chart{.title = "Test accuracy", .x = {.label = "test accuracy, %"}};
+  IntervalChart chart{.title = parts.chart_title("Test accuracy"),
+                      .x = {.label = "test accuracy, %"}};
   for (const auto v : parts.drawn) {
     const auto& result = parts.results.variants[v];
     if (!result.wilson) continue;
     auto dots = result.test_accuracy.values;
     for (auto& dot : dots) dot *= 100.0;
-    chart.rows.push_back({.label = parts.label(v),
+    chart.rows.push_back({.label = parts.chart_label(v),
                           .value = 100.0 * result.test_accuracy.mean(),
                           .low = 100.0 * result.wilson->low,
                           .high = 100.0 * result.wilson->high,
@@ -92,8 +93,11 @@ void add_comparisons(ReportParts& parts) {
     parts.add(Paragraph{.text = "There are no two variants to compare."});
     return;
   }
-  if (parts.results.pairs.size() == kMostPairs) {
-    parts.add(Paragraph{.text = "Many variants: only pairs with the best one are compared."});
+  const auto& pairs = parts.results.pairs;
+  if (pairs.size() == kMostPairs && pairs.front().first == pairs.back().first) {
+    parts.add(Paragraph{.text = fmt::format("Many variants: only pairs with the best one are "
+                                            "compared, with the {} next.",
+                                            pairs.size())});
   }
   add_over_seeds(parts);
   add_over_images(parts);

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "names.h"
 #include "sections.h"
 
 namespace xception {
 namespace {
 
 constexpr std::size_t kMostSentences = 5;
+constexpr std::size_t kMostKeys = 6;  // in a sentence
 
 /// `Xception 61.20 % ± 0.31`
 std::string standing(const RunSet& set, const ComparisonResult& results, std::size_t variant) {
@@ -15,15 +17,41 @@ std::string standing(const RunSet& set, const ComparisonResult& results, std::si
                      percent_of(results.variants[variant].test_accuracy));
 }
 
-/// The keys in which two variants differ, the model's own aside.
-std::vector<std::string> other_differences(const RunSet& set, const PairResult& pair) {
+/// In which keys two variants differ, where their names don't say it.
+std::string differences_sentence(const RunSet& set, const PairResult& pair) {
   RunSet two;
   two.variants = {set.variants[pair.first], set.variants[pair.second]};
+  const bool same_model = two.variants[0].model == two.variants[1].model;
+  if (same_model && (!set.by_run || set.variants.size() > 2)) return "";  // a table says it
   std::vector<std::string> keys;
   for (const auto& row : config_differences(two)) {
-    if (!row.front().starts_with("model.")) keys.push_back(row.front());
+    if (same_model || !row.front().starts_with("model.")) keys.push_back(row.front());
   }
-  return keys;
+  if (keys.empty()) return "";
+  const auto all = keys.size();
+  keys.resize(std::min(all, kMostKeys));
+  return fmt::format("They differ in {}: {}{}.",
+                     same_model ? "their configs" : "more than the model", fmt::join(keys, ", "),
+                     all > kMostKeys ? fmt::format(" and {} more", all - kMostKeys) : "");
+}
+
+/// That some runs stand apart.
+std::string other_data_sentence(const RunSet& set) {
+  if (set.other_data.empty()) return "";
+  std::size_t runs = 0;
+  std::vector<std::string> names;
+  for (const auto& other : set.other_data) {
+    runs += other.runs.size();
+    for (const auto& run : other.runs)
+      names.push_back(shortened(printable(run.name), kNameColumns));
+  }
+  const auto all = names.size();
+  names.resize(std::min(all, kMostKeys));
+  return fmt::format(
+      "{} of {} runs {} on other data than the rest ({}{}): not compared, in no chart and no test, "
+      "but under Runs on other data.",
+      runs, runs + set.runs.size(), runs == 1 ? "is" : "are", fmt::join(names, ", "),
+      all > kMostKeys ? fmt::format(" and {} more", all - kMostKeys) : "");
 }
 
 std::string one_seed_sentence(const RunSet& set, const PairResult& pair, std::size_t better,
@@ -36,11 +64,21 @@ std::string one_seed_sentence(const RunSet& set, const PairResult& pair, std::si
   const auto p = pair.mcnemar.front().p();
   return fmt::format(
       "With one seed each, {}'s network answers {} more of the same {} test images rightly than "
-      "{}'s (McNemar, p {}): {}. Whether the architecture or the seed did it takes more seeds.",
+      "{}'s (McNemar, p {}): {}.",
       set.variants[better].label, gap, grouped(static_cast<std::int64_t>(pair.images)),
       set.variants[worse].label, p_text(p),
       p < 0.05 ? "more than the choice of test images explains"
                : "which the choice of test images may explain");
+}
+
+/// What one seed leaves open.
+std::string seeds_sentence(const RunSet& set, const std::vector<PairResult>& pairs) {
+  const auto is_open = [](const PairResult& pair) { return !pair.mcnemar.empty() && !pair.p; };
+  if (pairs.empty() || !is_open(pairs.front())) return "";
+  const bool same_model =
+      set.variants[pairs.front().first].model == set.variants[pairs.front().second].model;
+  return fmt::format("Whether the {} or the seed did it takes more seeds.",
+                     same_model ? "config" : "architecture");
 }
 
 std::string accuracy_sentence(const RunSet& set, const ComparisonResult& results,
@@ -110,18 +148,12 @@ std::string lead_sentence(const RunSet& set) {
 }
 
 std::string without_pairs(const RunSet& set, const ComparisonResult& results) {
-  std::size_t tested = 0;
   std::size_t last = 0;
-  for (std::size_t v = 0; v < set.variants.size(); ++v) {
-    if (results.variants[v].test_accuracy.empty()) continue;
-    ++tested;
-    last = v;
-  }
-  if (tested == 0) {
+  while (last < set.variants.size() && results.variants[last].test_accuracy.empty()) ++last;
+  if (last == set.variants.size()) {
     return "No run is complete and tested, so nothing can be concluded yet: the curves are all "
            "there is.";
   }
-  if (tested > 1) return "No two variants are of the same data: nothing can be compared.";
   const auto& result = results.variants[last];
   return fmt::format(
       "There is nothing to compare with: {} alone was tested, {} (95 % Wilson interval of one test "
@@ -141,15 +173,16 @@ std::vector<std::string> conclusion_of(const RunSet& set, const ComparisonResult
     if (pair.first != results.pairs.front().first || told == kMostSentences) continue;
     ++told;
     sentences.push_back(accuracy_sentence(set, results, pair));
-    const auto others = other_differences(set, pair);
-    if (!others.empty()) {
-      sentences.push_back(
-          fmt::format("They differ in more than the model: {}.", fmt::join(others, ", ")));
+    const auto differences = differences_sentence(set, pair);
+    if (std::find(sentences.begin(), sentences.end(), differences) == sentences.end()) {
+      sentences.push_back(differences);
     }
   }
+  sentences.push_back(seeds_sentence(set, results.pairs));
   if (results.pairs.size() == 1)
     sentences.push_back(speed_sentence(set, results, results.pairs[0]));
   sentences.push_back(lead_sentence(set));
+  sentences.push_back(other_data_sentence(set));
   sentences.erase(std::remove(sentences.begin(), sentences.end(), ""), sentences.end());
   return sentences;
 }

@@ -36,7 +36,7 @@ std::size_t most_epochs(const ReportParts& parts) {
 /// What the x axis counts.
 enum class Over { epochs, seconds, images };
 
-double images_per_epoch(const RunSet& set, const Variant& variant) {
+double images_per_epoch(const RunSet& set, const RunVariant& variant) {
   const auto& summary = set.runs[variant.runs.front()].summary;
   return static_cast<double>(summary.value("/data/train"_json_pointer, std::int64_t{0}));
 }
@@ -45,7 +45,7 @@ Series series_of(const ReportParts& parts, std::size_t v, EpochValue value, Over
                  double factor) {
   const auto& variant = parts.set.variants[v];
   auto curve = mean_curve(parts.set, variant, value);
-  Series series{.label = variant.label, .style = parts.style(v)};
+  Series series{.label = variant.short_label, .style = parts.style(v)};
   series.x = over == Over::seconds ? std::move(curve.seconds) : std::move(curve.epoch);
   if (over == Over::images) {
     const auto images = images_per_epoch(parts.set, variant);
@@ -77,10 +77,10 @@ Series reference(const Baseline& baseline, const Baseline::Entry& entry, EpochVa
 
 /// All drawn variants in one chart. Unset if no run has a value.
 std::optional<Figure> against_each_other(ReportParts& parts, const std::string& name,
-                                         const std::string& title, Axis x, Axis y, EpochValue value,
-                                         Over over, double factor) {
+                                         const std::string& title, ChartAxis x, ChartAxis y,
+                                         EpochValue value, Over over, double factor) {
   x.whole = over == Over::epochs && most_epochs(parts) <= kMostWholeTics;
-  LineChart chart{.title = title, .x = std::move(x), .y = std::move(y)};
+  LineChart chart{.title = parts.chart_title(title), .x = std::move(x), .y = std::move(y)};
   if (over == Over::epochs) {
     for (const auto& entry : parts.baseline.entries) {
       auto series = reference(parts.baseline, entry, value, factor);
@@ -101,11 +101,12 @@ std::optional<Figure> against_each_other(ReportParts& parts, const std::string& 
 }
 
 /// Training and validation of one variant.
-Figure own_curves(ReportParts& parts, std::size_t v, const std::string& what, const Axis& y,
+Figure own_curves(ReportParts& parts, std::size_t v, const std::string& what, const ChartAxis& y,
                   EpochValue train, EpochValue validation, double factor) {
   const auto name = fmt::format("{}-{}", what, v + 1);
-  LineChart chart{
-      .title = fmt::format("{}: {}", parts.label(v), what), .x = {.label = "epoch"}, .y = y};
+  LineChart chart{.title = fmt::format("{}: {}", parts.chart_label(v), what),
+                  .x = {.label = "epoch", .whole = most_epochs(parts) <= kMostWholeTics},
+                  .y = y};
   auto trained = series_of(parts, v, train, Over::epochs, factor);
   trained.label = "training";
   trained.kind = Series::Kind::dashed;
@@ -130,6 +131,11 @@ void add_row(ReportParts& parts, std::vector<std::optional<Figure>> figures) {
 int ReportParts::style(std::size_t variant) const {
   const auto place = std::find(drawn.begin(), drawn.end(), variant);
   return place == drawn.end() ? kGrey : static_cast<int>(place - drawn.begin());
+}
+
+std::string ReportParts::chart_title(const std::string& title) const {
+  if (drawn.size() == set.variants.size()) return title;
+  return fmt::format("{} (best {} of {})", title, drawn.size(), set.variants.size());
 }
 
 std::vector<std::size_t> variants_to_draw(const RunSet& set, const ComparisonResult& results) {
@@ -162,8 +168,8 @@ void add_curves(ReportParts& parts) {
                         ? fmt::format(" Of {} variants, the {} best are drawn.",
                                       parts.set.variants.size(), drawn.size())
                         : "")});
-  const Axis epoch{.label = "epoch"};
-  const Axis accuracy{.label = "validation accuracy, %"};
+  const ChartAxis epoch{.label = "epoch"};
+  const ChartAxis accuracy{.label = "validation accuracy, %"};
   parts.add(Heading{.level = 3, .text = "Against each other"});
   add_row(
       parts,

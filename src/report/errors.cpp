@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include "example_images.h"
+#include "names.h"
 #include "sections.h"
 
 namespace xception {
@@ -9,6 +10,8 @@ namespace {
 constexpr std::size_t kPairs = 3;     // most confused, a variant
 constexpr std::size_t kExamples = 8;  // images of each
 constexpr std::size_t kBothWrong = 24;
+constexpr std::size_t kClassColumns = 16;      // of a name in a chart
+constexpr std::size_t kMostWithAllScores = 3;  // variants; of more, F1 alone
 
 std::string class_name(const ReportParts& parts, std::int64_t place) {
   const auto i = static_cast<std::size_t>(place);
@@ -17,12 +20,15 @@ std::string class_name(const ReportParts& parts, std::int64_t place) {
 
 Figure confusion_figure(ReportParts& parts, std::size_t v) {
   const auto& matrix = *parts.results.variants[v].confusion;
-  HeatMap map{.title = fmt::format("{}: answers to each class, %", parts.label(v)),
+  HeatMap map{.title = fmt::format("{}: answers to each class, %", parts.chart_label(v)),
               .row_axis = "class",
               .column_axis = "answer"};
-  const auto scores = matrix.scores();
   for (std::int64_t row = 0; row < matrix.classes(); ++row) {
     map.labels.push_back(class_name(parts, row));
+  }
+  map.labels = shortened(map.labels, kClassColumns);
+  const auto scores = matrix.scores();
+  for (std::int64_t row = 0; row < matrix.classes(); ++row) {
     std::vector<double> shares;
     const auto support = static_cast<double>(scores[static_cast<std::size_t>(row)].support);
     for (std::int64_t column = 0; column < matrix.classes(); ++column) {
@@ -37,16 +43,17 @@ Figure confusion_figure(ReportParts& parts, std::size_t v) {
 }
 
 Figure reliability_figure(ReportParts& parts) {
-  LineChart chart{.title = "Reliability: how often answers of a given probability are right",
+  LineChart chart{.title = parts.chart_title("Reliability: share right at each probability"),
                   .x = {.label = "probability of the answer", .low = 0.0, .high = 1.0},
                   .y = {.label = "share of right answers", .low = 0.0, .high = 1.0},
                   .diagonal = true};
   for (const auto v : parts.drawn) {
     const auto& result = parts.results.variants[v];
     if (!result.calibration) continue;
-    Series series{.label = fmt::format("{}, ECE {:.3f}", parts.label(v), result.calibration->ece),
-                  .style = parts.style(v),
-                  .kind = Series::Kind::points};
+    Series series{
+        .label = fmt::format("{}, ECE {:.3f}", parts.chart_label(v), result.calibration->ece),
+        .style = parts.style(v),
+        .kind = Series::Kind::points};
     for (const auto& bin : result.calibration->bins) {
       if (bin.count == 0) continue;
       const auto right =
@@ -65,9 +72,10 @@ Figure reliability_figure(ReportParts& parts) {
 }
 
 void add_scores(ReportParts& parts, const std::vector<std::size_t>& shown) {
+  const bool all = shown.size() <= kMostWithAllScores;
   Table table{.header = {"class"}};
   for (const auto v : shown) {
-    for (const auto* what : {"precision", "recall", "F1"}) {
+    for (const auto* what : all ? std::vector{"precision", "recall", "F1"} : std::vector{"F1"}) {
       table.header.push_back(fmt::format("{}: {}", parts.label(v), what));
     }
   }
@@ -87,7 +95,8 @@ void add_scores(ReportParts& parts, const std::vector<std::size_t>& shown) {
           cell.f1 += of_class.f1 / n;
         }
       }
-      for (const auto value : {cell.precision, cell.recall, cell.f1}) {
+      for (const auto value :
+           all ? std::vector{cell.precision, cell.recall, cell.f1} : std::vector{cell.f1}) {
         row.push_back(fmt::format("{:.3f}", value));
       }
     }
@@ -95,6 +104,7 @@ void add_scores(ReportParts& parts, const std::vector<std::size_t>& shown) {
   }
   parts.add(Heading{.level = 3, .text = "Classes"});
   parts.add(std::move(table));
+  if (!all) parts.add(Paragraph{.text = "Precision and recall are in report.json."});
 }
 
 /// Test images of `label` that a variant's runs answered with `answer`; each once.

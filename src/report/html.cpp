@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "names.h"
 #include "xception/core/files.h"
 #include "xception/report/document.h"
 
@@ -43,7 +44,7 @@ constexpr std::size_t kLongCell = 40;
 
 std::string escaped(const std::string& text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '<':
         result += "&lt;";

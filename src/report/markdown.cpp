@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "names.h"
 #include "xception/report/document.h"
 
 namespace xception {
@@ -8,16 +9,13 @@ namespace {
 /// Text that Markdown and HTML leave as it is.
 std::string escaped(const std::string& text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '<':
         result += "&lt;";
         break;
       case '&':
         result += "&amp;";
-        break;
-      case '\n':
-        result += ' ';
         break;
       case '|':
       case '*':

@@ -46,12 +46,10 @@ void add_environment(ReportParts& parts) {
     const auto value = from_environment(key);
     if (value != "-") table.rows.push_back({name, value});
   }
-  table.rows.push_back({"data", values_of(parts.set, [](const RunRecord& run) {
+  table.rows.push_back({"data", values_of(parts.set, [&](const RunRecord& run) {
+                          auto text = parts.set.data_name;
                           const auto& data = run.summary.value("/data"_json_pointer,
                                                                nlohmann::ordered_json::object());
-                          const auto checksum = text_of(data, "checksum");
-                          if (checksum.empty()) return std::string();
-                          auto text = text_of(data, "name");
                           for (const auto* split : {"train", "validation", "test"}) {
                             const auto count = text_of(data, split);
                             if (!count.empty()) text += fmt::format(", {} {}", split, count);
@@ -64,40 +62,24 @@ void add_environment(ReportParts& parts) {
   parts.add(std::move(table));
 }
 
-void add_config(ReportParts& parts) {
-  const auto differences = config_differences(parts.set);
-  parts.add(Heading{.level = 3, .text = "What differs in the configs"});
-  if (differences.empty()) {
-    parts.add(Paragraph{.text = "Nothing but seeds."});
-    return;
-  }
-  if (parts.set.variants.size() > kMostCurves) {
-    std::vector<std::string> keys;
-    for (const auto& row : differences) keys.push_back(row.front());
-    parts.add(Paragraph{
-        .text = fmt::format("{}; their values are in report.json.", fmt::join(keys, ", "))});
-    return;
-  }
-  Table table{.header = {"key"}, .rows = differences, .text_columns = differences.front().size()};
-  for (const auto& variant : parts.set.variants) table.header.push_back(variant.label);
-  parts.add(std::move(table));
-}
+}  // namespace
 
-void add_runs(ReportParts& parts) {
+void add_runs(ReportParts& parts, const RunSet& set) {
   parts.add(Heading{.level = 3, .text = "Runs"});
-  Table table{
-      .header = {"run", "model", "seed", "status", "epochs", "test accuracy", "training", "time"},
-      .text_columns = 2};
+  Table table{.header = {"run", set.by_run ? "called" : "model", "seed", "status", "epochs",
+                         "test accuracy", "training", "time"},
+              .text_columns = 2};
   std::size_t left_out = 0;
-  for (std::size_t v = 0; v < parts.set.variants.size(); ++v) {
-    for (const auto place : parts.set.variants[v].runs) {
-      const auto& run = parts.set.runs[place];
+  for (std::size_t v = 0; v < set.variants.size(); ++v) {
+    for (const auto place : set.variants[v].runs) {
+      const auto& run = set.runs[place];
       if (table.rows.size() == kMostRunRows) {
         ++left_out;
         continue;
       }
-      table.rows.push_back({run.folder.string(), parts.label(v), fmt::format("{}", run.seed()),
-                            run.status(), fmt::format("{}", run.history.size()),
+      table.rows.push_back({run.folder.string(), set.variants[v].label,
+                            fmt::format("{}", run.seed()), run.status(),
+                            fmt::format("{}", run.history.size()),
                             run.answers ? percent(run.answers->accuracy()) : "-",
                             seconds_text(run.train_seconds()), text_of(run.environment, "time")});
     }
@@ -108,7 +90,20 @@ void add_runs(ReportParts& parts) {
   }
 }
 
-}  // namespace
+void add_other_data(ReportParts& parts) {
+  if (parts.set.other_data.empty()) return;
+  parts.add(Heading{.text = "Runs on other data"});
+  parts.add(Paragraph{.text = "Their accuracies answer other questions, so they stand beside "
+                              "nothing above. A report of these runs alone has their charts."});
+  for (const auto& other : parts.set.other_data) {
+    parts.add(Heading{.level = 3,
+                      .text = fmt::format("{} (SHA-256 {}...)",
+                                          other.data_name.empty() ? "unnamed" : other.data_name,
+                                          other.data_checksum.substr(0, 12))});
+    parts.add(results_table(other, compare_variants(other), {}));
+    add_runs(parts, other);
+  }
+}
 
 void add_origin(ReportParts& parts) {
   if (!parts.set.notices.empty()) {
@@ -117,8 +112,7 @@ void add_origin(ReportParts& parts) {
   }
   parts.add(Heading{.text = "How it was made"});
   add_environment(parts);
-  add_config(parts);
-  add_runs(parts);
+  add_runs(parts, parts.set);
 }
 
 }  // namespace xception

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "report_folder.h"
 #include "report_json.h"
 #include "sections.h"
 #include "xception/core/error.h"
@@ -14,36 +15,14 @@
 namespace xception {
 namespace {
 
-std::filesystem::path choose_folder(const ReportRequest& request) {
-  if (!request.out.empty()) return request.out;
-  auto first = std::filesystem::absolute(request.paths.front()).lexically_normal();
-  if (first.filename().empty()) first = first.parent_path();
-  return std::filesystem::path("reports") / first.filename();
-}
-
-/// Makes the folder and proves that files can be written there, before anything is read.
-void create_folder(const std::filesystem::path& folder, bool figures) {
-  try {
-    std::filesystem::create_directories(figures ? folder / "figures" : folder);
-    write_file_atomic(folder / ".written", "");
-    std::filesystem::remove(folder / ".written");
-  } catch (const std::exception& error) {
-    throw input_error("report", "--out {}: cannot be written ({}); choose another folder",
-                      folder.string(), first_line(error.what()));
-  }
-}
-
 /// The data set that all tested runs are of, for example images; what is in the way is a notice.
 std::optional<Dataset> open_dataset(RunSet& set, const std::string& folder) {
-  std::string checksum;
+  const auto& checksum = set.data_checksum;
+  if (checksum.empty()) return std::nullopt;
   std::string named = folder;
   for (const auto& run : set.runs) {
-    if (!run.answers) continue;
-    if (checksum.empty()) checksum = run.data_checksum();
-    if (checksum != run.data_checksum()) return std::nullopt;  // noticed already
     if (named.empty()) named = run.config.value("/data/dir"_json_pointer, std::string());
   }
-  if (checksum.empty()) return std::nullopt;
   const std::string left_out = "example images are left out: ";
   try {
     DataConfig config;
@@ -72,12 +51,11 @@ std::string title_of(const RunSet& set) {
 }  // namespace
 
 std::filesystem::path write_report(const ReportRequest& request) {
-  const auto folder = choose_folder(request);
   ReportParts parts;
   parts.baseline = load_baseline(request.baseline);
   parts.set = collect_runs(request.paths, request.checkpoint);
-  create_folder(folder, request.figures);
-  parts.figures = folder / "figures";
+  ReportFolder folder(request, parts.set);
+  parts.figures = folder.unfinished() / "figures";
   std::optional<ChartBook> charts;
   if (request.figures) parts.charts = &charts.emplace(parts.figures);
   parts.results = compare_variants(parts.set);
@@ -88,23 +66,34 @@ std::filesystem::path write_report(const ReportRequest& request) {
   parts.document.title = title_of(parts.set);
   add_conclusion(parts);
   add_table(parts);
+  add_differences(parts);
   add_comparisons(parts);
   add_curves(parts);
   add_errors(parts);
+  add_other_data(parts);
   add_origin(parts);
   if (charts) charts->draw();
 
-  write_json(folder / "report.json", to_json(parts));
-  write_file_atomic(folder / "report.md", to_markdown(parts.document));
-  write_file_atomic(folder / "report.html", to_html(parts.document, parts.figures));
+  auto json = to_json(parts);
+  json["sources"] = folder.sources();
+  write_json(folder.unfinished() / ReportFolder::kJson, json);
+  write_file_atomic(folder.unfinished() / "report.md", to_markdown(parts.document));
+  write_file_atomic(folder.unfinished() / "report.html", to_html(parts.document, parts.figures));
+  folder.publish();
   for (const auto& sentence : conclusion_of(parts.set, parts.results)) spdlog::info("{}", sentence);
   if (!parts.set.notices.empty()) {
     spdlog::info("{} notices; they are in the report under What is missing",
                  parts.set.notices.size());
   }
-  spdlog::info("{}: {} runs, {} variants", (folder / "report.html").string(), parts.set.runs.size(),
-               parts.set.variants.size());
-  return folder;
+  std::size_t runs = parts.set.runs.size();
+  std::size_t variants = parts.set.variants.size();
+  for (const auto& other : parts.set.other_data) {
+    runs += other.runs.size();
+    variants += other.variants.size();
+  }
+  spdlog::info("{}: {} {}, {} {}", (folder.path() / "report.html").string(), runs,
+               runs == 1 ? "run" : "runs", variants, variants == 1 ? "variant" : "variants");
+  return folder.path();
 }
 
 }  // namespace xception

@@ -25,7 +25,7 @@ Json json_of(const ConfusionMatrix& matrix) {
   return rows;
 }
 
-Json json_of(const RunSet& set, const Variant& variant, const VariantResult& result) {
+Json json_of(const RunSet& set, const RunVariant& variant, const VariantResult& result) {
   Json json = {{"label", variant.label},
                {"model", variant.model},
                {"runs", Json::array()},
@@ -97,20 +97,46 @@ Json json_of(const RunSet& set, const PairResult& pair) {
   return json;
 }
 
+Json variants_json(const RunSet& set, const ComparisonResult& results) {
+  Json json = Json::array();
+  for (std::size_t v = 0; v < set.variants.size(); ++v) {
+    json.push_back(json_of(set, set.variants[v], results.variants[v]));
+  }
+  return json;
+}
+
+Json data_json(const RunSet& set) {
+  return {{"name", set.data_name}, {"checksum", set.data_checksum}};
+}
+
+Json figures_json(const Document& document) {
+  Json names = Json::array();
+  for (const auto& block : document.blocks) {
+    const auto* row = std::get_if<FigureRow>(&block);
+    if (row == nullptr) continue;
+    for (const auto& figure : row->figures) names.push_back(figure.file);
+  }
+  return names;
+}
+
 }  // namespace
 
 Json to_json(const ReportParts& parts) {
   Json json = {{"conclusion", conclusion_of(parts.set, parts.results)},
                {"checkpoint", parts.set.checkpoint},
+               {"data", data_json(parts.set)},
                {"class_names", parts.set.class_names},
-               {"variants", Json::array()},
+               {"variants", variants_json(parts.set, parts.results)},
                {"pairs", Json::array()},
-               {"notices", parts.set.notices}};
-  for (std::size_t v = 0; v < parts.set.variants.size(); ++v) {
-    json["variants"].push_back(
-        json_of(parts.set, parts.set.variants[v], parts.results.variants[v]));
-  }
+               {"other_data", Json::array()},
+               {"notices", parts.set.notices},
+               {"figures", figures_json(parts.document)}};
   for (const auto& pair : parts.results.pairs) json["pairs"].push_back(json_of(parts.set, pair));
+  for (const auto& other : parts.set.other_data) {
+    auto set = data_json(other);
+    set["variants"] = variants_json(other, compare_variants(other));
+    json["other_data"].push_back(std::move(set));
+  }
   return json;
 }
 

@@ -150,13 +150,60 @@ bool is_run(const std::filesystem::path& folder) {
          std::filesystem::exists(directory.history_jsonl());
 }
 
-std::vector<std::filesystem::path> runs_below(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> runs;
+RunFolder run_folder(const std::filesystem::path& folder) {
+  auto whole = std::filesystem::absolute(folder).lexically_normal();
+  if (whole.filename().empty()) whole = whole.parent_path();
+  return {folder, whole.filename().string()};
+}
+
+std::vector<RunFolder> runs_below(const std::filesystem::path& folder) {
+  std::vector<RunFolder> runs;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.is_directory() && is_run(entry.path())) runs.push_back(entry.path());
+    if (entry.is_directory() && is_run(entry.path())) runs.push_back(run_folder(entry.path()));
   }
-  std::sort(runs.begin(), runs.end());
+  std::sort(runs.begin(), runs.end(),
+            [](const RunFolder& a, const RunFolder& b) { return a.folder < b.folder; });
+  return runs;
+}
+
+/// The trials that a sweep has now, so far as they have begun. Runs of trials that it had before
+/// its file was edited lie beside them.
+std::vector<RunFolder> runs_of_sweep(const std::filesystem::path& sweep,
+                                     std::vector<std::string>& notices) {
+  const auto file = sweep / "sweep.json";
+  std::vector<RunFolder> runs;
+  std::set<std::filesystem::path> listed;
+  std::size_t waiting = 0;
+  try {
+    const auto json = read_json(file, "report");
+    const auto variants = json.at("variants").get<std::vector<std::string>>();
+    for (const auto& trial : json.at("trials")) {
+      const auto run = sweep / "trials" / trial.at("name").get<std::string>();
+      listed.insert(run);
+      if (is_run(run)) {
+        runs.push_back({run, variants.at(trial.at("variant").get<std::size_t>())});
+      } else {
+        ++waiting;
+      }
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw input_error("report", "{}: damaged or altered: {}", file.string(), error.what());
+  } catch (const std::out_of_range&) {
+    throw input_error("report", "{}: damaged or altered: a trial of a variant that isn't there",
+                      file.string());
+  }
+  std::size_t dropped = 0;
+  for (const auto& run : runs_below(sweep / "trials"))
+    dropped += listed.contains(run.folder) ? 0 : 1;
+  if (waiting > 0) {
+    notices.push_back(
+        fmt::format("{}: {} of {} trials have not begun", sweep.string(), waiting, listed.size()));
+  }
+  if (dropped > 0) {
+    notices.push_back(fmt::format("{}: left out: {} {} that the sweep no longer has",
+                                  sweep.string(), dropped, dropped == 1 ? "trial" : "trials"));
+  }
   return runs;
 }
 
@@ -216,9 +263,13 @@ std::int64_t RunRecord::memory_bytes() const {
   return most;
 }
 
-RunRecord read_run(const std::filesystem::path& folder, const std::string& checkpoint) {
-  RunRecord run{.folder = folder};
-  const RunDirectory directory(folder);
+std::string RunRecord::data_name() const {
+  return value_or(environment, "/data_label", value_or<std::string>(summary, "/data/name", ""));
+}
+
+RunRecord read_run(const RunFolder& folder, const std::string& checkpoint) {
+  RunRecord run{.folder = folder.folder, .name = folder.name};
+  const RunDirectory directory(folder.folder);
   run.config = read_object(directory.config(), run.problems);
   run.summary = read_object(directory.summary(), run.problems);
   run.environment = read_object(directory.environment(), run.problems);
@@ -227,9 +278,9 @@ RunRecord read_run(const std::filesystem::path& folder, const std::string& check
   return run;
 }
 
-std::vector<std::filesystem::path> find_runs(const std::vector<std::filesystem::path>& paths,
-                                             std::vector<std::string>& notices) {
-  std::vector<std::filesystem::path> runs;
+std::vector<RunFolder> find_runs(const std::vector<std::filesystem::path>& paths,
+                                 std::vector<std::string>& notices) {
+  std::vector<RunFolder> runs;
   std::set<std::filesystem::path> seen;
   for (const auto& path : paths) {
     if (!std::filesystem::is_directory(path)) {
@@ -237,8 +288,8 @@ std::vector<std::filesystem::path> find_runs(const std::vector<std::filesystem::
                         "{}: no such folder; expected a run's, a sweep's or a folder of runs",
                         path.string());
     }
-    auto found = is_run(path)                                   ? std::vector{path}
-                 : std::filesystem::exists(path / "sweep.json") ? runs_below(path / "trials")
+    auto found = is_run(path)                                   ? std::vector{run_folder(path)}
+                 : std::filesystem::exists(path / "sweep.json") ? runs_of_sweep(path, notices)
                                                                 : runs_below(path);
     if (found.empty()) {
       throw input_error("report",
@@ -247,10 +298,11 @@ std::vector<std::filesystem::path> find_runs(const std::vector<std::filesystem::
                         path.string());
     }
     for (auto& run : found) {
-      if (seen.insert(std::filesystem::canonical(run)).second) {
+      if (seen.insert(std::filesystem::canonical(run.folder)).second) {
         runs.push_back(std::move(run));
       } else {
-        notices.push_back(fmt::format("{}: given more than once, counted once", run.string()));
+        notices.push_back(
+            fmt::format("{}: given more than once, counted once", run.folder.string()));
       }
     }
   }

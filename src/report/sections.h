@@ -30,6 +30,11 @@ struct ReportParts {
   [[nodiscard]] const std::string& label(std::size_t variant) const {
     return set.variants[variant].label;
   }
+  [[nodiscard]] const std::string& chart_label(std::size_t variant) const {
+    return set.variants[variant].short_label;
+  }
+  /// A chart's title, with what it leaves out: `Validation loss (best 7 of 40)`.
+  [[nodiscard]] std::string chart_title(const std::string& title) const;
   /// A variant's colour, the same in every chart.
   [[nodiscard]] int style(std::size_t variant) const;
 };
@@ -42,10 +47,18 @@ inline constexpr std::size_t kMostCurves = 7;
 
 void add_conclusion(ReportParts& parts);
 void add_table(ReportParts& parts);
+void add_differences(ReportParts& parts);
 void add_curves(ReportParts& parts);
 void add_comparisons(ReportParts& parts);
 void add_errors(ReportParts& parts);
+void add_other_data(ReportParts& parts);
 void add_origin(ReportParts& parts);
+
+/// A row a variant; of many, the best first.
+[[nodiscard]] Table results_table(const RunSet& set, const ComparisonResult& results,
+                                  const Baseline& baseline);
+/// A row a run.
+void add_runs(ReportParts& parts, const RunSet& set);
 
 /// The sentences of the conclusion, the answer first.
 [[nodiscard]] std::vector<std::string> conclusion_of(const RunSet& set,

@@ -42,9 +42,50 @@ TEST_F(ReportCommandTest, OfRealRuns) {
   EXPECT_THAT(html, HasSubstr("data:image/svg+xml;base64,"));
   EXPECT_THAT(html, HasSubstr("data:image/png;base64,"));  // example images
   EXPECT_THAT(text("report.md"), HasSubstr("figures/confusion-1.svg"));
-  // Again into the same folder is no error.
-  EXPECT_TRUE(succeeds(run_xception(
-      {"report", complete_run().string(), "--out", (folder / "out").string(), "--no-figures"})));
+}
+
+TEST_F(ReportCommandTest, NoReportTakesAnothersPlace) {
+  const auto out = (folder / "out").string();
+  const auto a = copied_run();
+  const auto b = folder / "else" / a.filename();
+  fs::create_directories(b.parent_path());
+  fs::copy(a, b, fs::copy_options::recursive);
+  const auto report = [&](const fs::path& run, const Arguments& more) {
+    Arguments all = {"report", run.string(), "--no-figures"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_xception(all, {.folder = folder});
+  };
+  // Without --out the next free number.
+  const auto base = folder / "reports" / a.filename();
+  ASSERT_TRUE(succeeds(report(a, {})));
+  const auto first = snapshot(base);
+  ASSERT_TRUE(succeeds(report(b, {})));
+  EXPECT_EQ(snapshot(base), first);
+  EXPECT_TRUE(fs::exists(base.string() + "-2/report.html"));
+  // A given folder: again of the same run, but not of another.
+  ASSERT_TRUE(succeeds(report(a, {"--out", out})));
+  ASSERT_TRUE(succeeds(report(a, {"--out", out})));
+  const auto before = snapshot(out);
+  EXPECT_TRUE(fails(report(b, {"--out", out}), 2, {out, "other runs", "--overwrite"}));
+  EXPECT_EQ(snapshot(out), before);
+  ASSERT_TRUE(succeeds(report(b, {"--out", out, "--overwrite"})));
+  EXPECT_NE(snapshot(out), before);
+  // What isn't a report's.
+  write("mine/report.md", "my words");
+  EXPECT_TRUE(
+      fails(report(a, {"--out", (folder / "mine").string()}), 2, {"report.md", "--overwrite"}));
+  EXPECT_EQ(read_file(folder / "mine/report.md", "test"), "my words");
+}
+
+TEST_F(ReportCommandTest, AReportThatFailsLeavesNothing) {
+  const auto out = folder / "out";
+  write("bin/gnuplot", "#!/bin/sh\ncase $1 in --version) exit 0;; esac\necho broken; exit 3\n");
+  fs::permissions(folder / "bin/gnuplot", fs::perms::owner_all);
+  const auto path = (folder / "bin").string() + ":" + std::getenv("PATH");
+  EXPECT_TRUE(fails(run_xception({"report", complete_run().string(), "--out", out.string()},
+                                 {.environment = {{"PATH", path}}}),
+                    1, {"gnuplot", "broken"}));
+  EXPECT_FALSE(fs::exists(out));
 }
 
 TEST_F(ReportCommandTest, ExampleImagesOnlyOfTheSameData) {

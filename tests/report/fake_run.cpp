@@ -13,13 +13,17 @@ namespace xception {
 void write_fake_run(const std::filesystem::path& folder, const FakeRun& run) {
   using Json = nlohmann::ordered_json;
   std::filesystem::create_directories(folder);
-  write_json(folder / "config.json",
-             {{"model", {{"name", run.model}, {"intermediate_activation", run.activation}}},
-              {"data", {{"dir", "nowhere"}, {"image_size", 71}}},
-              {"train", {{"epochs", run.validation_accuracy.size()}, {"log_interval", 50}}},
-              {"parallel", {{"threads", 1}, {"batch_norm", "rank0"}}},
-              {"seed", run.seed}});
-  write_json(folder / "environment.json", {{"git_commit", "abc"}, {"processor", "test"}});
+  Json config = {{"model", {{"name", run.model}, {"intermediate_activation", run.activation}}},
+                 {"data", {{"dir", "nowhere"}, {"image_size", 71}}},
+                 {"train", {{"epochs", run.validation_accuracy.size()}, {"log_interval", 50}}},
+                 {"optimizer", {{"lr", run.learning_rate}}},
+                 {"parallel", {{"threads", 1}, {"batch_norm", "rank0"}}},
+                 {"seed", run.seed}};
+  config.merge_patch(run.more_config);
+  write_json(folder / "config.json", config);
+  Json environment = {{"git_commit", "abc"}, {"processor", "test"}};
+  if (!run.data_label.empty()) environment["data_label"] = run.data_label;
+  write_json(folder / "environment.json", environment);
   Json summary = {{"status", run.status},      {"model", run.model},
                   {"parameters", 1234567},     {"multiply_adds", 2000000000},
                   {"last_test_accuracy", 0.5}, {"images_per_second", run.images_per_second},

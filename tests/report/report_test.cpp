@@ -3,11 +3,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 
 #include "report/fake_run.h"
 #include "support/temporary_folder.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/json.h"
 #include "xception/core/safetensors.h"
 #include "xception/report/baseline.h"
 #include "xception/report/charts.h"
@@ -22,6 +25,45 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+
+using Json = nlohmann::ordered_json;
+
+/// Where a text is in gnuplot's SVG.
+std::pair<double, double> place_of(const std::string& svg, const std::string& text) {
+  const auto place = svg.find("<text>" + text + "<");
+  const auto start = place == std::string::npos ? place : svg.rfind("translate(", place);
+  if (start == std::string::npos) {
+    ADD_FAILURE() << "no text " << text;
+    return {};
+  }
+  std::istringstream numbers(svg.substr(start + 10));
+  std::pair<double, double> result;
+  char comma = 0;
+  numbers >> result.first >> comma >> result.second;
+  return result;
+}
+
+/// An environment variable, for a scope.
+class Variable {
+ public:
+  Variable(std::string name, const std::string& value) : name_(std::move(name)) {
+    if (const auto* before = std::getenv(name_.c_str())) before_ = before;
+    ::setenv(name_.c_str(), value.c_str(), 1);
+  }
+  ~Variable() {
+    if (before_) {
+      ::setenv(name_.c_str(), before_->c_str(), 1);
+    } else {
+      ::unsetenv(name_.c_str());
+    }
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  std::string name_;
+  std::optional<std::string> before_;
+};
 
 class ReportTest : public testing::Test {
  protected:
@@ -172,13 +214,142 @@ TEST_F(ReportTest, SameRunTwiceAndItsCopyCountOnce) {
   EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("a copy of"));
 }
 
-TEST_F(ReportTest, DifferentDataIsNotCompared) {
-  write_fake_run(folder / "a", {});
-  write_fake_run(folder / "b", {.model = "inception_v3", .checksum = "decaf"});
+TEST_F(ReportTest, RunsOnOtherDataStandApart) {
+  write_two_models(2);
+  write_fake_run(folder / "cats", {.activation = "tanh", .checksum = "decaf"});
+  write_report({.paths = {folder}, .out = folder / "out"});
   const auto set = collect_runs({folder}, "best");
-  EXPECT_TRUE(compare_variants(set).pairs.empty());
-  EXPECT_THAT(testing::PrintToString(set.notices), HasSubstr("2 different data sets"));
-  EXPECT_NO_THROW(write_report({.paths = {folder}, .out = folder / "out", .figures = false}));
+  ASSERT_EQ(set.variants.size(), 2U);
+  ASSERT_EQ(set.other_data.size(), 1U);
+  EXPECT_EQ(set.other_data[0].runs[0].name, "cats");
+  EXPECT_EQ(compare_variants(set).pairs.size(), 1U);
+  const auto text = read_file(folder / "out/report.md", "test");
+  const auto conclusion = text.find("1 of 5 runs is on other data than the rest (cats)");
+  const auto section = text.find("## Runs on other data");
+  EXPECT_LT(conclusion, text.find("## Results"));
+  ASSERT_NE(section, std::string::npos);
+  EXPECT_THAT(text.substr(0, section), Not(HasSubstr("tanh")));
+  EXPECT_THAT(text.substr(section), HasSubstr("SHA-256 decaf"));
+  for (const auto& entry : fs::directory_iterator(folder / "out/figures")) {
+    const auto svg = read_file(entry.path(), "test");
+    EXPECT_THAT(svg, Not(HasSubstr("tanh"))) << entry.path();
+  }
+}
+
+TEST_F(ReportTest, RunsThatDifferInMuchGoByTheirFolders) {
+  const auto settings = [](int i) {
+    return Json{{"augment", {{"train", {{{"name", "rotate"}, {"degrees", 10 * i}}}}}},
+                {"model", {{"width", 0.1 * i}}},
+                {"optimizer", {{"name", i == 1 ? "adam" : "sgd"}, {"momentum", 0.1 * i}}}};
+  };
+  write_fake_run(folder / "x/laptop", {.more_config = settings(1)});
+  write_fake_run(folder / "x/quickstart", {.more_config = settings(2)});
+  write_fake_run(folder / "y/laptop", {.more_config = settings(3)});
+  write_fake_run(folder / "x/big-seed0", {.more_config = settings(4)});
+  write_fake_run(folder / "x/big-seed1",
+                 {.seed = 1, .answers = {0, 1, 2, 0, 1, 1}, .more_config = settings(4)});
+  write_fake_run(folder / "x/other", {.model = "inception_v3"});
+  const auto set = collect_runs({folder / "x", folder / "y"}, "best");
+  std::vector<std::string> labels;
+  for (const auto& variant : set.variants) labels.push_back(variant.label);
+  EXPECT_THAT(labels, ElementsAre("big", "quickstart", "x/laptop", "y/laptop", "other"));
+  write_report({.paths = {folder / "x", folder / "y"}, .out = folder / "out", .figures = false});
+  const auto text = read_file(folder / "out/report.md", "test");
+  EXPECT_THAT(text, HasSubstr("| run | model | parameters |"));
+  EXPECT_THAT(text, HasSubstr("| other | Inception V3 | 1,234,567 |"));
+  EXPECT_THAT(text, HasSubstr("| quickstart | rotate(degrees=20) |"));
+}
+
+TEST_F(ReportTest, NamesTellCloseValuesApart) {
+  write_fake_run(folder / "a", {.learning_rate = 0.001});
+  write_fake_run(folder / "b", {.learning_rate = 0.0010000001});
+  const auto set = collect_runs({folder}, "best");
+  EXPECT_EQ(set.variants[0].short_label, "Xception (lr=0.001)");
+  EXPECT_EQ(set.variants[1].label, "Xception (lr=0.0010000001)");
+  EXPECT_EQ(set.variants[1].short_label, "lr=0.0010000001");
+}
+
+TEST_F(ReportTest, ChartsHaveShortNamesThatDiffer) {
+  for (int i = 0; i < 40; ++i) {
+    write_fake_run(folder / fmt::format("experiment-{:02}-with-a-long-name-{}", i, i % 7),
+                   {.learning_rate = 0.001 * i,
+                    .more_config = {{"model", {{"width", i}, {"depth", i}, {"dropout", i}}}}});
+  }
+  for (const auto* end : {"1", "2"}) {
+    write_fake_run(folder / (std::string(90, 'x') + end + std::string(90, 'y')),
+                   {.more_config = {{"model", {{"width", end}}}}});
+  }
+  const auto set = collect_runs({folder}, "best");
+  std::set<std::string> names;
+  for (const auto& variant : set.variants) {
+    EXPECT_LE(variant.short_label.size(), 28U) << variant.short_label;  // bytes of 24 columns
+    names.insert(variant.short_label);
+  }
+  EXPECT_EQ(names.size(), 42U);
+}
+
+TEST_F(ReportTest, AnyFolderName) {
+  int i = 0;
+  for (const std::string name :
+       {"Gr\xC3\xB6\xC3\x9F"
+        "e",
+        "<b>&\"it's\"", "a_b^{2}_$HOME", "\xE6\x97\xA5\xE6\x9C\xAC", "bad \xFF byte",
+        "tab\tline\nbell\a", "turned \xE2\x80\xAE round"}) {
+    ++i;
+    write_fake_run(folder / "runs" / name,
+                   {.learning_rate = 0.1 * i,
+                    .more_config = {{"model", {{"width", i}, {"depth", i}, {"dropout", i}}}}});
+  }
+  write_report({.paths = {folder / "runs"}, .out = folder / "|touch x"});
+  const auto chart = read_file(folder / "|touch x/figures/test-accuracy.svg", "test");
+  for (const auto* text : {"Gr\xC3\xB6\xC3\x9F"
+                           "e",
+                           "&lt;b>&amp;", "a_b^{2}_$HOME", "\xE6\x97\xA5\xE6\x9C\xAC",
+                           "bad \xEF\xBF\xBD byte", "tab line bell\xEF\xBF\xBD"}) {
+    EXPECT_THAT(chart, HasSubstr(text));
+  }
+  for (const auto& text : {chart, read_file(folder / "|touch x/report.html", "test"),
+                           read_file(folder / "|touch x/report.md", "test")}) {
+    for (const auto* bad : {"\xFF", "\a", "\xE2\x80\xAE"}) EXPECT_THAT(text, Not(HasSubstr(bad)));
+  }
+}
+
+TEST_F(ReportTest, OneEpochIsAPointThatIsSeen) {
+  write_fake_run(folder / "runs/a", {.validation_accuracy = {0.5}});
+  write_fake_run(folder / "runs/b", {.seed = 1, .validation_accuracy = {0.6}});
+  write_report({.paths = {folder / "runs"}, .out = folder / "out", .baseline = "none"});
+  const auto svg = read_file(folder / "out/figures/validation-accuracy.svg", "test");
+  EXPECT_THAT(svg, HasSubstr("xlink:href='#gpPt"));
+  EXPECT_THAT(svg, Not(HasSubstr("<text>0.9")));  // epochs at whole numbers
+}
+
+TEST_F(ReportTest, ASweepIsWhatItsFileSays) {
+  const auto sweep = folder / "sweep";
+  int i = 0;
+  for (const auto* name : {"act=elu,seed=0-1", "act=relu,seed=0-2", "act=none,seed=0-3"}) {
+    write_fake_run(sweep / "trials" / name, {.activation = fmt::format("a{}", i++)});
+  }
+  Json json = {{"variants", {"act=elu", "act=none", "act=tanh"}}};
+  json["trials"] = {{{"name", "act=elu,seed=0-1"}, {"variant", 0}},
+                    {{"name", "act=none,seed=0-3"}, {"variant", 1}},
+                    {{"name", "act=tanh,seed=0-4"}, {"variant", 2}}};
+  write_json(sweep / "sweep.json", json);
+  const auto set = collect_runs({sweep}, "best");
+  ASSERT_EQ(set.runs.size(), 2U);
+  EXPECT_EQ(set.runs[1].name, "act=none");
+  const auto notices = testing::PrintToString(set.notices);
+  EXPECT_THAT(notices, HasSubstr("left out: 1 trial that the sweep no longer has"));
+  EXPECT_THAT(notices, HasSubstr("1 of 3 trials have not begun"));
+  std::ofstream(sweep / "sweep.json") << R"({"trials": [{"name": 3}]})";
+  EXPECT_THROW(static_cast<void>(collect_runs({sweep}, "best")), Error);
+}
+
+TEST_F(ReportTest, SaysWhatTheDataIs) {
+  write_fake_run(folder / "a", {.data_label = "CIFAR-10 layout, not the original files"});
+  write_report({.paths = {folder}, .out = folder / "out", .figures = false});
+  const auto text = read_file(folder / "out/report.md", "test");
+  EXPECT_THAT(text, HasSubstr("Data: CIFAR-10 layout, not the original files (SHA-256 c0ffee"));
+  EXPECT_THAT(text, HasSubstr("| data | CIFAR-10 layout, not the original files, train 1000 |"));
 }
 
 TEST_F(ReportTest, TwoHundredRuns) {
@@ -226,6 +397,55 @@ TEST_F(ReportTest, ChartsTakeAnyText) {
     EXPECT_THAT(svg, Not(HasSubstr("<b>"))) << name;
   }
   EXPECT_TRUE(fs::exists(folder / "nothing.svg"));
+}
+
+TEST_F(ReportTest, TheLegendKeepsClearOfTheAxis) {
+  ChartBook book(folder);
+  LineChart chart{.title = "title", .x = {.label = "epoch"}};
+  for (int i = 0; i < 8; ++i) {
+    chart.series.push_back(
+        {.label = fmt::format("{:W>24}", i), .x = {1, 2}, .y = {1.0 * i, 2.0 * i}, .style = i});
+  }
+  book.add("chart", chart);
+  book.add("rows", IntervalChart{.title = "title",
+                                 .x = {.label = "share"},
+                                 .rows = {{.label = std::string(24, 'W'), .value = 1}}});
+  book.draw();
+  const auto svg = read_file(folder / "chart.svg", "test");
+  const auto axis = place_of(svg, "epoch");
+  auto before = axis.second;
+  for (const auto& series : chart.series) {
+    const auto [x, y] = place_of(svg, series.label);
+    EXPECT_GE(y, before + 15) << series.label;  // below what is above it
+    before = y;
+  }
+  const auto rows = read_file(folder / "rows.svg", "test");
+  const auto [end_of_label, y] = place_of(rows, std::string(24, 'W'));
+  EXPECT_GT(end_of_label, 24 * 12.0);  // its start is in the picture
+  EXPECT_LT(end_of_label, 400.0);      // and so is the plot
+}
+
+TEST_F(ReportTest, ChartsDependOnNoneOfTheUsersFiles) {
+  const auto drawn = [&] {
+    ChartBook book(folder);
+    book.add("chart",
+             LineChart{.title = "t", .series = {{.label = "s", .x = {1, 2.5}, .y = {0.5, 1.5}}}});
+    book.draw();
+    return read_file(folder / "chart.svg", "test");
+  };
+  const auto expected = drawn();
+  const auto hostile = folder / "home";
+  fs::create_directories(hostile / "gnuplot");
+  for (const auto* name : {".gnuplot", "gnuplot/gnuplotrc"}) {
+    std::ofstream(hostile / name) << "set decimalsign ','\nset datafile separator ','\n"
+                                     "set term dumb\nset size 0.1\nprint 'hello'\n";
+  }
+  const Variable home("HOME", hostile.string());
+  const Variable settings("XDG_CONFIG_HOME", hostile.string());
+  const Variable terminal("GNUTERM", "dumb");
+  const Variable library("GNUPLOT_LIB", hostile.string());
+  const Variable numbers("LC_NUMERIC", "de_DE.UTF-8");
+  EXPECT_EQ(drawn(), expected);
 }
 
 TEST_F(ReportTest, DocumentsEscapeText) {

@@ -14,7 +14,7 @@ inline constexpr int kGrey = -1;
 inline constexpr int kStyles = 7;
 
 /// An axis: its label with the unit; its range where it must not follow the data.
-struct Axis {
+struct ChartAxis {
   std::string label = {};
   std::optional<double> low = {};
   std::optional<double> high = {};
@@ -35,8 +35,8 @@ struct Series {
 
 struct LineChart {
   std::string title = {};
-  Axis x = {};
-  Axis y = {};
+  ChartAxis x = {};
+  ChartAxis y = {};
   std::vector<Series> series = {};
   bool diagonal = false;  ///< a grey line from (0, 0) to (1, 1)
 };
@@ -52,7 +52,7 @@ struct IntervalChart {
     int style = 0;
   };
   std::string title = {};
-  Axis x = {};
+  ChartAxis x = {};
   std::vector<Row> rows = {};
 };
 

@@ -40,7 +40,7 @@ struct VariantResult {
   std::optional<Calibration> calibration = {};    ///< likewise
 };
 
-/// Two variants against each other, on the same data.
+/// Two variants against each other.
 struct PairResult {
   std::size_t first = 0;  ///< places in RunSet::variants
   std::size_t second = 0;
@@ -85,6 +85,6 @@ struct MeanCurve {
   [[nodiscard]] bool empty() const { return epoch.empty(); }
 };
 using EpochValue = std::optional<double> (*)(const EpochPoint&);
-[[nodiscard]] MeanCurve mean_curve(const RunSet& set, const Variant& variant, EpochValue value);
+[[nodiscard]] MeanCurve mean_curve(const RunSet& set, const RunVariant& variant, EpochValue value);
 
 }  // namespace xception

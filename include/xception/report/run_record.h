@@ -40,6 +40,7 @@ struct TestAnswers {
 /// A run directory as a report reads it; whatever is missing or damaged is a problem, in words.
 struct RunRecord {
   std::filesystem::path folder = {};
+  std::string name = {};  ///< what its sweep calls its variant, or else the folder's name
   nlohmann::ordered_json config = {};       ///< config.json, or an empty object
   nlohmann::ordered_json summary = {};      ///< summary.json, likewise
   nlohmann::ordered_json environment = {};  ///< environment.json, likewise
@@ -52,20 +53,29 @@ struct RunRecord {
   [[nodiscard]] std::string model() const;  ///< its name in the registry; empty if nothing tells
   [[nodiscard]] std::int64_t seed() const;
   [[nodiscard]] std::string data_checksum() const;  ///< empty if nothing tells
+  /// What its data is called: its name, or what its files are found to be where they only look like
+  /// that. Empty if nothing tells.
+  [[nodiscard]] std::string data_name() const;
   [[nodiscard]] double train_seconds() const;       ///< sum of the recorded epochs
   [[nodiscard]] double images_per_second() const;   ///< 0 if nothing tells
   [[nodiscard]] std::int64_t memory_bytes() const;  ///< peak; 0 if nothing tells
 };
 
+/// A run directory, named as `RunRecord::name`.
+struct RunFolder {
+  std::filesystem::path folder = {};
+  std::string name = {};
+};
+
 /// Reads a run directory. `checkpoint`: whose answers, `best` or `last`. Nothing is thrown for what
 /// is missing or damaged in it.
-[[nodiscard]] RunRecord read_run(const std::filesystem::path& folder,
-                                 const std::string& checkpoint);
+[[nodiscard]] RunRecord read_run(const RunFolder& folder, const std::string& checkpoint);
 
 /// The run directories that the paths name: runs themselves, the trials of sweeps, and runs that
-/// lie directly in a folder; each once, in order. `notices` gets what was left out as a repetition.
-/// Errors (input): a path that doesn't exist or holds no run.
-[[nodiscard]] std::vector<std::filesystem::path> find_runs(
-    const std::vector<std::filesystem::path>& paths, std::vector<std::string>& notices);
+/// lie directly in a folder; each once, in order. A sweep's are those that its sweep.json lists, as
+/// in its leaderboard. `notices` gets what was left out. Errors (input): a path that doesn't exist
+/// or holds no run; a sweep.json that is damaged.
+[[nodiscard]] std::vector<RunFolder> find_runs(const std::vector<std::filesystem::path>& paths,
+                                               std::vector<std::string>& notices);
 
 }  // namespace xception
