@@ -65,9 +65,9 @@ json override_object(const std::string& text) {
   }
   const auto key = text.substr(0, equals);
   const auto value_text = text.substr(equals + 1);
-  auto value = json::parse(value_text, nullptr, false);
+  auto value = json_or_discarded(value_text);
   if (value.is_discarded()) {
-    const auto first = value_text.find_first_not_of(" \t");
+    const auto first = value_text.find_first_not_of(" \t\r\n");
     if (first != std::string::npos && (value_text[first] == '[' || value_text[first] == '{')) {
       (void)parse_json(value_text, "config", fmt::format("command line: {}", key));
     }

@@ -26,23 +26,33 @@ std::string cause(const nlohmann::json::exception& error) {
   return start == std::string::npos ? text : text.substr(start + 2);
 }
 
-}  // namespace
+/// Of lists and objects in one another. What works on values goes down into them call by call, so
+/// without a bound a file could exhaust the stack.
+constexpr int kDeepest = 100;
 
-nlohmann::json parse_json(std::string_view text, std::string_view room, const std::string& where) {
+template <class Json>
+Json parse(std::string_view text, std::string_view room, const std::string& where) {
+  using Event = typename Json::parse_event_t;
   // nlohmann keeps the last of two equal keys; a config in which both stand is a mistake.
   std::vector<std::set<std::string>> open;
   std::string twice;
-  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    if (event == nlohmann::json::parse_event_t::object_start) open.emplace_back();
-    if (event == nlohmann::json::parse_event_t::object_end) open.pop_back();
-    if (event == nlohmann::json::parse_event_t::key &&
-        !open.back().insert(value.get<std::string>()).second && twice.empty()) {
-      twice = value.get<std::string>();
+  const auto watch = [&](int depth, Event event, Json& value) {
+    if (depth >= kDeepest && (event == Event::object_start || event == Event::array_start)) {
+      throw input_error(room,
+                        "{}: lists and objects lie more than {} deep in one another, expected a "
+                        "few; give a file that this program or its user wrote",
+                        where, kDeepest);
+    }
+    if (event == Event::object_start) open.emplace_back();
+    if (event == Event::object_end) open.pop_back();
+    if (event == Event::key && !open.back().insert(value.template get<std::string>()).second &&
+        twice.empty()) {
+      twice = value.template get<std::string>();
     }
     return true;
   };
   try {
-    auto value = nlohmann::json::parse(text, watch);
+    auto value = Json::parse(text, watch);
     if (!twice.empty()) {
       throw input_error(room, "{}: key \"{}\" is given twice in one object; keep one", where,
                         twice);
@@ -55,6 +65,24 @@ nlohmann::json parse_json(std::string_view text, std::string_view room, const st
     throw input_error(room, "{}: {}", where, cause(error));
   }
 }
+
+}  // namespace
+
+nlohmann::json parse_json(std::string_view text, std::string_view room, const std::string& where) {
+  return parse<nlohmann::json>(text, room, where);
+}
+
+template <class Json>
+Json json_or_discarded(std::string_view text) {
+  try {
+    return parse<Json>(text, "core", "");
+  } catch (const Error&) {
+    return Json(Json::value_t::discarded);
+  }
+}
+
+template nlohmann::json json_or_discarded(std::string_view text);
+template nlohmann::ordered_json json_or_discarded(std::string_view text);
 
 nlohmann::json read_json(const std::filesystem::path& file, std::string_view room) {
   return parse_json(read_file(file, room), room, file.string());

@@ -56,7 +56,7 @@ void read_history(const std::filesystem::path& file, RunRecord& run) {
   std::int64_t count = 0;
   for (std::string line; std::getline(lines, line);) {
     ++count;
-    const auto row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto row = json_or_discarded<Json>(line);
     if (!row.is_object() || !number(row, "epoch")) {
       damaged.push_back(count);
       continue;

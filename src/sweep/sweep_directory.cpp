@@ -23,7 +23,7 @@ std::vector<json> json_lines(const std::filesystem::path& file) {
   std::vector<json> lines;
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {
-    auto value = json::parse(line, nullptr, false);
+    auto value = json_or_discarded(line);
     if (value.is_object()) lines.push_back(std::move(value));
   }
   return lines;

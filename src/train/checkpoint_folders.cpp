@@ -9,6 +9,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/json.h"
 #include "xception/core/log.h"
 
 namespace xception {
@@ -136,7 +137,7 @@ std::optional<fs::path> find_checkpoint_folder(const RunDirectory& directory,
 
 Json read_checkpoint_state(const fs::path& folder) {
   const auto file = folder / kStateFile;
-  auto state = Json::parse(read_file(file, "train"), nullptr, false);
+  auto state = json_or_discarded<Json>(read_file(file, "train"));
   const auto damaged = [&] {
     return input_error("train",
                        "{}: damaged or altered; restore it, use the other checkpoint (eval and "

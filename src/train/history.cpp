@@ -11,6 +11,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/core/json.h"
 
 namespace xception {
 namespace {
@@ -70,7 +71,7 @@ std::vector<nlohmann::ordered_json> rows_of_file(const std::filesystem::path& fi
   if (bytes == 0) return rows;
   std::istringstream lines(read_file(file, "train").substr(0, bytes));
   for (std::string line; std::getline(lines, line);) {
-    rows.push_back(nlohmann::ordered_json::parse(line, nullptr, false));
+    rows.push_back(json_or_discarded<nlohmann::ordered_json>(line));
     if (rows.back().is_object()) continue;
     throw input_error("train",
                       "{}: line {} is no row of a history; restore the file or start a new run",

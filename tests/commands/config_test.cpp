@@ -102,7 +102,18 @@ TEST_F(ConfigCommandTest, MalformedJson) {
   EXPECT_TRUE(fails(override_with("augment.train=[{]"), 2, {"augment.train", "column 3"}));
 }
 
+TEST_F(ConfigCommandTest, DeepJson) {
+  std::string deep;
+  for (int i = 0; i < 20'000; ++i) deep += "{\"a\":";
+  EXPECT_TRUE(fails(with_file(deep), 2, {"bad.json", "more than 100 deep"}));
+  EXPECT_TRUE(fails(override_with("model=" + deep), 2, {"model", "more than 100 deep"}));
+  EXPECT_TRUE(fails(override_with("model=\n" + std::string(20'000, '[')), 2, {"100 deep"}));
+  const auto file = write("deep.json", deep).string();
+  EXPECT_TRUE(fails(run_xception({"sweep", file}), 2, {"deep.json", "more than 100 deep"}));
+}
+
 TEST_F(ConfigCommandTest, KeyGivenTwice) {
+  EXPECT_TRUE(fails(override_with(R"(model={"width":1,"width":2})"), 2, {"\"width\"", "twice"}));
   EXPECT_TRUE(fails(with_file(R"({"train": {"epochs": 3, "epochs": 4}})"), 2,
                     {"bad.json", "\"epochs\"", "twice"}));
 }

@@ -25,6 +25,28 @@ TEST(Json, AKeyGivenTwiceIsAnError) {
   EXPECT_EQ(parse_json("{\"a\": {\"c\": 1}, \"b\": {\"c\": 2}}", "config", "a.json").size(), 2U);
 }
 
+TEST(Json, ListsAndObjectsLieAtMostAHundredDeep) {
+  const auto lists = [](std::size_t deep) {
+    return std::string(deep, '[') + std::string(deep, ']');
+  };
+  EXPECT_TRUE(parse_json(lists(100), "config", "a.json").is_array());
+  EXPECT_NE(parse_error(lists(101)).find("a.json: lists and objects lie more than 100 deep"),
+            std::string::npos);
+  std::string objects;
+  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
+  EXPECT_NE(parse_error(objects).find("more than 100 deep"), std::string::npos);
+  // Brackets in a text are no lists.
+  EXPECT_TRUE(parse_json('"' + std::string(200, '[') + '"', "config", "a.json").is_string());
+}
+
+TEST(Json, WhatIsRefusedCanBeADiscardedValue) {
+  EXPECT_EQ(json_or_discarded("[1]")[0], 1);
+  EXPECT_TRUE(json_or_discarded("[1").is_discarded());
+  EXPECT_TRUE(json_or_discarded(std::string(100'000, '[')).is_discarded());
+  EXPECT_EQ(json_or_discarded<nlohmann::ordered_json>(R"({"b": 1, "a": 2})").dump(),
+            R"({"b":1,"a":2})");
+}
+
 class FilesTest : public FolderTest {};
 
 TEST_F(FilesTest, AtomicWriteReplacesAndFailsWhole) {
