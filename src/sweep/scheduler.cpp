@@ -144,6 +144,17 @@ std::unique_ptr<Scheduler> halve(const std::vector<TrialProgress>& trials,
   return std::make_unique<Halve>(trials, halving, maximize);
 }
 
+TrialNeeds trials_to_complete(const HalvingConfig& halving, std::int64_t epochs) {
+  // The first to leave a rung does when `reduction` trials are there; after that each that comes
+  // may be the best so far.
+  TrialNeeds needs;
+  for (std::size_t rung = 1; rung < rung_epochs(halving, epochs).size(); ++rung) {
+    needs.fewest += halving.reduction - 1;
+    needs.enough *= halving.reduction;
+  }
+  return needs;
+}
+
 std::vector<std::int64_t> rung_epochs(const HalvingConfig& halving, std::int64_t epochs) {
   std::vector<std::int64_t> rungs;
   for (auto rung = halving.min_epochs; rung < epochs; rung *= halving.reduction) {

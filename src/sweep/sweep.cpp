@@ -70,6 +70,38 @@ void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset
   }
 }
 
+/// Refuses a sweep of which no trial can come to its end; says where that is left to luck.
+void check_ends(const SweepConfig& sweep, const TrialPlan& plan) {
+  auto epochs = plan.trials.front().config.train.epochs;
+  for (const auto& trial : plan.trials) epochs = std::min(epochs, trial.config.train.epochs);
+  if (sweep.max_epochs > 0 && sweep.max_epochs < epochs) {
+    throw input_error(
+        "sweep",
+        "{}: limits.epochs: found {}, but a trial takes {} epochs, so that none could "
+        "come to its end; raise it, or lower train.epochs",
+        sweep.name, sweep.max_epochs, epochs);
+  }
+  if (!sweep.halving) return;
+  const auto& halving = *sweep.halving;
+  const auto count = static_cast<std::int64_t>(plan.trials.size());
+  const auto needs = trials_to_complete(halving, epochs);
+  if (count < needs.fewest) {
+    throw input_error(
+        "sweep",
+        "{}: asha: found {} trials, but from asha.min_epochs {} on one in {} goes on, so that none "
+        "of so few could come to epoch {}; expected at least {} trials ({} make it sure): sweep "
+        "more, raise asha.min_epochs, or take asha out",
+        sweep.name, count, halving.min_epochs, halving.reduction, epochs, needs.fewest,
+        needs.enough);
+  }
+  if (count < needs.enough) {
+    spdlog::warn(
+        "warning: asha: whether one of {} trials comes to epoch {} depends on their order; {} "
+        "trials make it sure",
+        count, epochs, needs.enough);
+  }
+}
+
 void show_plan(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset,
                std::int64_t jobs, const std::string& device) {
   spdlog::info("{}: {} variants x {} seeds = {} trials, metric {} ({}){}", sweep.name,
@@ -129,18 +161,24 @@ int conclude(const SweepDirectory& directory, const SweepDescription& descriptio
   const auto board = rank_variants(description, statuses);
   write_leaderboard(directory, description, board);
   spdlog::info("\n{}", leaderboard_text(description, board));
-  spdlog::info("done: {}", directory.leaderboard("md").string());
   const auto missing = std::count_if(statuses.begin(), statuses.end(), [](const TrialStatus& s) {
     return s.state != TrialState::complete;
   });
+  const bool none = missing == std::ssize(statuses);
+  if (none) {
+    spdlog::warn("warning: no trial is complete, so nothing is compared; {} says why",
+                 directory.leaderboard("md").string());
+  } else {
+    spdlog::info("done: {}", directory.leaderboard("md").string());
+  }
   if (all_must_end && missing > 0) {
     spdlog::info("{} trials are not complete; --resume submits them again", missing);
     return 1;
   }
-  return std::any_of(statuses.begin(), statuses.end(),
-                     [](const TrialStatus& s) { return s.state == TrialState::failed; })
-             ? 1
-             : 0;
+  const bool failed = std::any_of(statuses.begin(), statuses.end(), [](const TrialStatus& s) {
+    return s.state == TrialState::failed;
+  });
+  return none || failed ? 1 : 0;
 }
 
 }  // namespace
@@ -170,6 +208,7 @@ int run_sweep(const SweepRequest& request) {
         text_of_path(std::filesystem::absolute(dataset.folder).lexically_normal());
   }
   check_trials(sweep, plan, dataset);
+  check_ends(sweep, plan);
   const auto devices = sweep_devices(request.device);
   const auto jobs = request.jobs > 0 ? request.jobs : static_cast<std::int64_t>(devices.size());
   if (request.dry_run) {

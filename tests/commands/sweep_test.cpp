@@ -194,7 +194,10 @@ TEST_F(SweepTest, HalvingStopsTheHopeless) {
     "set": {"train.epochs": 6}, "metric": "train_loss", "asha": {"min_epochs": 1, "reduction": 3})");
   // One after the other: which of two that run side by side is done first decides who is promoted.
   const auto result = run_xception(arguments(sweep, {"--jobs", "1"}));
-  EXPECT_TRUE(succeeds(result));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("warning: asha: whether one of 6 trials comes to epoch 6"));
+  EXPECT_THAT(result.out, HasSubstr("warning: no trial is complete"));
+  EXPECT_THAT(result.out, Not(HasSubstr("done: ")));
   std::int64_t epochs = 0;
   int complete = 0;
   for (const auto& trial : status()) {
@@ -266,6 +269,9 @@ TEST_F(SweepTest, BadSweepsAreRefusedBeforeTheFirstTrial) {
   refused(R"(, "seeds": [0, 0])", {"twice"});
   refused("", {"optimizer.lrr"}, {"optimizer.lrr=1"});
   refused(R"(, "asha": {})", {"Slurm"}, {"--launcher", "slurm"});
+  refused(R"(, "seeds": 2, "set": {"train.epochs": 3}, "asha": {"min_epochs": 1, "reduction": 3})",
+          {"asha: found 2 trials", "at least 3 trials"});
+  refused(R"(, "seeds": 2, "limits": {"epochs": 1})", {"limits.epochs: found 1", "2 epochs"});
   refused(R"(, "grid": {"data.dir": ["a", "b"]})", {"data.dir"});
   EXPECT_TRUE(
       fails(run_xception({"sweep", file("").string(), "--data", "/nowhere"}), 2, {"/nowhere"}));

@@ -127,6 +127,26 @@ TEST(Halving, MinimizesToo) {
   EXPECT_THAT(simulation.stops[0], ElementsAre(1));
 }
 
+TEST(Halving, OfTooFewTrialsNoneReachesTheEnd) {
+  const auto needs = trials_to_complete({1, 3}, 9);
+  EXPECT_EQ(needs.fewest, 5);
+  EXPECT_EQ(needs.enough, 9);
+  EXPECT_EQ(trials_to_complete({1, 3}, 3).fewest, 3);
+  EXPECT_EQ(trials_to_complete({1, 2}, 3).fewest, 3);  // two rungs, at epochs 1 and 2
+  EXPECT_EQ(trials_to_complete({3, 3}, 3).enough, 1);  // no rung
+  const auto reaches_the_end = [](const std::vector<double>& quality) {
+    Simulation simulation{.quality = quality};
+    simulation.run(1);
+    return std::any_of(simulation.stops.begin(), simulation.stops.end(),
+                       [](const auto& stops) { return stops.second.back() == 9; });
+  };
+  EXPECT_TRUE(reaches_the_end({0.1, 0.2, 0.3, 0.4, 0.5}));
+  std::vector<double> quality = {0.1, 0.2, 0.3, 0.4};
+  do {
+    EXPECT_FALSE(reaches_the_end(quality)) << testing::PrintToString(quality);
+  } while (std::next_permutation(quality.begin(), quality.end()));
+}
+
 TEST(Halving, WhatWasPutBackIsRunAgain) {
   Simulation simulation{.quality = {0.3, 0.2, 0.1}, .epochs = 3};
   simulation.run(2, 1);

@@ -45,6 +45,13 @@ class Scheduler {
 [[nodiscard]] std::unique_ptr<Scheduler> halve(const std::vector<TrialProgress>& trials,
                                                const HalvingConfig& halving, bool maximize);
 
+/// How many trials it takes for one of them to come to its last epoch.
+struct TrialNeeds {
+  std::int64_t fewest = 1;  ///< with fewer none ever does: each rung holds back reduction - 1
+  std::int64_t enough = 1;  ///< with so many one does, whatever order they come in
+};
+[[nodiscard]] TrialNeeds trials_to_complete(const HalvingConfig& halving, std::int64_t epochs);
+
 /// The epochs at which a trial stops: min_epochs * reduction^k below `epochs`, and `epochs`.
 [[nodiscard]] std::vector<std::int64_t> rung_epochs(const HalvingConfig& halving,
                                                     std::int64_t epochs);

@@ -23,7 +23,8 @@ struct SweepRequest {
 
 /// Checks the sweep, runs its trials, each in a process of its own, and writes the leaderboard.
 /// Returns the exit code: 0 if every trial came to its end or was stopped by the sweep's own rules,
-/// 1 if some failed, 128 + n when signal n stopped it. Errors: input before the first trial.
+/// 1 if some failed or none is complete, 128 + n when signal n stopped it. Errors: input before the
+/// first trial.
 int run_sweep(const SweepRequest& request);
 
 /// Runs one trial of a sweep to its end, with its retries; what a task of a Slurm array does.
