@@ -45,16 +45,17 @@ RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
 }  // namespace
 
 RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, bool saved) {
-  if (!saved) return asked;
-  const auto config = merge_saved(directory, asked);
+  return saved ? merge_saved(directory, asked) : asked;
+}
+
+void say_new_schedule(const RunDirectory& directory, const RunConfig& config) {
   const auto before = directory.read_config().train.epochs;
-  if (config.train.epochs != before && config.schedule.name == "cosine") {
-    spdlog::info(
-        "resume: {} epochs, was {}: the cosine is stretched from here on, so the learning "
-        "rate jumps; the result is neither run's",
-        config.train.epochs, before);
-  }
-  return config;
+  const auto now = config.train.epochs;
+  if (now == before || config.schedule.name != "cosine") return;
+  spdlog::info(
+      "resume: {} epochs, was {}: the cosine is {} from here on, so the learning rate jumps; the "
+      "result is neither run's",
+      now, before, now > before ? "stretched" : "shortened");
 }
 
 }  // namespace xception

@@ -12,4 +12,7 @@ namespace xception {
 [[nodiscard]] RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked,
                                       bool saved);
 
+/// Tells the user where another number of epochs bends the schedule of a run that goes on.
+void say_new_schedule(const RunDirectory& directory, const RunConfig& config);
+
 }  // namespace xception

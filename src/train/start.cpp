@@ -34,11 +34,12 @@ RunDirectory choose_directory(const TrainRequest& request, const RunConfig& conf
   return RunDirectory(default_run_directory(name, request.resume));
 }
 
-bool is_complete(const RunDirectory& directory, const RunConfig& config) {
-  if (!std::filesystem::exists(directory.summary())) return false;
+/// The epochs of a run that has nothing left to do; 0 for any other.
+std::int64_t complete_epochs(const RunDirectory& directory, const RunConfig& config) {
+  if (!std::filesystem::exists(directory.summary())) return 0;
   const auto summary = read_json(directory.summary(), "train");
-  return summary.value("status", "") == "complete" &&
-         summary.value("epochs", std::int64_t{0}) >= config.train.epochs;
+  const auto epochs = summary.value("epochs", std::int64_t{0});
+  return summary.value("status", "") == "complete" && epochs >= config.train.epochs ? epochs : 0;
 }
 
 void check_disk_space(const RunDirectory& directory, std::int64_t parameters) {
@@ -96,16 +97,14 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
 /// Takes up where the last checkpoint is.
 void resume_run(Trainer& trainer, const RunDirectory& directory, const RunConfig& config) {
   const auto place = trainer.resume();
-  if (place.epoch >= config.train.epochs && place.step_in_epoch > 0) {
+  const auto begun = place.epoch + (place.step_in_epoch > 0 ? 1 : 0);
+  if (begun > config.train.epochs) {
     throw input_error("train",
-                      "train.epochs: found {}, but the run in {} is inside epoch {}; "
-                      "expected at least that",
-                      config.train.epochs, directory.root().string(), place.epoch + 1);
+                      "train.epochs: found {}, but the run in {} {} epoch {} already; expected at "
+                      "least that",
+                      config.train.epochs, directory.root().string(),
+                      place.step_in_epoch > 0 ? "is inside" : "has", begun);
   }
-}
-
-void show_place(const Trainer& trainer, const RunConfig& config) {
-  const auto& place = trainer.place();
   spdlog::info("resume: from epoch {} of {}, step {} of {}",
                std::min(place.epoch + 1, config.train.epochs), config.train.epochs,
                place.step_in_epoch, trainer.steps_per_epoch());
@@ -142,8 +141,8 @@ void check_nothing_is_lost(const RunDirectory& directory) {
 struct RunStart {
   RunConfig config;
   std::filesystem::path directory;
-  bool saved = false;     ///< goes on from a checkpoint
-  bool complete = false;  ///< nothing is left to do
+  bool saved = false;         ///< goes on from a checkpoint
+  std::int64_t complete = 0;  ///< the run's epochs where nothing is left to do, else 0
 };
 
 RunStart decide_start(const TrainRequest& request, const RunConfig& asked) {
@@ -159,7 +158,8 @@ RunStart decide_start(const TrainRequest& request, const RunConfig& asked) {
                       directory.root().string());
   }
   start.config = choose_config(directory, asked, start.saved);
-  start.complete = start.saved && is_complete(directory, start.config);
+  if (start.saved) start.complete = complete_epochs(directory, start.config);
+  if (start.saved && start.complete == 0) say_new_schedule(directory, start.config);
   return start;
 }
 
@@ -214,32 +214,42 @@ void add_observers(Trainer& trainer, const RunDirectory& directory, const Experi
                            sample_images(experiment));
 }
 
-/// Trains in a directory that rank 0 has locked. Returns the signal that stopped it, or 0.
-int train_in(const RunDirectory& directory, const TrainRequest& request,
-             const Experiment& experiment, const std::shared_ptr<Communicator>& ranks,
-             const std::vector<RankReport>& reports, bool saved) {
+/// How a training ended.
+struct TrainEnd {
+  int signal = 0;                            ///< that stopped it
+  std::optional<std::int64_t> paused_after;  ///< the epoch of train.stop_after_epoch
+};
+
+/// Trains in a directory that rank 0 has locked.
+TrainEnd train_in(const RunDirectory& directory, const TrainRequest& request,
+                  const Experiment& experiment, const std::shared_ptr<Communicator>& ranks,
+                  const std::vector<RankReport>& reports, bool saved) {
   Trainer trainer(experiment, directory, ranks);
   trainer.summary().set_start(request.start);
-  if (ranks->is_root()) {
+  const bool root = ranks->is_root();
+  if (root) {
     if (saved) check_same_data(directory, experiment);
-    add_observers(trainer, directory, experiment, saved);
-  }
-  // Before the first file is written: what cannot be gone on with stays as it is.
-  if (saved) resume_run(trainer, directory, experiment.config());
-  if (ranks->is_root()) {
-    write_json(directory.config(), to_json(experiment.config()));
-    write_environment(directory, request, experiment, reports, ranks->place(), saved);
     show_start(request, experiment, directory, trainer, reports);
     check_disk_space(directory, trainer.summary().complexity().parameters);
   }
+  // Where a run goes on, nothing is written before that is agreed to.
   if (saved) {
-    show_place(trainer, experiment.config());
+    if (root) add_observers(trainer, directory, experiment, saved);
+    resume_run(trainer, directory, experiment.config());
   } else if (request.resume) {
     spdlog::info("resume: no checkpoint was saved in {} yet; starting from the beginning",
                  directory.root().string());
   }
+  if (root) {
+    write_json(directory.config(), to_json(experiment.config()));
+    write_environment(directory, request, experiment, reports, ranks->place(), saved);
+    if (!saved) add_observers(trainer, directory, experiment, saved);
+  }
   const StopSignals signals;
-  return trainer.run();
+  TrainEnd end;
+  end.signal = trainer.run();
+  end.paused_after = trainer.paused_after();
+  return end;
 }
 
 /// An error for want of memory says what the run needed it for; any other is passed on.
@@ -260,10 +270,13 @@ int train_in(const RunDirectory& directory, const TrainRequest& request,
 int train_rank(const TrainRequest& request, const RunConfig& asked, const torch::Device& device,
                const std::shared_ptr<Communicator>& ranks) {
   auto start = share_start(request, asked, *ranks);
-  const RunDirectory directory(start.directory);
-  if (start.complete) {
-    spdlog::info("{}: the run is complete ({} epochs)", directory.root().string(),
-                 start.config.train.epochs);
+  RunDirectory directory(start.directory);
+  if (start.complete > 0) {
+    spdlog::info("{}: the run is complete ({} epochs{})", directory.root().string(), start.complete,
+                 start.complete > start.config.train.epochs
+                     ? fmt::format(", more than the {} asked for: nothing is taken back",
+                                   start.config.train.epochs)
+                     : "");
     return 0;
   }
   check_batch_size(start.config, ranks->size());
@@ -296,18 +309,27 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
     }
     add_log_file(directory.log());
   }
-  int stopped = 0;
+  TrainEnd end;
   try {
-    stopped = train_in(directory, request, experiment, ranks, reports, start.saved);
+    end = train_in(directory, request, experiment, ranks, reports, start.saved);
   } catch (const LostContact&) {
     throw;
   } catch (const std::exception& error) {
     rethrow_with_sizes(error, start.config, device);
   }
-  if (stopped != 0) {
+  if (end.signal != 0) {
     spdlog::info("stopped by signal {}; saved. To go on: the same command with --out {} --resume",
-                 stopped, directory.root().string());
-    return 128 + stopped;
+                 end.signal, directory.root().string());
+    return 128 + end.signal;
+  }
+  if (end.paused_after) {
+    // Whoever leaves the key out when going on gets the saved one, and would stay here.
+    spdlog::info(
+        "paused after epoch {} of {}, as train.stop_after_epoch={} says; saved. To go on: --out {} "
+        "--resume and train.stop_after_epoch=0, or a later epoch, in the same command",
+        *end.paused_after, start.config.train.epochs, start.config.train.stop_after_epoch,
+        directory.root().string());
+    return 0;
   }
   spdlog::info("done: {}", directory.root().string());
   return 0;

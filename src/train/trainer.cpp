@@ -113,11 +113,9 @@ int Trainer::run() {
   try {
     if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
     int stopped = train();
-    const bool paused = stopped == 0 && place_.epoch < experiment_.config().train.epochs;
-    if (paused) {
-      spdlog::info("paused after epoch {} of {} (train.stop_after_epoch)", place_.epoch,
-                   experiment_.config().train.epochs);
+    if (stopped == 0 && place_.epoch < experiment_.config().train.epochs) {
       finish("paused");
+      paused_after_ = place_.epoch;
       return 0;
     }
     if (stopped == 0) stopped = test();

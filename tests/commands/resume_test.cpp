@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AnyOf;
 using testing::HasSubstr;
+using testing::Not;
 
 /// Three epochs of nine steps, the last of 4 images, with augmentation, dropout and, because of
 /// bfloat16, shadow weights.
@@ -240,6 +241,40 @@ TEST_F(ResumeTest, CompleteRunIsLeftAlone) {
   EXPECT_TRUE(succeeds(result));
   EXPECT_THAT(result.out, HasSubstr("complete (2 epochs)"));
   EXPECT_EQ(snapshot(run), before);
+}
+
+TEST_F(ResumeTest, CompleteRunHasMoreEpochsThanAskedFor) {
+  run = copied_run();
+  const auto before = snapshot(run);
+  const auto result = run_xception(train_arguments(run, {"--resume", "train.epochs=1"}));
+  EXPECT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("complete (2 epochs, more than the 1 asked for"));
+  EXPECT_EQ(snapshot(run), before);
+}
+
+TEST_F(ResumeTest, APauseSaysHowToGoOn) {
+  const Arguments keys = {"train.epochs=3", "schedule.name=cosine"};
+  auto first = keys;
+  first.emplace_back("train.stop_after_epoch=2");
+  // With the key, and as it is remembered: the last line is no finished run's.
+  for (auto& start : {first, Arguments{"--resume"}}) {
+    const auto result = run_xception(train_arguments(run, start));
+    EXPECT_TRUE(succeeds(result));
+    const auto last = result.out.substr(result.out.rfind('\n', result.out.size() - 2) + 1);
+    EXPECT_THAT(last, HasSubstr("paused after epoch 2 of 3"));
+    EXPECT_THAT(last, HasSubstr("--resume and train.stop_after_epoch=0"));
+    EXPECT_THAT(result.out, Not(HasSubstr("done: ")));
+  }
+  EXPECT_TRUE(fails(run_xception(train_arguments(run, {"--resume", "train.epochs=1"})), 2,
+                    {"train.epochs: found 1", "has epoch 2 already"}));
+  const auto rest = run_xception(train_arguments(run, {"--resume", "train.stop_after_epoch=0"}));
+  EXPECT_TRUE(succeeds(rest));
+  EXPECT_THAT(rest.out, HasSubstr("done: "));
+  EXPECT_EQ(json_of(run / "summary.json")["epochs"], 3);
+  // A finished run has no cosine left to bend.
+  const auto fewer = run_xception(train_arguments(run, {"--resume", "train.epochs=2"}));
+  EXPECT_TRUE(succeeds(fewer));
+  EXPECT_THAT(fewer.out, Not(HasSubstr("the cosine")));
 }
 
 TEST_F(ResumeTest, AnotherLearningRateIsRefused) {

@@ -56,7 +56,9 @@ TEST_F(StorageTest, TwoProcessesOnOneDirectory) {
   first.send(SIGKILL);
   first.wait();
   // The lock went with its owner.
-  EXPECT_TRUE(succeeds(run_xception(train_arguments(run, {"--resume", "train.epochs=1"}))));
+  const auto done = json_of(run / "checkpoints/last/state.json")["epoch"].get<int>();
+  EXPECT_TRUE(succeeds(run_xception(
+      train_arguments(run, {"--resume", "train.epochs=" + std::to_string(done + 1)}))));
 }
 
 /// A run of one epoch, then `full` until it fails, then a resume that ends as if nothing had been.

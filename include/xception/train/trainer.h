@@ -44,8 +44,9 @@ class Trainer {
   /// saved. A fault of the GPU ends the process with code 1 and a line that says how to go on.
   int run();
 
-  /// Where the run stands.
-  [[nodiscard]] const CheckpointPlace& place() const { return place_; }
+  /// The epoch after which run() left because of train.stop_after_epoch.
+  [[nodiscard]] std::optional<std::int64_t> paused_after() const { return paused_after_; }
+
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return dropped_notice_; }
@@ -90,6 +91,7 @@ class Trainer {
   std::int64_t images_per_epoch_ = 0;
   std::string dropped_notice_;
   CheckpointPlace place_;
+  std::optional<std::int64_t> paused_after_;
   std::vector<double> rates_;
 };
 
