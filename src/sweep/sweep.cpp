@@ -217,17 +217,21 @@ int run_sweep(const SweepRequest& request) {
   }
 
   const SweepDirectory directory(request.out.empty() ? "sweeps/" + sweep.name : request.out);
-  if (directory.holds_sweep() && !request.resume) {
+  const auto refuse_old = [&] {
+    if (!directory.holds_sweep() || request.resume) return;
     throw input_error("sweep",
-                      "--out {}: already holds a sweep; add --resume to go on with it, or "
-                      "choose another folder",
+                      "{}: already holds a sweep; add --resume to go on with it, or choose another "
+                      "folder by --out",
                       directory.root().string());
-  }
+  };
+  refuse_old();
   directory.create();
-  const FolderLock lock(directory.root(),
-                        fmt::format("--out {}: another process runs a sweep there; wait for it, or "
-                                    "choose another folder",
-                                    directory.root().string()));
+  const FolderLock lock(
+      directory.root(),
+      fmt::format("{}: another process runs a sweep there; wait for it, or choose "
+                  "another folder by --out",
+                  directory.root().string()));
+  refuse_old();  // one that was started at the same time may have ended since
   keep_old_names(directory, plan);
   const auto description = describe_sweep(sweep, plan);
   for (const auto& trial : plan.trials) {

@@ -10,7 +10,6 @@
 #include "xception/core/output_path.h"
 
 namespace xception {
-
 bool RunDirectory::holds_run() const {
   std::error_code error;
   for (const auto& file : {config(), summary(), history_jsonl()}) {
@@ -65,9 +64,25 @@ RunConfig RunDirectory::read_config() const {
 RunLock::RunLock(const RunDirectory& directory)
     : lock_(
           directory.root(),
-          fmt::format("--out {}: another process is training there; wait for it or choose another "
-                      "folder",
+          fmt::format("{}: another process is training there; wait for it or choose another folder "
+                      "by --out",
                       directory.root().string())) {}
+
+RunDirectory claim_run_directory(const std::string& name) {
+  const auto base = std::filesystem::path("runs") / name;
+  while (true) {
+    const auto candidate = free_path(base);
+    std::error_code error;
+    std::filesystem::create_directories(candidate.parent_path(), error);
+    // Of several processes it makes the folder for one; the others look again.
+    if (!error && std::filesystem::create_directory(candidate, error)) {
+      return RunDirectory(candidate);
+    }
+    if (!error || error == std::errc::file_exists) continue;
+    throw input_error("train", "{}: cannot be made: {}; choose a folder by --out",
+                      candidate.string(), error.message());
+  }
+}
 
 std::filesystem::path default_run_directory(const std::string& name, bool resume) {
   const auto base = std::filesystem::path("runs") / name;

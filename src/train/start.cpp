@@ -28,10 +28,14 @@
 namespace xception {
 namespace {
 
+/// What a run that was given no folder is called.
+std::string run_name(const TrainRequest& request, const RunConfig& config) {
+  return request.config_file ? request.config_file->stem().string() : config.model.name;
+}
+
 RunDirectory choose_directory(const TrainRequest& request, const RunConfig& config) {
   if (!request.out.empty()) return RunDirectory(request.out);
-  const auto name = request.config_file ? request.config_file->stem().string() : config.model.name;
-  return RunDirectory(default_run_directory(name, request.resume));
+  return RunDirectory(default_run_directory(run_name(request, config), request.resume));
 }
 
 /// The epochs of a run that has nothing left to do; 0 for any other.
@@ -300,6 +304,10 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   }
   std::optional<RunLock> lock;
   if (ranks->is_root()) {
+    // Not before all is checked: a start that is refused leaves no empty folder.
+    if (request.out.empty() && !request.resume) {
+      directory = claim_run_directory(run_name(request, start.config));
+    }
     const bool held_run = directory.holds_run();
     directory.create();
     lock.emplace(directory);

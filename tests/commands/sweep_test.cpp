@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <deque>
 #include <random>
 #include <thread>
 
@@ -186,6 +187,23 @@ TEST_F(SweepTest, TwoSweepsInOneFolderAreRefused) {
   // A dead owner holds nobody.
   EXPECT_TRUE(
       succeeds(run_xception(arguments(file(R"(, "set": {"train.epochs": 1})"), {"--resume"}))));
+}
+
+TEST_F(SweepTest, OfTwoStartedAtOnceOneIsRefused) {
+  const auto sweep = file("");
+  const Arguments start = {"sweep",    sweep.string(), "--data", small_data().string(),
+                           "--device", "cpu"};
+  std::deque<Process> both;
+  for (int i = 0; i < 2; ++i)
+    both.emplace_back(xception_command(start), ProcessOptions{.folder = folder});
+  int trained = 0;
+  for (auto& process : both) {
+    const auto result = process.wait();
+    if (result.exit_code == 0) ++trained;
+    if (result.exit_code == 0) continue;
+    EXPECT_TRUE(fails(result, 2, {"sweeps/sweep: ", "folder by --out"}));
+  }
+  EXPECT_EQ(trained, 1);
 }
 
 TEST_F(SweepTest, HalvingStopsTheHopeless) {

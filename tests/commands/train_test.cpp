@@ -4,6 +4,8 @@
 #include <torch/types.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <deque>
 #include <sstream>
 
 #include "commands/command_testing.h"
@@ -51,6 +53,24 @@ TEST_F(TrainCommandTest, DefaultDirectoryIsNamedAfterTheConfig) {
   ASSERT_TRUE(succeeds(run_xception(arguments, {.folder = folder})));
   EXPECT_TRUE(fs::exists(folder / "runs/tiny/summary.json"));
   EXPECT_TRUE(fs::exists(folder / "runs/tiny-2/summary.json"));
+}
+
+TEST_F(TrainCommandTest, StartsAtOnceGetDirectoriesOfTheirOwn) {
+  write("tiny.json", R"({"train": {"epochs": 1}})");
+  auto arguments = train_arguments("unused", {"--config", "tiny.json"});
+  arguments.erase(arguments.begin() + 3, arguments.begin() + 5);
+  std::deque<Process> starts;
+  for (int i = 0; i < 3; ++i) {
+    starts.emplace_back(xception_command(arguments), ProcessOptions{.folder = folder});
+  }
+  for (auto& start : starts) EXPECT_TRUE(succeeds(start.wait()));
+  for (const auto* name : {"tiny", "tiny-2", "tiny-3"}) {
+    EXPECT_EQ(json_of(folder / "runs" / name / "summary.json")["status"], "complete") << name;
+  }
+  // A start that is refused leaves nothing.
+  arguments.emplace_back("model.num_classes=5");
+  EXPECT_EQ(run_xception(arguments, {.folder = folder}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(folder / "runs/tiny-4"));
 }
 
 TEST_F(TrainCommandTest, RunDirectoryHasEveryFile) {

@@ -62,8 +62,12 @@ class RunLock {
   FolderLock lock_;
 };
 
-/// A folder for a run that was given none: `runs/<name>`, or with `resume` the newest of
-/// `runs/<name>`, `runs/<name>-2`, ..., else the first of these that is free.
+/// Makes the folder of a new run that was given none: the first of `runs/<name>`, `runs/<name>-2`,
+/// ... that nobody has, also where several processes look for theirs at once. Errors (input): it
+/// cannot be made.
+[[nodiscard]] RunDirectory claim_run_directory(const std::string& name);
+
+/// Which of those folders that would be now, or with `resume` the newest of them.
 [[nodiscard]] std::filesystem::path default_run_directory(const std::string& name, bool resume);
 
 }  // namespace xception
