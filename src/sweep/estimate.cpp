@@ -1,6 +1,8 @@
 #include "estimate.h"
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 
 #include "xception/models/complexity.h"
@@ -12,52 +14,85 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kImages = 32;
+using Clock = std::chrono::steady_clock;
+
 constexpr double kTrainingFactor = 3.0;  // forward, and two products as large in the backward pass
 
-/// Multiply-adds a second of forward and backward passes.
-double measured_rate(const RunConfig& config, double multiply_adds, const torch::Device& device) {
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double multiply_adds(Classifier& model, std::int64_t image_size) {
+  return static_cast<double>(count_complexity(model, image_size).multiply_adds);
+}
+
+/// Multiply-adds a second of forward and backward passes over images of `size` px.
+double measured_rate(const RunConfig& config, std::int64_t size, const torch::Device& device) {
+  const std::int64_t count = device.is_cpu() ? 16 : 32;
   const auto precision = parse_precision(config.train.precision);
   const auto model = build_model(config.model);
+  const auto cost = multiply_adds(*model, size);
   place_model(*model, device, precision.parameters, config.train.channels_last);
-  const auto size = config.data.image_size;
-  const auto images = torch::rand({kImages, 3, size, size},
-                                  torch::TensorOptions(device).dtype(precision.parameters))
-                          .contiguous(torch::MemoryFormat::ChannelsLast);
-  const auto labels = torch::zeros({kImages}, torch::TensorOptions(device).dtype(torch::kInt64));
-  const auto pass = [&] {
-    torch::Tensor loss;
-    {
-      const Autocast autocast(precision, device.type());
-      loss = summed_cross_entropy(model->forward(images).logits, labels);
-    }
-    loss.backward();
-    synchronize(device);
+  const auto images =
+      torch::rand({count, 3, size, size}, torch::TensorOptions(device).dtype(precision.parameters))
+          .contiguous(torch::MemoryFormat::ChannelsLast);
+  const auto labels = torch::zeros({count}, torch::TensorOptions(device).dtype(torch::kInt64));
+  const auto forward = [&](std::int64_t n) {
+    const Autocast autocast(precision, device.type());
+    return summed_cross_entropy(model->forward(images.narrow(0, 0, n)).logits,
+                                labels.narrow(0, 0, n));
   };
-  pass();  // the first one sets libraries up
-  const auto start = std::chrono::steady_clock::now();
-  pass();
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return multiply_adds * kTrainingFactor * kImages / seconds.count();
+  const auto seconds_of = [&](const auto& work) {
+    const auto start = Clock::now();
+    work();
+    synchronize(device);
+    return seconds_since(start);
+  };
+  // Where one image is slow (fp16 on most CPUs), it must do. The first one sets libraries up.
+  const auto alone = [&] {
+    const torch::NoGradGuard no_grad;
+    (void)forward(1);
+  };
+  alone();
+  const auto one = seconds_of(alone);
+  const auto work = kTrainingFactor * static_cast<double>(count);
+  if (device.is_cpu() && one * work > 10.0) return cost / one;
+  // The first step sets libraries up; of the others the fastest is least disturbed by other work.
+  const auto start = Clock::now();
+  double fastest = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 2 || (i < 5 && seconds_since(start) < 1.0); ++i) {
+    fastest = std::min(fastest, seconds_of([&] { forward(count).backward(); }));
+  }
+  return cost * work / fastest;
 }
 
 }  // namespace
 
-std::vector<double> estimate_seconds(const TrialPlan& plan, const Dataset& dataset,
-                                     const torch::Device& device) {
+std::optional<std::vector<double>> estimate_seconds(const TrialPlan& plan, const Dataset& dataset,
+                                                    const torch::Device& device,
+                                                    std::chrono::seconds patience) {
+  const auto start = Clock::now();
+  const auto limit = static_cast<double>(patience.count());
   std::map<std::string, double> costs;  // of one image, by the model's config and the image size
   double rate = 0.0;
   std::vector<double> seconds;
   for (const auto& trial : plan.trials) {
     const auto& config = trial.config;
-    const auto key = to_json(config)["model"].dump() + std::to_string(config.data.image_size);
+    const auto size = config.data.image_size;
+    const auto smallest = find_model(config.model.name).min_image_size;
+    if (rate == 0.0) rate = measured_rate(config, device.is_cpu() ? smallest : size, device);
+    const auto key = to_json(config)["model"].dump() + std::to_string(size);
     auto [cost, is_new] = costs.emplace(key, 0.0);
     if (is_new) {
+      if (seconds_since(start) > limit) return std::nullopt;
       const auto model = build_model(config.model);
-      cost->second =
-          static_cast<double>(count_complexity(*model, config.data.image_size).multiply_adds);
+      const auto scale = static_cast<double>(size) / static_cast<double>(smallest);
+      cost->second = multiply_adds(*model, smallest) * scale * scale;
+      // Better than by the area: counting evaluates an image, for which there may be time.
+      if (seconds_since(start) + cost->second / rate < limit) {
+        cost->second = multiply_adds(*model, size);
+      }
     }
-    if (rate == 0.0) rate = measured_rate(config, cost->second, device);
     const auto splits =
         split_dataset(dataset, config.data, static_cast<std::uint64_t>(config.seed));
     const auto images = kTrainingFactor * static_cast<double>(splits.train.size()) +

@@ -27,6 +27,8 @@
 namespace xception {
 namespace {
 
+constexpr std::chrono::seconds kEstimateSeconds(5);
+
 /// Where trials may run: every GPU, else the CPU; or what the user names.
 std::vector<std::string> sweep_devices(const std::string& device) {
   if (device == "auto" || device == "all") {
@@ -110,17 +112,26 @@ void show_plan(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& d
                sweep.halving ? fmt::format(", successive halving from {} epochs by {}",
                                            sweep.halving->min_epochs, sweep.halving->reduction)
                              : "");
-  const auto seconds = estimate_seconds(plan, dataset, parse_device(device));
-  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
-    spdlog::info("  {:<60}  {} epochs  about {}", plan.trials[i].name,
-                 plan.trials[i].config.train.epochs, format_duration(seconds[i]));
+  for (const auto& trial : plan.trials) {
+    spdlog::info("  {:<60}  {} epochs", trial.name, trial.config.train.epochs);
   }
-  // On a CPU jobs share it; GPUs work side by side.
-  const auto all = std::accumulate(seconds.begin(), seconds.end(), 0.0);
-  const auto side_by_side = device == "cpu" ? 1.0 : static_cast<double>(jobs);
-  spdlog::info("about {} in all with {} jobs{}; nothing was trained, nothing was written",
-               format_duration(all / side_by_side), jobs,
-               sweep.halving ? ", less what is stopped early" : "");
+  const auto seconds = estimate_seconds(plan, dataset, parse_device(device), kEstimateSeconds);
+  if (seconds) {
+    const auto [shortest, longest] = std::minmax_element(seconds->begin(), seconds->end());
+    const auto least = format_duration(*shortest);
+    const auto most = format_duration(*longest);
+    // On a CPU jobs share it; GPUs work side by side.
+    const auto all = std::accumulate(seconds->begin(), seconds->end(), 0.0);
+    const auto side_by_side = device == "cpu" ? 1.0 : static_cast<double>(jobs);
+    spdlog::info("about {} a trial alone, {} in all with {} jobs{}",
+                 least == most ? least : fmt::format("{} to {}", least, most),
+                 format_duration(all / side_by_side), jobs,
+                 sweep.halving ? ", less what is stopped early" : "");
+  } else {
+    spdlog::info("how long they take is left out: to find out took more than {} s",
+                 kEstimateSeconds.count());
+  }
+  spdlog::info("nothing was trained, nothing was written");
 }
 
 /// Takes over the names of run directories that hold the same trials under other labels.

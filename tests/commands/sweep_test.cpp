@@ -67,6 +67,9 @@ TEST_F(SweepTest, TrainsEveryTrialAndRanksThem) {
   const auto plan = run_xception(arguments(sweep, {"--dry-run"}));
   EXPECT_TRUE(succeeds(plan));
   EXPECT_THAT(plan.out, HasSubstr("2 variants x 2 seeds = 4 trials"));
+  EXPECT_THAT(plan.out, HasSubstr("nothing was trained, nothing was written"));
+  // The trials are shown before their time is known.
+  EXPECT_LT(plan.out.find("intermediate_activation=relu,seed=1"), plan.out.find(" a trial alone"));
   EXPECT_FALSE(fs::exists(out));
 
   const auto result = run_xception(arguments(sweep, {"--jobs", "2"}));
