@@ -45,6 +45,7 @@ void show_info(const DataArguments& arguments) {
   const auto dataset = load_dataset(data_config(arguments));
   nlohmann::ordered_json json;
   json["name"] = dataset.name;
+  json["original"] = dataset.original;
   json["folder"] = dataset.folder.string();
   json["checksum"] = dataset.checksum;
   json["classes"] = dataset.class_names;
@@ -70,8 +71,8 @@ void show_info(const DataArguments& arguments) {
 
 void verify(const DataArguments& arguments) {
   const auto dataset = load_dataset(data_config(arguments));
-  spdlog::info("{}: good: {} training and {} test images, every size and label checked; {}",
-               dataset.folder.string(), dataset.train.size(), dataset.test.size(),
+  spdlog::info("{}: good: {}; {} training and {} test images, every size and label checked; {}",
+               dataset.folder.string(), dataset.name, dataset.train.size(), dataset.test.size(),
                dataset.checksum);
 }
 

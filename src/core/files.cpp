@@ -40,6 +40,17 @@ int write_all(int descriptor, std::string_view content) {
   return 0;
 }
 
+std::string digest_of(std::string_view bytes, const EVP_MD* kind, std::string_view name) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, kind, nullptr) != 1) {
+    throw run_error("core", "{} is not available in this OpenSSL", name);
+  }
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& file, std::string_view room) {
@@ -100,15 +111,12 @@ void sync_directory(const std::filesystem::path& directory) {
   }
 }
 
+std::string sha1(std::string_view bytes) {
+  return digest_of(bytes, EVP_sha1(), "SHA-1");
+}
+
 std::string sha256(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
-    throw run_error("core", "SHA-256 is not available in this OpenSSL");
-  }
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-  return text;
+  return digest_of(bytes, EVP_sha256(), "SHA-256");
 }
 
 }  // namespace xception

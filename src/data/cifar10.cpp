@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -31,16 +33,41 @@ std::string train_file(std::int64_t batch) {
   return fmt::format("data_batch_{}.bin", batch);
 }
 
+/// SHA-1 of the batches in cifar-10-binary.tar.gz, as MXNet's CIFAR10 checks them.
+const std::map<std::string, std::string, std::less<>>& published_sha1() {
+  static const std::map<std::string, std::string, std::less<>> sums = {
+      {"data_batch_1.bin", "aadd24acce27caa71bf4b10992e9e7b2d74c2540"},
+      {"data_batch_2.bin", "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795"},
+      {"data_batch_3.bin", "1dd00a74ab1d17a6e7d73e185b69dbf31242f295"},
+      {"data_batch_4.bin", "aab85764eb3584312d3c7f65fd2fd016e36a258e"},
+      {"data_batch_5.bin", "26e2849e66a845b7f1e4614ae70f4889ae604628"},
+      {"test_batch.bin", "67eb016db431130d61cd03c7ad570b013799c88c"},
+  };
+  return sums;
+}
+
 /// Collects the lines of `sha256sum` as files pass by, in reading order.
 class Checksum {
  public:
   void add(std::string_view file_name, std::string_view content) {
     lines_ += fmt::format("{}  {}\n", sha256(content), file_name);
   }
+  /// The same; after the first batch that isn't the official one, no more are compared.
+  void add_batch(std::string_view file_name, std::string_view content) {
+    add(file_name, content);
+    const auto published = published_sha1().find(file_name);
+    intact_ = intact_ && published != published_sha1().end() &&
+              std::ssize(content) == kBatchRecords * kRecordBytes &&
+              sha1(content) == published->second;
+    ++batches_;
+  }
   [[nodiscard]] std::string value() const { return sha256(lines_); }
+  [[nodiscard]] bool original() const { return intact_ && batches_ == published_sha1().size(); }
 
  private:
   std::string lines_;
+  std::size_t batches_ = 0;
+  bool intact_ = true;
 };
 
 // ---- Reading --------------------------------------------------------------------------------
@@ -101,7 +128,7 @@ void read_batch(const fs::path& file, Cifar10Records& records, Checksum& checksu
   if (!error) check_size(file, bytes);  // before memory is spent on what can't be a batch
   const std::string content = read_file(file, kRoom);
   check_size(file, content.size());
-  checksum.add(file.filename().string(), content);
+  checksum.add_batch(file.filename().string(), content);
   const std::size_t count = content.size() / kRecord;
   records.labels.reserve(records.labels.size() + count);
   records.images.reserve(records.images.size() + count * kPixels);
@@ -140,8 +167,10 @@ Cifar10Records read_train(const fs::path& folder, Checksum& checksum) {
   return records;
 }
 
-/// The lines of a text, without the blank ones at its end.
+/// The lines of a text, without the blank ones at its end and what an editor may put at its start.
 std::vector<std::string> lines_of(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::vector<std::string> lines;
   while (!text.empty()) {
     const auto end = text.find('\n');
@@ -254,6 +283,7 @@ Cifar10Files read_cifar10(const fs::path& dir) {
   files.class_names = read_names(folder / kNamesFile, checksum);
   files.name = read_name(folder / kDatasetFile);
   files.checksum = checksum.value();
+  files.original = checksum.original();
   return files;
 }
 

@@ -75,7 +75,10 @@ Dataset load_dataset(const DataConfig& config) {
   dataset.train = to_tensors(files.train);
   dataset.test = to_tensors(files.test);
   dataset.class_names = files.class_names;
-  dataset.name = files.name;
+  dataset.original = files.original;
+  dataset.name = files.original                         ? files.name
+                 : files.name == cifar10::kOfficialName ? cifar10::kOtherLabel
+                                                        : files.name + ", not the original files";
   dataset.checksum = files.checksum;
   dataset.folder = folder;
   return dataset;

@@ -14,6 +14,7 @@
 #include "xception/core/log.h"
 #include "xception/core/paths.h"
 #include "xception/core/signals.h"
+#include "xception/data/cifar10.h"
 #include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
@@ -64,6 +65,7 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
                        const RankPlace& place, bool goes_on) {
   auto environment = describe_environment();
   environment["device"] = experiment.device().str();
+  if (!experiment.dataset().original) environment["data_label"] = cifar10::kOtherLabel;
   environment["execution"] = to_json(experiment.execution());
   environment["launcher"] = launcher_name(place.launcher);
   environment["world_size"] = ranks.size();

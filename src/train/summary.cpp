@@ -93,11 +93,9 @@ nlohmann::ordered_json Summary::to_json(const std::string& status) const {
                          {"exposed_seconds_per_step", reduction_->exposed_seconds / steps}};
   }
   json["precision"] = config.train.precision;
-  json["data"] = {{"name", dataset.name},
-                  {"checksum", dataset.checksum},
-                  {"classes", dataset.class_names},
-                  {"train", splits.train.size()},
-                  {"validation", splits.validation.size()},
+  json["data"] = {{"name", dataset.name},         {"original", dataset.original},
+                  {"checksum", dataset.checksum}, {"classes", dataset.class_names},
+                  {"train", splits.train.size()}, {"validation", splits.validation.size()},
                   {"test", splits.test.size()}};
   return json;
 }

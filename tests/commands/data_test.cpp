@@ -33,8 +33,9 @@ TEST_F(DataCommandTest, Info) {
   const auto result = run_xception({"data", "info", "--data", small_data().string(), "--json"});
   ASSERT_TRUE(succeeds(result));
   const auto json = nlohmann::json::parse(result.out);
-  EXPECT_THAT(keys_of(json), ElementsAre("checksum", "classes", "folder", "image", "name", "test",
-                                         "test_class_counts", "train", "train_class_counts"));
+  EXPECT_THAT(keys_of(json),
+              ElementsAre("checksum", "classes", "folder", "image", "name", "original", "test",
+                          "test_class_counts", "train", "train_class_counts"));
   EXPECT_EQ(json["train"], 300);
   EXPECT_EQ(json["test"], 60);
   EXPECT_EQ(json["classes"].size(), 10U);
@@ -46,6 +47,25 @@ TEST_F(DataCommandTest, Info) {
   const auto table = run_xception({"data", "info", "--data", small_data().string()});
   ASSERT_TRUE(succeeds(table));
   EXPECT_THAT(table.out, HasSubstr("300 training"));
+  EXPECT_THAT(table.out, HasSubstr("CIFAR-10 (synthetic), not the original files"));
+}
+
+TEST_F(DataCommandTest, FilesThatAreNotTheOriginalOnesAreCalledSo) {
+  // Nothing beside them says what they are.
+  const auto data = copied_data();
+  fs::remove(data / "cifar-10-batches-bin/dataset.txt");
+  const std::string label = "CIFAR-10 layout, not the original files";
+  EXPECT_THAT(verify(data).out, HasSubstr(label));
+  EXPECT_THAT(run_xception({"data", "info", "--data", data.string()}).out, HasSubstr(label));
+  auto train = train_arguments(folder / "run", {"train.epochs=1"});
+  train[2] = data.string();
+  const auto result = run_xception(train);
+  ASSERT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr(label + ": 260 train"));
+  EXPECT_EQ(json_of(folder / "run/environment.json")["data_label"], label);
+  const auto summary = json_of(folder / "run/summary.json")["data"];
+  EXPECT_EQ(summary["name"], label);
+  EXPECT_EQ(summary["original"], false);
 }
 
 TEST_F(DataCommandTest, Verify) {

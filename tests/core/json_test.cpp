@@ -78,5 +78,10 @@ TEST(Sha256, KnownAnswers) {
   EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(Sha1, KnownAnswers) {
+  // FIPS 180-2, appendix A.1.
+  EXPECT_EQ(sha1("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 }  // namespace
 }  // namespace xception

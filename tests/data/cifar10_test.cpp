@@ -104,6 +104,17 @@ TEST_F(Cifar10ReadTest, NameComesFromDatasetFile) {
   }
 }
 
+TEST_F(Cifar10ReadTest, AByteOrderMarkIsNoPartOfAName) {
+  write("batches.meta.txt", std::string("\xEF\xBB\xBF") + kNames);
+  write("dataset.txt", "\xEF\xBB\xBFmine\r\n");
+  EXPECT_EQ(read_cifar10(folder).class_names.front(), "airplane");
+  EXPECT_EQ(read_cifar10(folder).name, "mine");
+}
+
+TEST_F(Cifar10ReadTest, OtherFilesAreNotTheOriginalOnes) {
+  EXPECT_FALSE(read_cifar10(folder).original);
+}
+
 TEST_F(Cifar10ReadTest, NamesMayEndInBlankLinesAndCarriageReturns) {
   write("batches.meta.txt", "a\r\nb\r\nc\r\nd\r\ne\r\nf\r\ng\r\nh\r\ni\r\nj\r\n\r\n\n");
   const auto names = read_cifar10(folder).class_names;

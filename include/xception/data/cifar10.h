@@ -22,6 +22,9 @@ inline constexpr const char* kNamesFile = "batches.meta.txt";
 /// Not part of the official set: one line that says what the set is, for sets that aren't it.
 inline constexpr const char* kDatasetFile = "dataset.txt";
 inline constexpr const char* kOfficialName = "CIFAR-10";
+/// What figures of files that aren't the official ones are called, since nobody should take them
+/// for CIFAR-10's.
+inline constexpr const char* kOtherLabel = "CIFAR-10 layout, not the original files";
 inline constexpr const char* kSyntheticName = "CIFAR-10 (synthetic)";
 }  // namespace cifar10
 
@@ -39,6 +42,7 @@ struct Cifar10Files {
   std::vector<std::string> class_names;  ///< ten
   std::string name;                      ///< the line of dataset.txt; without that file, `CIFAR-10`
   std::string checksum;                  ///< of the files' bytes, see cifar10_checksum
+  bool original = false;  ///< all six batches have the published SHA-1; of a set that was read
 };
 
 /// Reads `dir` or `dir/cifar-10-batches-bin`: data_batch_1.bin onwards (one to five, no gap),

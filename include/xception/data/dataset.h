@@ -23,8 +23,9 @@ struct Dataset {
   ImageSet train;
   ImageSet test;
   std::vector<std::string> class_names;
-  std::string name;
-  std::string checksum;          ///< SHA-256, hexadecimal
+  std::string name;      ///< says so where the files aren't the original ones
+  bool original = true;  ///< false: files in CIFAR-10's layout that aren't the published ones
+  std::string checksum;  ///< SHA-256, hexadecimal
   std::filesystem::path folder;  ///< where it was read
 
   [[nodiscard]] std::int64_t num_classes() const {
