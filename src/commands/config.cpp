@@ -1,5 +1,5 @@
-#include "xception/config/config.h"
 #include "subcommands.h"
+#include "xception/config/checks.h"
 #include "xception/core/log.h"
 #include "xception/data/transform.h"
 #include "xception/models/registry.h"
@@ -27,6 +27,7 @@ void show_config(const ConfigArguments& arguments) {
     return;
   }
   auto config = load_config(arguments.file, arguments.overrides);
+  check_together(config);
   resolve_model(config);
   for (const auto& [key, list] : {std::pair{"augment.train", config.augment.train},
                                   std::pair{"augment.test", config.augment.test}}) {

@@ -51,7 +51,7 @@ void OptimizerConfig::visit(KeyVisitor& visitor) {
   visitor.key("lr", lr, above(0), "learning rate");
   visitor.key("beta1", beta1, below(0, 1), "adam, adamw: decay of the first moment");
   visitor.key("beta2", beta2, below(0, 1), "adam, adamw: decay of the second moment");
-  visitor.key("eps", eps, at_least(0), "adam, adamw: added to the denominator");
+  visitor.key("eps", eps, at_least(1e-30), "adam, adamw: added to the denominator");
   visitor.key("momentum", momentum, below(0, 1), "sgd: momentum");
   visitor.key("weight_decay", weight_decay, at_least(0),
               "adam, sgd: L2 penalty; adamw: decoupled decay");

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "xception/config/checks.h"
 #include "xception/config/decisive.h"
 #include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
@@ -85,6 +86,7 @@ RunConfig config_of(const SweepConfig& sweep, const Variant& variant, std::int64
   auto result = config_of_json(config, fmt::format("{}: {}", sweep.name, variant.label));
   resolve_batch_size(result, 1);
   try {
+    check_together(result);
     resolve_model(result);
   } catch (const Error& error) {
     throw input_error("sweep", "{}: {}: {}", sweep.name, variant.label, error.what());

@@ -7,6 +7,7 @@
 #include "merge_config.h"
 #include "rank_check.h"
 #include "start_table.h"
+#include "xception/config/checks.h"
 #include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
@@ -286,6 +287,7 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
     return 0;
   }
   check_batch_size(start.config, ranks->size());
+  if (!start.saved) check_together(start.config);
   resolve_model(start.config);
   apply_runtime_settings(start.config, ranks->place());
   auto dataset = load_dataset(start.config.data);
@@ -386,7 +388,10 @@ int start_training(const TrainRequest& request) {
   const int ranks = plan.to_launch > 0 ? plan.to_launch : plan.place.size;
   resolve_batch_size(config, ranks);
   // A run that goes on keeps the batch that it was started with; rank 0 looks.
-  if (!request.resume) check_batch_size(config, ranks);
+  if (!request.resume) {
+    check_batch_size(config, ranks);
+    check_together(config);
+  }
   if (plan.to_launch > 0) return launch_ranks(plan.to_launch, request.command_line);
   return join_ranks(request, config, plan);
 }

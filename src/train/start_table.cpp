@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "xception/config/checks.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/models/registry.h"
@@ -109,6 +110,20 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
   }
   row("libraries", library_line());
   row("seed", std::to_string(config.seed));
+  for (const auto& sentence : unread_keys(config)) row("notice", sentence);
+  const auto images = std::ssize(splits.train);
+  if (train.batch_size > images) {
+    row("notice",
+        fmt::format("train.batch_size {} is more than the {} training images: an epoch is "
+                    "one step of these",
+                    train.batch_size, images));
+  }
+  if (const auto steps = train.epochs * trainer.steps_per_epoch();
+      train.checkpoint_interval > steps) {
+    row("notice", fmt::format("train.checkpoint_interval {} is more than the {} steps of all "
+                              "epochs: saved is at the end of each",
+                              train.checkpoint_interval, steps));
+  }
   if (!trainer.dropped_notice().empty()) {
     row("notice", "each epoch drops " + trainer.dropped_notice());
   }

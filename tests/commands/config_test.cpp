@@ -95,6 +95,21 @@ TEST_F(ConfigCommandTest, OutOfRange) {
   EXPECT_TRUE(fails(override_with("optimizer.lr=1e999"), 2, {"optimizer.lr", "1e999"}));
 }
 
+TEST_F(ConfigCommandTest, SettingsThatCannotBeMeantTogether) {
+  const auto refused = [](const Arguments& overrides, const std::vector<std::string>& words) {
+    Arguments arguments = {"config"};
+    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    EXPECT_TRUE(fails(run_xception(arguments), 2, words));
+  };
+  refused({"schedule.min_lr=1"}, {"schedule.min_lr: found 1", "optimizer.lr is 0.001"});
+  refused({"schedule.warmup_epochs=100", "train.epochs=1"}, {"warmup_epochs: found 100", "epochs"});
+  refused({"train.stop_after_epoch=5", "train.epochs=3"}, {"stop_after_epoch: found 5", "is 3"});
+  refused({"train.accumulate=64", "train.batch_size=32"}, {"accumulate: found 64", "is 32"});
+  refused({"optimizer.name=adamw", "optimizer.weight_decay=2000"}, {"weight_decay: found 2000"});
+  refused({"optimizer.eps=0"}, {"optimizer.eps: found 0", "out of range"});
+  refused({"parallel.heartbeat=0.001"}, {"parallel.heartbeat: found 0.001"});
+}
+
 TEST_F(ConfigCommandTest, MalformedJson) {
   EXPECT_TRUE(fails(with_file("{\n  \"train\": {\"epochs\": 3,}\n}"), 2,
                     {"bad.json", "line 2, column 25"}));

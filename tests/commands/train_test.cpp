@@ -246,14 +246,12 @@ TEST_F(TrainCommandTest, LossThatIsNotFinite) {
 }
 
 TEST_F(TrainCommandTest, LossThatIsNotFiniteLeavesTheLastCheckpoint) {
-  // The first epoch warms up so gently that it ends well; the second starts at the full rate.
-  const auto result =
-      run_xception(train_arguments(run, {"optimizer.name=sgd", "optimizer.lr=1e30",
-                                         "schedule.warmup_epochs=1e30", "train.epochs=1"}));
+  // The first epoch has a small rate and ends well; the second is made to have a huge one.
+  const auto result = run_xception(train_arguments(run, {"optimizer.name=sgd", "train.epochs=1"}));
   ASSERT_TRUE(succeeds(result));
   const auto before = snapshot(run / "checkpoints");
   auto config = json_of(run / "config.json");
-  config["schedule"]["warmup_epochs"] = 0.0;
+  config["optimizer"]["lr"] = 1e30;
   write("run/config.json", config.dump());
   EXPECT_TRUE(fails(run_xception(train_arguments(run, {"--resume", "train.epochs=2"})), 1,
                     {"not finite", "(epoch 2)", "the last checkpoint is intact"}));
@@ -270,6 +268,17 @@ TEST_F(TrainCommandTest, WeightsThatAreNotFiniteAreNotSaved) {
   EXPECT_TRUE(fails(result, 1, {"weights are not finite after step 1", "nothing was saved yet"}));
   EXPECT_FALSE(fs::exists(run / "checkpoints/last"));
   EXPECT_EQ(json_of(run / "summary.json")["status"], "failed");
+}
+
+TEST_F(TrainCommandTest, NoticesOfWhatMayNotBeMeant) {
+  const auto result = run_xception(
+      train_arguments(run, {"--dry-run", "data.train_limit=16", "optimizer.momentum=0.5",
+                            "schedule.gamma=0.5", "train.checkpoint_interval=1000"}));
+  ASSERT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("train.batch_size 32 is more than the 16 training images"));
+  EXPECT_THAT(result.out, HasSubstr("optimizer.momentum is 0.5, but optimizer.name adam doesn't"));
+  EXPECT_THAT(result.out, HasSubstr("schedule.gamma is 0.5, but schedule.name constant doesn't"));
+  EXPECT_THAT(result.out, HasSubstr("train.checkpoint_interval 1000 is more than the 10 steps"));
 }
 
 TEST_F(TrainCommandTest, WithoutValidationImages) {
