@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <regex>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -139,7 +140,14 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
   } catch (const CLI::ParseError& error) {
     const auto problem = unknown_subcommand(program, argc, argv);
     if (!problem.empty()) return fail(problem, kUsage);
-    return fail(fmt::format("{}; see xception --help", readable(first_line(error.what()))), kUsage);
+    // CLI11 says "--out: At Most 1 required but received 2".
+    static const std::regex twice("(.*): At Most 1 required but received [0-9]+");
+    std::smatch found;
+    const auto line = readable(first_line(error.what()));
+    if (std::regex_match(line, found, twice)) {
+      return fail(fmt::format("{} is given more than once; keep one", found.str(1)), kUsage);
+    }
+    return fail(fmt::format("{}; see xception --help", line), kUsage);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "xception/config/config.h"
 
+#include <map>
 #include <utility>
 
 #include "xception/config/dotted_key.h"
@@ -56,6 +57,19 @@ void read_config(const json& object, const std::string& where, RunConfig& config
   });
 }
 
+/// The dotted keys that an object of a config's form gives.
+std::vector<std::string> keys_in(const json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [name, value] : object.items()) {
+    if (!value.is_object()) {
+      keys.push_back(name);
+      continue;
+    }
+    for (const auto& item : value.items()) keys.push_back(fmt::format("{}.{}", name, item.key()));
+  }
+  return keys;
+}
+
 /// One `key=value` as a JSON object with that key alone.
 json override_object(const std::string& text) {
   const auto equals = text.find('=');
@@ -89,7 +103,17 @@ RunConfig load_config(const std::optional<std::filesystem::path>& file,
                       const std::vector<std::string>& overrides) {
   RunConfig config;
   if (file) read_config(read_json(*file, "config"), file->string(), config);
-  for (const auto& text : overrides) read_config(override_object(text), "command line", config);
+  std::map<std::string, std::string> given;  // the override of each key
+  for (const auto& text : overrides) {
+    const auto object = override_object(text);
+    for (const auto& key : keys_in(object)) {
+      const auto [earlier, is_new] = given.emplace(key, text);
+      if (is_new || earlier->second == text) continue;
+      throw input_error("config", "command line: {} is given twice, by {} and by {}; keep one", key,
+                        earlier->second, text);
+    }
+    read_config(object, "command line", config);
+  }
   return config;
 }
 

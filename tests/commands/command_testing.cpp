@@ -84,7 +84,17 @@ Arguments train_arguments(const fs::path& out, const Arguments& more) {
                          "train.batch_size=32",
                          "train.log_interval=1",
                          "parallel.threads=1"};
-  arguments.insert(arguments.end(), more.begin(), more.end());
+  return with_overrides(std::move(arguments), more);
+}
+
+Arguments with_overrides(Arguments arguments, const Arguments& more) {
+  for (const auto& word : more) {
+    const auto key = word.substr(0, word.find('=') + 1);
+    if (!key.empty() && !word.starts_with('-')) {
+      std::erase_if(arguments, [&](const auto& earlier) { return earlier.starts_with(key); });
+    }
+    arguments.push_back(word);
+  }
   return arguments;
 }
 

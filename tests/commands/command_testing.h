@@ -32,6 +32,9 @@ ProcessResult run_xception(const Arguments& arguments, const ProcessOptions& opt
 [[nodiscard]] Arguments train_arguments(const std::filesystem::path& out,
                                         const Arguments& more = {});
 
+/// The arguments and more; a `key=value` takes the place of an earlier one.
+[[nodiscard]] Arguments with_overrides(Arguments arguments, const Arguments& more);
+
 /// A folder of its own for each test, removed at the test's end.
 class CommandTest : public testing::Test {
  protected:

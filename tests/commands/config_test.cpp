@@ -133,6 +133,18 @@ TEST_F(ConfigCommandTest, KeyGivenTwice) {
                     {"bad.json", "\"epochs\"", "twice"}));
 }
 
+TEST_F(ConfigCommandTest, KeyGivenTwiceOnTheCommandLine) {
+  for (const auto& command : {"config", "train", "models"}) {
+    EXPECT_TRUE(fails(run_xception({command, "train.epochs=1", "seed=2", "train.epochs=2"}), 2,
+                      {"train.epochs is given twice", "train.epochs=1", "train.epochs=2"}));
+  }
+  EXPECT_TRUE(fails(run_xception({"config", "model.width=1", R"(model={"width":2})"}), 2,
+                    {"model.width is given twice"}));
+  EXPECT_TRUE(succeeds(run_xception({"config", "seed=1", "seed=1", R"(model={"width":2})"})));
+  EXPECT_TRUE(fails(run_xception({"train", "--out", "a", "--out", "b"}), 2,
+                    {"--out is given more than once; keep one"}));
+}
+
 TEST_F(ConfigCommandTest, NoSuchFile) {
   EXPECT_TRUE(fails(run_xception({"config", "--config", "none.json"}), 2,
                     {"none.json: no such file", "check"}));

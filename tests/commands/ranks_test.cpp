@@ -28,15 +28,13 @@ class RanksTest : public CommandTest {
  protected:
   static Arguments arguments(const fs::path& out, const Arguments& more) {
     auto result = train_arguments(out, {"train.epochs=3", "train.batch_size=24"});
-    result.insert(result.end(), more.begin(), more.end());
-    return result;
+    return with_overrides(std::move(result), more);
   }
 
   /// In float64 with statistics over all ranks, so that ranks change only the last bits.
   static Arguments exact(const fs::path& out, const Arguments& more = {}) {
     auto result = arguments(out, {"train.precision=fp64", "parallel.batch_norm=sync"});
-    result.insert(result.end(), more.begin(), more.end());
-    return result;
+    return with_overrides(std::move(result), more);
   }
 
   static void expect_same_curve(const fs::path& run, const fs::path& expected_run) {

@@ -25,8 +25,7 @@ class ResumeTest : public CommandTest {
   static Arguments arguments(const fs::path& out, const Arguments& more = {}) {
     auto result =
         train_arguments(out, {"train.epochs=3", "model.dropout=0.3", "train.precision=bf16"});
-    result.insert(result.end(), more.begin(), more.end());
-    return result;
+    return with_overrides(std::move(result), more);
   }
 
   /// The undisturbed run, made once a process and removed with the run that all tests share.

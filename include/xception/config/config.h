@@ -136,7 +136,8 @@ struct RunConfig {
 
 /// Reads a config file and applies `key=value` overrides in order. A value is JSON where it parses
 /// as JSON, else a string. Without a file, the defaults are overridden.
-/// Errors: input errors that name the file or `command line`, the key, what was found and expected.
+/// Errors: a key that two overrides give different values; input errors that name the file or
+/// `command line`, the key, what was found and expected.
 [[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
                                     const std::vector<std::string>& overrides);
 
