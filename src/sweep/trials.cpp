@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "xception/config/checks.h"
 #include "xception/config/decisive.h"
@@ -54,14 +55,21 @@ std::string last_part(const std::string& key) {
   return key.substr(key.rfind('.') + 1);
 }
 
+/// A number as the user wrote it; a long one, as draws are, to so many digits.
+std::string number_text(double value, int digits) {
+  constexpr std::size_t kShort = 12;
+  auto text = fmt::format("{}", value);
+  return text.size() <= kShort ? text : fmt::format("{:.{}g}", value, digits);
+}
+
 /// `intermediate_activation=relu,lr=0.01`; the section too where two keys would look alike.
-std::string label_of(const Settings& settings) {
+std::string label_of(const Settings& settings, int digits) {
   std::map<std::string, int> uses;
   for (const auto& [key, value] : settings) ++uses[last_part(key)];
   std::string label;
   for (const auto& [key, value] : settings) {
     std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    if (value.is_number_float()) text = fmt::format("{:.6g}", value.get<double>());
+    if (value.is_number_float()) text = number_text(value.get<double>(), digits);
     label +=
         (label.empty() ? "" : ",") + (uses[last_part(key)] > 1 ? key : last_part(key)) + "=" + text;
   }
@@ -118,8 +126,17 @@ std::vector<Variant> expand_variants(const SweepConfig& sweep) {
     for (const auto& axis : sweep.random) sample.emplace_back(axis.key, draw(axis, random));
   }
   rows = product(rows, samples);
+  // As few digits as tell the variants apart; 17 tell all doubles apart.
+  std::vector<std::string> labels;
+  for (int digits = 6; digits <= 17; ++digits) {
+    labels.clear();
+    for (const auto& row : rows) labels.push_back(label_of(row, digits));
+    if (std::set<std::string>(labels.begin(), labels.end()).size() == rows.size()) break;
+  }
   std::vector<Variant> variants;
-  for (auto& row : rows) variants.push_back({.label = label_of(row), .settings = std::move(row)});
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    variants.push_back({.label = labels[i], .settings = std::move(rows[i])});
+  }
   return variants;
 }
 

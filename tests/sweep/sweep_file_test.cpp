@@ -50,6 +50,13 @@ TEST_F(SweepFileTest, TableOfExpansions) {
   EXPECT_THAT(labels(R"({"grid": {"model.residual": [true, false], "optimizer.lr": [1, 2]}})"),
               ElementsAre("residual=true,lr=1", "residual=true,lr=2", "residual=false,lr=1",
                           "residual=false,lr=2"));
+  EXPECT_THAT(labels(R"({"grid": {"optimizer.lr": [0.001, 0.0010000001, 1e-9]}})"),
+              ElementsAre("lr=0.001", "lr=0.0010000001", "lr=1e-09"));
+  // Draws are shortened, but not until they look alike.
+  EXPECT_THAT(labels(R"({"grid": {"optimizer.lr": [0.12345678901234, 0.5]}})"),
+              ElementsAre("lr=0.123457", "lr=0.5"));
+  EXPECT_THAT(labels(R"({"grid": {"optimizer.lr": [0.12345678901234, 0.12345678901235]}})"),
+              ElementsAre("lr=0.12345678901234", "lr=0.12345678901235"));
   EXPECT_THAT(
       labels(R"({"zip": {"optimizer.name": ["adam", "sgd"], "optimizer.lr": [0.001, 0.1]}})"),
       ElementsAre("lr=0.001,name=adam", "lr=0.1,name=sgd"));
