@@ -15,6 +15,7 @@
 #include "xception/core/log.h"
 #include "xception/core/paths.h"
 #include "xception/core/signals.h"
+#include "xception/core/suspension.h"
 #include "xception/data/cifar10.h"
 #include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
@@ -253,6 +254,7 @@ TrainEnd train_in(const RunDirectory& directory, const TrainRequest& request,
     if (!saved) add_observers(trainer, directory, experiment, saved);
   }
   const StopSignals signals;
+  const SuspensionWatch suspensions;
   TrainEnd end;
   end.signal = trainer.run();
   end.paused_after = trainer.paused_after();

@@ -78,6 +78,7 @@ nlohmann::ordered_json Summary::to_json(const std::string& status) const {
   json["last_test_accuracy"] = or_null<Json>(last_test_accuracy_);
   json["train_seconds"] = train_seconds_;
   if (train_joules_ > 0) json["train_energy_joules"] = train_joules_;
+  if (suspended_seconds_ > 0) json["suspended_seconds"] = suspended_seconds_;
   json["wall_seconds"] = wall_seconds();
   json["images_per_second"] =
       train_seconds_ > 0 ? Json(static_cast<double>(images_) / train_seconds_) : Json(nullptr);
@@ -107,6 +108,7 @@ State Summary::state() const {
                   {"best_accuracy", or_null<nlohmann::json>(best_accuracy_)},
                   {"train_seconds", train_seconds_},
                   {"train_energy_joules", train_joules_},
+                  {"suspended_seconds", suspended_seconds_},
                   {"images", images_},
                   {"epoch_seconds", epoch_seconds_},
                   {"epoch_images", epoch_images_},
@@ -122,6 +124,7 @@ void Summary::load_state(const State& state) {
   best_accuracy_ = optional_of(values.at("best_accuracy"));
   train_seconds_ = values.at("train_seconds").get<double>();
   train_joules_ = values.value("train_energy_joules", 0.0);
+  suspended_seconds_ = values.value("suspended_seconds", 0.0);
   images_ = values.at("images").get<std::int64_t>();
   epoch_seconds_ = values.at("epoch_seconds").get<double>();
   epoch_images_ = values.at("epoch_images").get<std::int64_t>();

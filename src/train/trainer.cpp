@@ -187,6 +187,10 @@ int Trainer::train_epoch() {
     synchronize(experiment_.device());
     const auto [seconds, images] = clock.take();
     summary_.add_train_seconds(seconds, images);
+    if (const auto suspended = clock.take_suspended(); suspended > 0) {
+      spdlog::info("was suspended for {:.1f} s, not counted as training", suspended);
+      summary_.add_suspended_seconds(suspended);
+    }
     const auto now = read_energy();
     if (now && energy) summary_.add_train_energy(*now - *energy);
   };

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <deque>
 #include <sstream>
+#include <thread>
 
 #include "commands/command_testing.h"
 #include "xception/core/safetensors.h"
@@ -279,6 +280,22 @@ TEST_F(TrainCommandTest, NoticesOfWhatMayNotBeMeant) {
   EXPECT_THAT(result.out, HasSubstr("optimizer.momentum is 0.5, but optimizer.name adam doesn't"));
   EXPECT_THAT(result.out, HasSubstr("schedule.gamma is 0.5, but schedule.name constant doesn't"));
   EXPECT_THAT(result.out, HasSubstr("train.checkpoint_interval 1000 is more than the 10 steps"));
+}
+
+TEST_F(TrainCommandTest, SuspendedTimeIsNoTrainingTime) {
+  Process process(xception_command(train_arguments(run, {"train.epochs=2"})));
+  ASSERT_TRUE(process.wait_for(" left  "));  // inside the first epoch
+  process.send(SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  process.send(SIGCONT);
+  const auto result = process.wait();
+  ASSERT_TRUE(succeeds(result));
+  EXPECT_THAT(result.out, HasSubstr("was suspended for "));
+  const auto summary = json_of(run / "summary.json");
+  const auto suspended = summary["suspended_seconds"].get<double>();
+  EXPECT_GT(suspended, 0);
+  EXPECT_LE(summary["train_seconds"].get<double>() + suspended,
+            summary["wall_seconds"].get<double>());
 }
 
 TEST_F(TrainCommandTest, WithoutValidationImages) {

@@ -1,12 +1,14 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <utility>
 
+#include "xception/core/suspension.h"
+
 namespace xception {
 
-/// Measures the steps of an epoch and says when to report.
+/// Measures the steps of an epoch and says when to report. What a SuspensionWatch noticed is left
+/// out.
 class EpochClock {
  public:
   /// interval: steps between two reports; on a terminal half a second instead.
@@ -20,6 +22,9 @@ class EpochClock {
   /// Images a second between the last two reports.
   [[nodiscard]] double rate() const { return rate_; }
 
+  /// Seconds that the process stood still since the start or the last call.
+  double take_suspended();
+
   /// Seconds and images since the start or the last call.
   std::pair<double, std::int64_t> take();
 
@@ -27,13 +32,15 @@ class EpochClock {
   void restart();
 
  private:
-  using Clock = std::chrono::steady_clock;
+  /// Seconds of the steady clock, less those that the process stood still.
+  [[nodiscard]] static double now();
 
   std::int64_t interval_;
   bool terminal_;
-  Clock::time_point start_ = Clock::now();
+  double start_ = now();
   std::int64_t images_ = 0;
-  Clock::time_point report_start_ = start_;
+  double suspended_ = SuspensionWatch::seconds();
+  double report_start_ = start_;
   std::int64_t report_images_ = 0;
   std::int64_t report_steps_ = 0;
   double rate_ = 0.0;

@@ -29,6 +29,7 @@ class Summary : public Stateful {
   void forget_best();
 
   void add_train_seconds(double seconds, std::int64_t images);
+  void add_suspended_seconds(double seconds) { suspended_seconds_ += seconds; }
   void add_train_energy(double joules) { train_joules_ += joules; }
   /// Seconds and images a second of the epoch that ends here, its parts before a stop included.
   [[nodiscard]] std::pair<double, double> finish_epoch_time();
@@ -57,6 +58,7 @@ class Summary : public Stateful {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double earlier_wall_seconds_ = 0.0;
   double train_seconds_ = 0.0;
+  double suspended_seconds_ = 0.0;
   double train_joules_ = 0.0;  ///< 0: the driver doesn't say
   std::int64_t images_ = 0;
   double epoch_seconds_ = 0.0;
