@@ -30,12 +30,12 @@ def data_folder(run):
     return (made if outcome.code == 0 else None), name
 
 
-def train(run, name, model, folder, out, overrides, limit):
+def train(run, name, model, folder, out, overrides, limit, precision=None):
     """`xception train` in the recipe of the peers: what became of it, as a record without a kind."""
     size = SMALLEST[model] if run.args.smoke else run.size
     command = [run.args.binary, "train", "--config", str(run.args.configs / f"cpu-{model}.json"), "--data", folder,
-               "--out", out, "--device", run.args.device, "train.epochs=1", f"train.precision={run.precision}",
-               f"data.image_size={size}", f"train.batch_size={run.batch}", *overrides]
+               "--out", out, "--device", run.args.device, "train.epochs=1", f"data.image_size={size}",
+               f"train.precision={precision or run.precision}", f"train.batch_size={run.batch}", *overrides]
     if run.args.smoke and model == "xception":
         command += ["model.width=0.125", "model.middle_blocks=1"]
     outcome = run.program(name, command, limit)
@@ -162,9 +162,9 @@ def curves(run):
             out = run.folder / f"curve-{model}-{kernels}"
             trained = train(run, f"curve {model} {kernels}", model, folder, out, [
                 *overrides, f"data.train_limit={steps * run.batch}", "data.validation_size=0", "data.test_limit=16",
-                f"train.log_interval={interval}", "seed=1",
+                f"train.log_interval={interval}", "seed=1"], 90,
                 # A small batch's BatchNorm makes much of bfloat16's rounding.
-                *(["train.precision=fp32"] if run.args.smoke else [])], 90)
+                precision="fp32" if run.args.smoke else None)
             events = sorted(out.glob("events.out.tfevents.*"))
             found[kernels] = of_intervals(read_losses(events[0].read_bytes())) if events else []
             rows += [[model, kernels, step, f"{loss:.6f}"] for step, loss in found[kernels]]
