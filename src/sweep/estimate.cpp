@@ -42,28 +42,23 @@ double measured_rate(const RunConfig& config, std::int64_t size, const torch::De
     return summed_cross_entropy(model->forward(images.narrow(0, 0, n)).logits,
                                 labels.narrow(0, 0, n));
   };
-  const auto seconds_of = [&](const auto& work) {
+  const auto step_of = [&](std::int64_t n) {
     const auto start = Clock::now();
-    work();
+    forward(n).backward();
     synchronize(device);
     return seconds_since(start);
   };
   // Where one image is slow (fp16 on most CPUs), it must do. The first one sets libraries up.
-  const auto alone = [&] {
-    const torch::NoGradGuard no_grad;
-    (void)forward(1);
-  };
-  alone();
-  const auto one = seconds_of(alone);
-  const auto work = kTrainingFactor * static_cast<double>(count);
-  if (device.is_cpu() && one * work > 10.0) return cost / one;
+  auto one = step_of(1);
+  if (one < 1.0) one = step_of(1);
+  if (device.is_cpu() && one > 0.6) return cost * kTrainingFactor / one;
   // The first step sets libraries up; of the others the fastest is least disturbed by other work.
   const auto start = Clock::now();
   double fastest = std::numeric_limits<double>::infinity();
   for (int i = 0; i < 2 || (i < 5 && seconds_since(start) < 1.0); ++i) {
-    fastest = std::min(fastest, seconds_of([&] { forward(count).backward(); }));
+    fastest = std::min(fastest, step_of(count));
   }
-  return cost * work / fastest;
+  return cost * kTrainingFactor * static_cast<double>(count) / fastest;
 }
 
 }  // namespace

@@ -27,7 +27,7 @@
 namespace xception {
 namespace {
 
-constexpr std::chrono::seconds kEstimateSeconds(5);
+constexpr std::chrono::seconds kEstimateSeconds(8);
 
 /// Where trials may run: every GPU, else the CPU; or what the user names.
 std::vector<std::string> sweep_devices(const std::string& device) {
