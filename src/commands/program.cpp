@@ -22,6 +22,7 @@
 #include "xception/core/memory.h"
 #include "xception/core/version.h"
 #include "xception/parallel/device.h"
+#include "xception/parallel/rank_place.h"
 #include "xception/train/environment.h"
 
 namespace xception {
@@ -175,6 +176,7 @@ int run_program(int argc, const char* const* argv) {
   // Who started us may ignore it, which exec hands on; then nobody tells how a child ended.
   (void)::signal(SIGCHLD, SIG_DFL);
   keep_large_blocks();
+  set_threads();
   start_log();
   CLI::App program("Trains and compares image classifiers: Xception and Inception V3.", "xception");
   program.require_subcommand(1);

@@ -1,13 +1,15 @@
 #include "xception/parallel/rank_place.h"
 
-#include <sched.h>
+#include <ATen/Parallel.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <utility>
 
 #include "xception/core/error.h"
+#include "xception/core/processors.h"
 
 namespace xception {
 namespace {
@@ -177,12 +179,38 @@ int slurm_tasks_on(const std::string& tasks_per_node, int node) {
   throw fail();
 }
 
+namespace {
+
+/// The variable that says how many threads there are, and how many; nullptr and 0 where none does.
+std::pair<const char*, std::int64_t> threads_variable() {
+  for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}) {
+    const auto count = parse_number(process_environment(name).value_or("")).value_or(0);
+    if (count > 0) return {name, count};
+  }
+  return {nullptr, 0};
+}
+
+}  // namespace
+
+void set_threads() {
+  if (threads_variable().first == nullptr) at::set_num_threads(usable_processors().threads);
+}
+
+std::string threads_reason() {
+  const int threads = at::get_num_threads();
+  const auto processors = usable_processors();
+  const auto [name, count] = threads_variable();
+  if (count == threads) return fmt::format("{}; the process may use {}", name, processors.reason);
+  if (threads != processors.threads) {
+    return fmt::format("parallel.threads or a part of the job's; the process may use {}",
+                       processors.reason);
+  }
+  return processors.reason;
+}
+
 int rank_threads(const RankPlace& place, const Environment& environment) {
   if (place.is_alone()) return 0;
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
-  const int cores = CPU_COUNT(&allowed);
+  const auto processors = usable_processors();
   if (place.launcher == Launcher::slurm) {
     const auto given = parse_number(environment("SLURM_CPUS_PER_TASK").value_or(""));
     if (given && *given > 0) return static_cast<int>(*given);
@@ -191,9 +219,9 @@ int rank_threads(const RankPlace& place, const Environment& environment) {
       return std::max(1, static_cast<int>(*on_node) / place.local_size);
     }
     // A task that Slurm bound to its own cores has no others to share with.
-    if (cores < ::sysconf(_SC_NPROCESSORS_ONLN)) return cores;
+    if (processors.allowed < ::sysconf(_SC_NPROCESSORS_ONLN)) return processors.threads;
   }
-  return std::max(1, cores / place.local_size);
+  return std::max(1, processors.threads / place.local_size);
 }
 
 std::string launcher_name(Launcher launcher) {

@@ -12,6 +12,7 @@
 
 #include "xception/core/first_line.h"
 #include "xception/core/version.h"
+#include "xception/parallel/rank_place.h"
 
 namespace xception {
 namespace {
@@ -52,6 +53,7 @@ nlohmann::ordered_json describe_environment() {
   json["processor"] = processor_name();
   json["processor_features"] = processor_features();
   json["threads"] = at::get_num_threads();
+  json["threads_reason"] = threads_reason();
   json["memory_bytes"] = cpu.memory_bytes;
   json["devices"] = nlohmann::ordered_json::array();
   for (std::int64_t i = 0; i < cuda_device_count(); ++i) {

@@ -49,8 +49,15 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 /// The tasks on one node of a Slurm list such as `2(x3),1`. Errors (input): not such a list.
 [[nodiscard]] int slurm_tasks_on(const std::string& tasks_per_node, int node);
 
+/// Gives LibTorch as many threads as this process may use processors (core/processors.h), unless
+/// OMP_NUM_THREADS or MKL_NUM_THREADS says how many.
+void set_threads();
+
+/// Why LibTorch has as many threads as it has.
+[[nodiscard]] std::string threads_reason();
+
 /// CPU threads of a rank whose config leaves them open: Slurm's CPUs a task, or an equal part of
-/// what the job has on this machine, or of the cores that this process may use. torchrun's
+/// what the job has on this machine, or of the processors that this process may use. torchrun's
 /// OMP_NUM_THREADS=1 is meant for data loaders in other processes and is not followed. 0,
 /// LibTorch's own choice, for a process alone.
 [[nodiscard]] int rank_threads(const RankPlace& place,
