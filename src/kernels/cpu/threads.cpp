@@ -4,10 +4,7 @@
 
 #include <algorithm>
 
-// at::parallel_for is a template, which without OpenMP becomes a plain loop.
-#ifndef _OPENMP
-#error "compile this file with OpenMP"
-#endif
+#include "xception/kernels/worker_pool.h"
 
 namespace xception {
 namespace {
@@ -24,10 +21,8 @@ std::int64_t parts_of(std::int64_t items, std::int64_t elements) {
 
 void in_parts(std::int64_t items, std::int64_t parts,
               const std::function<void(std::int64_t, std::int64_t, std::int64_t)>& work) {
-  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      work(part, items * part / parts, items * (part + 1) / parts);
-    }
+  run_parts(parts, [&](std::int64_t part) {
+    work(part, items * part / parts, items * (part + 1) / parts);
   });
 }
 

@@ -1,0 +1,278 @@
+#include "xception/kernels/worker_pool.h"
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <linux/futex.h>
+#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace xception {
+namespace {
+
+using Work = std::function<void(std::int64_t)>;
+
+/// How long a thread looks for what it waits for before it sleeps. Operations of a step follow each
+/// other within microseconds, and to wake a thread takes tens of them.
+constexpr std::int64_t kSpinNanoseconds = 50'000;
+/// How long another thread may be without a processor until it gets the caller's.
+constexpr std::int64_t kStallNanoseconds = 20'000;
+
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value) {
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+
+void futex_wake(std::atomic<std::uint32_t>& word, int count) {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+}
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+std::int64_t nanoseconds(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+/// Looks until `done` or for so long. Returns whether done.
+template <class Done>
+bool spin(std::int64_t limit, const Done& done) {
+  const auto start = nanoseconds(CLOCK_MONOTONIC);
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (done()) return true;
+      pause();
+    }
+  } while (nanoseconds(CLOCK_MONOTONIC) - start < limit);
+  return false;
+}
+
+/// MKL's number of threads for this thread alone; 0: as for all. Nothing where LibTorch has no MKL.
+void set_mkl_threads(int count) {
+  using Function = int (*)(int);
+  static const auto set =
+      reinterpret_cast<Function>(::dlsym(RTLD_DEFAULT, "MKL_Set_Num_Threads_Local"));
+  if (set != nullptr) (void)set(count);
+}
+
+/// Libraries use one thread, for its lifetime.
+class OneThread {
+ public:
+  explicit OneThread(int before) : before_(before) {
+    ::omp_set_num_threads(1);
+    set_mkl_threads(1);
+  }
+  ~OneThread() {
+    ::omp_set_num_threads(before_);
+    set_mkl_threads(0);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Whether this thread is in a part; what runs inside has no pool of its own.
+thread_local bool inside = false;
+
+class Pool {
+ public:
+  void run(std::int64_t parts, int threads, const Work& work) {
+    grow(threads - 1);
+    work_ = &work;
+    failure_ = nullptr;
+    unfinished_.store(static_cast<std::uint32_t>(parts), std::memory_order_relaxed);
+    helpers_.store(threads - 1, std::memory_order_relaxed);
+    job_ = (job_ + 1) & 0xFFFFFFFF;
+    left_.store(job_ << 32U | static_cast<std::uint64_t>(parts), std::memory_order_release);
+    published_.fetch_add(1);
+    if (sleepers_.load() > 0) futex_wake(published_, threads - 1);
+    take_parts();
+    finish();
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  }
+
+ private:
+  struct Worker {
+    std::atomic<bool> busy = false;
+    std::atomic<pid_t> id = 0;
+    std::atomic<int> processor = 0;  ///< that it was on when it began to look for parts
+    clockid_t clock = 0;
+  };
+
+  void grow(int count) {
+    while (static_cast<int>(workers_.size()) < count) {
+      auto worker = std::make_unique<Worker>();
+      auto* own = worker.get();
+      const int index = static_cast<int>(workers_.size());
+      workers_.push_back(std::move(worker));
+      if (workers_.size() == 1) {
+        allowed_known_ = ::sched_getaffinity(0, sizeof(allowed_), &allowed_) == 0;
+      }
+      std::thread thread([this, own, index] { serve(*own, index); });
+      own->clock = 0;
+      if (::pthread_getcpuclockid(thread.native_handle(), &own->clock) != 0) own->clock = 0;
+      thread.detach();
+    }
+  }
+
+  [[noreturn]] void serve(Worker& own, int index) {
+    inside = true;
+    (void)at::get_num_threads();  // which sets this thread up, once
+    ::omp_set_num_threads(1);
+    set_mkl_threads(1);
+    own.id = static_cast<pid_t>(::syscall(SYS_gettid));
+    while (true) {
+      const auto seen = published_.load();
+      if (index < helpers_.load(std::memory_order_relaxed)) {
+        own.processor.store(::sched_getcpu(), std::memory_order_relaxed);
+        own.busy.store(true);
+        const bool woke_caller = take_parts();
+        own.busy.store(false);
+        if (woke_caller) ::sched_yield();  // on whose processor it is
+      }
+      const auto changed = [&] { return published_.load(std::memory_order_relaxed) != seen; };
+      if (spin(kSpinNanoseconds, changed)) continue;
+      sleepers_.fetch_add(1);
+      while (!changed()) futex_wait(published_, seen);
+      sleepers_.fetch_sub(1);
+    }
+  }
+
+  /// Takes parts until none is left. Returns whether the caller slept and was woken for the last.
+  bool take_parts() {
+    while (true) {
+      auto left = left_.load(std::memory_order_acquire);
+      do {
+        if ((left & 0xFFFFFFFF) == 0) return false;
+      } while (!left_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
+                                            std::memory_order_acquire));
+      try {
+        (*work_)(static_cast<std::int64_t>(left & 0xFFFFFFFF) - 1);
+      } catch (...) {
+        const std::lock_guard guard(failure_lock_);
+        if (!failure_) failure_ = std::current_exception();
+      }
+      if (unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
+        futex_wake(unfinished_, 1);
+        return true;
+      }
+    }
+  }
+
+  [[nodiscard]] bool is_done() const { return unfinished_.load(std::memory_order_acquire) == 0; }
+
+  /// Until the parts that others took are done.
+  void finish() {
+    while (!spin(kStallNanoseconds, [&] { return is_done(); })) {
+      Worker* stalled = find_stalled();
+      if (is_done()) return;
+      if (stalled == nullptr) continue;
+      const int mine = ::sched_getcpu();
+      const int before = stalled->processor.load(std::memory_order_relaxed);
+      if (!allowed_known_ || !move(*stalled, mine)) {
+        ::sched_yield();
+        continue;
+      }
+      sleep();
+      // Back, or both would share one from then on, and leave the other to other programs.
+      (void)move(*stalled, before != mine ? before : another(mine));
+      ::sched_setaffinity(stalled->id.load(), sizeof(allowed_), &allowed_);
+    }
+  }
+
+  static bool move(const Worker& worker, int processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<unsigned>(processor), &set);
+    return ::sched_setaffinity(worker.id.load(), sizeof(set), &set) == 0;
+  }
+
+  /// The next one that this process may use.
+  [[nodiscard]] int another(int processor) const {
+    for (int i = 1; i < CPU_SETSIZE; ++i) {
+      const int next = (processor + i) % CPU_SETSIZE;
+      if (CPU_ISSET(static_cast<unsigned>(next), &allowed_)) return next;
+    }
+    return processor;
+  }
+
+  /// A thread that has a part and no processor.
+  Worker* find_stalled() {
+    for (const auto& worker : workers_) {
+      if (!worker->busy.load() || worker->clock == 0 || worker->id.load() == 0) continue;
+      const auto before = nanoseconds(worker->clock);
+      if (spin(kStallNanoseconds, [&] { return is_done(); })) return nullptr;
+      if (worker->busy.load() && nanoseconds(worker->clock) == before) return worker.get();
+    }
+    return nullptr;
+  }
+
+  void sleep() {
+    caller_sleeps_.store(true);
+    while (true) {
+      const auto value = unfinished_.load();
+      if (value == 0) break;
+      futex_wait(unfinished_, value);
+    }
+    caller_sleeps_.store(false);
+  }
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  const Work* work_ = nullptr;
+  std::uint64_t job_ = 0;
+  std::atomic<std::uint64_t> left_ = 0;  ///< the job's number, and how many parts nobody took yet
+  std::atomic<std::uint32_t> unfinished_ = 0;
+  std::atomic<std::uint32_t> published_ = 0;
+  std::atomic<int> helpers_ = 0;
+  std::atomic<int> sleepers_ = 0;
+  std::atomic<bool> caller_sleeps_ = false;
+  std::mutex failure_lock_;
+  std::exception_ptr failure_;
+  cpu_set_t allowed_{};
+  bool allowed_known_ = false;
+};
+
+}  // namespace
+
+void run_parts(std::int64_t parts, const Work& work) {
+  static std::mutex in_use;
+  // Its threads never end, so neither does it.
+  static auto* pool = new Pool;
+  const int threads = inside ? 1 : at::get_num_threads();
+  const auto in_turn = [&] {
+    for (std::int64_t part = 0; part < parts; ++part) work(part);
+  };
+  if (parts <= 1 || threads <= 1) return in_turn();
+  std::unique_lock mine(in_use, std::try_to_lock);
+  if (!mine) return in_turn();  // another thread of ours has them
+  const OneThread one(threads);
+  inside = true;
+  try {
+    pool->run(parts, threads, work);
+  } catch (...) {
+    inside = false;
+    throw;
+  }
+  inside = false;
+}
+
+}  // namespace xception
