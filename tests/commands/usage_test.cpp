@@ -121,7 +121,7 @@ TEST_F(UsageInFolder, OutputThatCannotBeWrittenIsAFailure) {
   const auto run = complete_run().string();
   const auto image = (folder / "image.png").string();
   const Arguments preview = {
-      "data", "preview", "--data", data, "--out", image, "data.validation_size=40"};
+      "data", "preview", "--data", data, "--out", image, "data.validation_size=40", "--overwrite"};
   ASSERT_TRUE(succeeds(run_xception(preview)));
   auto dry = train_arguments(folder / "dry");
   dry.emplace_back("--dry-run");
@@ -193,7 +193,9 @@ TEST_F(UsageInFolder, BracketsAreNoList) {
         std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
     const ProcessOptions runs{.folder = folder / "runs"};
     EXPECT_TRUE(succeeds(run_xception({"eval", "--run", name, "--device", "cpu"}, runs)));
-    EXPECT_EQ(run_xception({"report", name, "--out", "[o]", "--no-figures"}, runs).exit_code, 0);
+    EXPECT_EQ(run_xception({"report", name, "--out", "[o]", "--no-figures", "--overwrite"}, runs)
+                  .exit_code,
+              0);
     EXPECT_TRUE(std::filesystem::exists(folder / "runs/[o]/report.md"));
   }
   EXPECT_TRUE(fails(run_xception({"eval", "--run", "r", "[x]"}), 2, {": [x]"}));
@@ -206,7 +208,7 @@ TEST_F(UsageInFolder, PathsNeedNotBeUtf8) {
   auto arguments = train_arguments("run " + name, {"train.epochs=1"});
   arguments[2] = name;
   EXPECT_TRUE(succeeds(run_xception(arguments, here)));
-  arguments.insert(arguments.end(), {"--ranks", "2", "--resume", "train.epochs=2"});
+  arguments = with_overrides(arguments, {"--ranks", "2", "--resume", "train.epochs=2"});
   EXPECT_TRUE(succeeds(run_xception(arguments, here)));
   const auto run = (folder / ("run " + name)).string();
   EXPECT_TRUE(succeeds(run_xception({"eval", "--run", run, "--device", "cpu", "--json"})));
@@ -219,7 +221,6 @@ TEST_F(UsageInFolder, PathsNeedNotBeUtf8) {
 
 TEST_F(UsageInFolder, ComponentOfAPathIsTooLong) {
   const std::string name(256, 'x');
-  const auto data = small_data().string();
   for (const Arguments& arguments : {Arguments{"eval", "--run", name},
                                      {"predict", "--run", name, "x.png"},
                                      {"report", name},
@@ -227,7 +228,7 @@ TEST_F(UsageInFolder, ComponentOfAPathIsTooLong) {
                                      {"config", "--config", name},
                                      {"sweep", name},
                                      {"sweep", "status", name},
-                                     {"train", "--data", data, "--out", name},
+                                     train_arguments(name),
                                      {"data", "synthesize", "--out", name},
                                      {"train", "--config", name}}) {
     SCOPED_TRACE(testing::PrintToString(arguments));
