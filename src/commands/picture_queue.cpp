@@ -1,11 +1,10 @@
 #include "picture_queue.h"
 
-#include <c10/util/ParallelGuard.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "xception/core/error.h"
+#include "xception/kernels/worker_pool.h"
 #include "xception/parallel/device_memory.h"
 
 namespace xception {
@@ -51,7 +50,7 @@ std::vector<PreparedPicture> PictureQueue::next() {
 }
 
 void PictureQueue::work() {
-  const c10::ParallelGuard alone(true);  // the threads are these
+  const OneThread alone;
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] {

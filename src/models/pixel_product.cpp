@@ -54,17 +54,15 @@ class Rows : public torch::autograd::Function<Rows> {
 
 /// Multiply-adds below which a part isn't worth a thread of its own.
 constexpr std::int64_t kPartCost = 1 << 22;
-/// Parts a thread: more even out better what other programs take, and pack the other factor as
-/// often.
+/// More would share the work out more evenly, but each part prepares the whole of `b` for itself.
 constexpr std::int64_t kPartsAThread = 2;
 
 /// out = a b, in parts of out's rows.
 void multiply(torch::Tensor& out, const torch::Tensor& a, const torch::Tensor& b) {
   const auto rows = a.size(0);
   const auto cost = rows * a.size(1) * b.size(1);
-  const auto parts = std::clamp<std::int64_t>(
-      cost / kPartCost, 1, std::min(rows, kPartsAThread * at::get_num_threads()));
-  if (parts == 1) {
+  const auto parts = std::min({rows, cost / kPartCost, kPartsAThread * at::get_num_threads()});
+  if (parts <= 1) {
     at::mm_out(out, a, b);
     return;
   }

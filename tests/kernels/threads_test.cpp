@@ -8,6 +8,7 @@
 #include <chrono>
 #include <latch>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -77,6 +78,23 @@ TEST_F(TwoThreads, PartsOfAPartRunInTurn) {
     EXPECT_EQ(at::get_num_threads(), 1);
   });
   EXPECT_EQ(calls, 6);
+  EXPECT_EQ(at::get_num_threads(), 2);
+}
+
+TEST_F(TwoThreads, AreLeftAloneByAThreadThatIsOneOfSeveral) {
+  std::set<std::thread::id> threads;
+  std::mutex mutex;
+  const auto note = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  };
+  {
+    const OneThread alone;
+    EXPECT_EQ(at::get_num_threads(), 1);
+    run_parts(8, [&](std::int64_t) { note(); });
+    EXPECT_EQ(threads.size(), 1U);
+  }
   EXPECT_EQ(at::get_num_threads(), 2);
 }
 

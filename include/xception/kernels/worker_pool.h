@@ -15,4 +15,17 @@ namespace xception {
 /// caller's, which would only wait.
 void run_parts(std::int64_t parts, const std::function<void(std::int64_t part)>& work);
 
+/// LibTorch, MKL and run_parts use the calling thread alone, for its lifetime: one of several that
+/// share the processors already.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 }  // namespace xception

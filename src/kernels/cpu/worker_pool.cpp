@@ -9,13 +9,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <climits>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace xception {
@@ -72,27 +72,6 @@ void set_mkl_threads(int count) {
   if (set != nullptr) (void)set(count);
 }
 
-/// Libraries use one thread, for its lifetime.
-class OneThread {
- public:
-  explicit OneThread(int before) : before_(before) {
-    ::omp_set_num_threads(1);
-    set_mkl_threads(1);
-  }
-  ~OneThread() {
-    ::omp_set_num_threads(before_);
-    set_mkl_threads(0);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
-/// Whether this thread is in a part; what runs inside has no pool of its own.
-thread_local bool inside = false;
-
 class Pool {
  public:
   void run(std::int64_t parts, int threads, const Work& work) {
@@ -104,7 +83,7 @@ class Pool {
     job_ = (job_ + 1) & 0xFFFFFFFF;
     left_.store(job_ << 32U | static_cast<std::uint64_t>(parts), std::memory_order_release);
     published_.fetch_add(1);
-    if (sleepers_.load() > 0) futex_wake(published_, threads - 1);
+    if (sleepers_.load() > 0) futex_wake(published_, INT_MAX);
     take_parts();
     finish();
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -135,10 +114,7 @@ class Pool {
   }
 
   [[noreturn]] void serve(Worker& own, int index) {
-    inside = true;
-    (void)at::get_num_threads();  // which sets this thread up, once
-    ::omp_set_num_threads(1);
-    set_mkl_threads(1);
+    const OneThread alone;
     own.id = static_cast<pid_t>(::syscall(SYS_gettid));
     while (true) {
       const auto seen = published_.load();
@@ -253,26 +229,29 @@ class Pool {
 
 }  // namespace
 
+OneThread::OneThread() : before_(at::get_num_threads()) {
+  ::omp_set_num_threads(1);
+  set_mkl_threads(1);
+}
+
+OneThread::~OneThread() {
+  ::omp_set_num_threads(before_);
+  set_mkl_threads(0);
+}
+
 void run_parts(std::int64_t parts, const Work& work) {
   static std::mutex in_use;
   // Its threads never end, so neither does it.
   static auto* pool = new Pool;
-  const int threads = inside ? 1 : at::get_num_threads();
+  const int threads = at::get_num_threads();
   const auto in_turn = [&] {
     for (std::int64_t part = 0; part < parts; ++part) work(part);
   };
   if (parts <= 1 || threads <= 1) return in_turn();
-  std::unique_lock mine(in_use, std::try_to_lock);
+  const std::unique_lock mine(in_use, std::try_to_lock);
   if (!mine) return in_turn();  // another thread of ours has them
-  const OneThread one(threads);
-  inside = true;
-  try {
-    pool->run(parts, threads, work);
-  } catch (...) {
-    inside = false;
-    throw;
-  }
-  inside = false;
+  const OneThread alone;
+  pool->run(parts, threads, work);
 }
 
 }  // namespace xception
