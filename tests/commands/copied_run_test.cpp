@@ -219,12 +219,18 @@ TEST_F(CopiedRunTest, WhatSomebodyKeepsStays) {
 }
 
 TEST_F(CopiedRunTest, AKeptCheckpointThatLastPointsAtStays) {
-  const auto kept = target_of(checkpoints / "last") + "-keep";
-  fs::copy(checkpoints / target_of(checkpoints / "last"), checkpoints / kept);
-  fs::remove(checkpoints / "last");
-  fs::create_symlink(kept, checkpoints / "last");
-  EXPECT_TRUE(succeeds(resume()));
-  EXPECT_TRUE(fs::exists(checkpoints / kept / "model.safetensors"));
+  // Also under a name that the program might have given.
+  const auto original = checkpoints / target_of(checkpoints / "last");
+  for (const auto& kept : {original.filename().string() + "-keep", std::string("step-7")}) {
+    SCOPED_TRACE(kept);
+    fs::remove_all(run);
+    fs::copy(half(), run, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fs::copy(original, checkpoints / kept);
+    fs::remove(checkpoints / "last");
+    fs::create_symlink(kept, checkpoints / "last");
+    EXPECT_TRUE(succeeds(resume()));
+    EXPECT_TRUE(fs::exists(checkpoints / kept / "model.safetensors"));
+  }
 }
 
 TEST_F(CopiedRunTest, ALostBestCheckpointIsTold) {

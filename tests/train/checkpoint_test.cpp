@@ -4,6 +4,13 @@
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 
+#include <filesystem>
+#include <latch>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
 #include "data/file_testing.h"
 #include "xception/core/files.h"
 #include "xception/train/history.h"
@@ -185,6 +192,33 @@ TEST(Crc32c, KnownAnswers) {
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAU);
   EXPECT_EQ(crc32c(std::string(32, '\xFF')), 0x62A8AB43U);
   EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
+}
+
+TEST_F(CheckpointTest, StartsAtOnceGetDirectoriesOfTheirOwn) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(directory.root());
+  constexpr int kStarts = 4;
+  constexpr int kRuns = 200;  // each, so that two meet
+  std::latch together(kStarts);
+  std::mutex mutex;
+  std::set<std::filesystem::path> claimed;
+  {
+    std::vector<std::jthread> starts;
+    for (int i = 0; i < kStarts; ++i) {
+      starts.emplace_back([&] {
+        together.arrive_and_wait();
+        for (int run = 0; run < kRuns; ++run) {
+          const auto root = claim_run_directory("tiny").root();
+          const std::lock_guard lock(mutex);
+          claimed.insert(root);
+        }
+      });
+    }
+  }
+  std::filesystem::current_path(before);
+  EXPECT_EQ(claimed.size(), kStarts * kRuns);
+  EXPECT_TRUE(claimed.contains("runs/tiny"));
+  EXPECT_TRUE(claimed.contains(fmt::format("runs/tiny-{}", kStarts * kRuns)));
 }
 
 TEST_F(CheckpointTest, OneProcessADirectory) {
