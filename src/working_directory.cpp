@@ -21,7 +21,8 @@ void check_working_directory() {
   ::_exit(2);
 }
 
-// See waiting_policy.cpp.
+// The dynamic linker calls what is in this section of a program, before libraries set themselves
+// up.
 [[gnu::section(".preinit_array"),
   gnu::used]] void (*const before_libraries)() = check_working_directory;
 

@@ -15,6 +15,15 @@ namespace xception {
 /// caller's, which would only wait.
 void run_parts(std::int64_t parts, const std::function<void(std::int64_t part)>& work);
 
+/// Calls work(0) in the calling thread and work(1) ... work(size - 1) each once, in threads of its
+/// own or, where these come too late, in the calling one after its own. Any of them may wait for
+/// all others. `work` must not throw. The program's OpenMP (src/openmp.cpp) is built on it.
+void run_team(int size, const std::function<void(std::int64_t number)>& work);
+
+/// Looks until `done()`, for as long as our threads spin before they sleep (50 us; OMP_WAIT_POLICY:
+/// passive not at all, active 5 ms). Returns whether done.
+bool wait_briefly(const std::function<bool()>& done);
+
 /// LibTorch, MKL and run_parts use the calling thread alone, for its lifetime: one of several that
 /// share the processors already.
 class OneThread {

@@ -6,11 +6,13 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <strings.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <climits>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -25,7 +27,15 @@ using Work = std::function<void(std::int64_t)>;
 
 /// How long a thread looks for what it waits for before it sleeps. Operations of a step follow each
 /// other within microseconds, and to wake a thread takes tens of them.
-constexpr std::int64_t kSpinNanoseconds = 50'000;
+std::int64_t spin_nanoseconds() {
+  static const std::int64_t limit = [] {
+    const char* policy = std::getenv("OMP_WAIT_POLICY");
+    if (policy == nullptr) return 50'000;
+    return ::strcasecmp(policy, "passive") == 0 ? 0 : 5'000'000;
+  }();
+  return limit;
+}
+
 /// How long another thread may be without a processor until it gets the caller's.
 constexpr std::int64_t kStallNanoseconds = 20'000;
 
@@ -74,16 +84,18 @@ void set_mkl_threads(int count) {
 
 class Pool {
  public:
+  /// work(0) by the caller, the others by whoever is free.
   void run(std::int64_t parts, int threads, const Work& work) {
     grow(threads - 1);
     work_ = &work;
     failure_ = nullptr;
-    unfinished_.store(static_cast<std::uint32_t>(parts), std::memory_order_relaxed);
+    unfinished_.store(static_cast<std::uint32_t>(parts - 1), std::memory_order_relaxed);
     helpers_.store(threads - 1, std::memory_order_relaxed);
     job_ = (job_ + 1) & 0xFFFFFFFF;
-    left_.store(job_ << 32U | static_cast<std::uint64_t>(parts), std::memory_order_release);
+    left_.store(job_ << 32U | static_cast<std::uint64_t>(parts - 1), std::memory_order_release);
     published_.fetch_add(1);
     if (sleepers_.load() > 0) futex_wake(published_, INT_MAX);
+    do_part(0);
     take_parts();
     finish();
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -126,7 +138,7 @@ class Pool {
         if (woke_caller) ::sched_yield();  // on whose processor it is
       }
       const auto changed = [&] { return published_.load(std::memory_order_relaxed) != seen; };
-      if (spin(kSpinNanoseconds, changed)) continue;
+      if (spin(spin_nanoseconds(), changed)) continue;
       sleepers_.fetch_add(1);
       while (!changed()) futex_wait(published_, seen);
       sleepers_.fetch_sub(1);
@@ -141,16 +153,20 @@ class Pool {
         if ((left & 0xFFFFFFFF) == 0) return false;
       } while (!left_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
                                             std::memory_order_acquire));
-      try {
-        (*work_)(static_cast<std::int64_t>(left & 0xFFFFFFFF) - 1);
-      } catch (...) {
-        const std::lock_guard guard(failure_lock_);
-        if (!failure_) failure_ = std::current_exception();
-      }
+      do_part(static_cast<std::int64_t>(left & 0xFFFFFFFF));
       if (unfinished_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
         futex_wake(unfinished_, 1);
         return true;
       }
+    }
+  }
+
+  void do_part(std::int64_t part) {
+    try {
+      (*work_)(part);
+    } catch (...) {
+      const std::lock_guard guard(failure_lock_);
+      if (!failure_) failure_ = std::current_exception();
     }
   }
 
@@ -215,7 +231,7 @@ class Pool {
   std::vector<std::unique_ptr<Worker>> workers_;
   const Work* work_ = nullptr;
   std::uint64_t job_ = 0;
-  std::atomic<std::uint64_t> left_ = 0;  ///< the job's number, and how many parts nobody took yet
+  std::atomic<std::uint64_t> left_ = 0;  ///< the job's number, and the last part nobody took yet
   std::atomic<std::uint32_t> unfinished_ = 0;
   std::atomic<std::uint32_t> published_ = 0;
   std::atomic<int> helpers_ = 0;
@@ -225,6 +241,36 @@ class Pool {
   std::exception_ptr failure_;
   cpu_set_t allowed_{};
   bool allowed_known_ = false;
+};
+
+/// A pool for one job: each calling thread has threads of its own while its job lasts.
+class Borrowed {
+ public:
+  Borrowed() {
+    const std::lock_guard lock(idle().mutex);
+    auto& pools = idle().pools;
+    if (pools.empty()) pools.push_back(new Pool);  // never deleted: its threads never end
+    pool_ = pools.back();
+    pools.pop_back();
+  }
+  ~Borrowed() {
+    const std::lock_guard lock(idle().mutex);
+    idle().pools.push_back(pool_);
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  Pool* operator->() const { return pool_; }
+
+ private:
+  struct Idle {
+    std::mutex mutex;
+    std::vector<Pool*> pools;
+  };
+  static Idle& idle() {
+    static auto* all = new Idle;  // threads may still ask for it as the program ends
+    return *all;
+  }
+  Pool* pool_;
 };
 
 }  // namespace
@@ -240,18 +286,21 @@ OneThread::~OneThread() {
 }
 
 void run_parts(std::int64_t parts, const Work& work) {
-  static std::mutex in_use;
-  // Its threads never end, so neither does it.
-  static auto* pool = new Pool;
   const int threads = at::get_num_threads();
-  const auto in_turn = [&] {
+  if (parts <= 1 || threads <= 1) {
     for (std::int64_t part = 0; part < parts; ++part) work(part);
-  };
-  if (parts <= 1 || threads <= 1) return in_turn();
-  const std::unique_lock mine(in_use, std::try_to_lock);
-  if (!mine) return in_turn();  // another thread of ours has them
+    return;
+  }
   const OneThread alone;
-  pool->run(parts, threads, work);
+  Borrowed()->run(parts, threads, work);
+}
+
+void run_team(int size, const std::function<void(std::int64_t)>& work) {
+  Borrowed()->run(size, size, work);
+}
+
+bool wait_briefly(const std::function<bool()>& done) {
+  return spin(spin_nanoseconds(), done);
 }
 
 }  // namespace xception
