@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <regex>
 #include <sstream>
+#include <thread>
 
 #include "commands/command_testing.h"
 #include "train/fake_worker.h"
@@ -58,6 +61,18 @@ TEST(Usage, EveryHelpEndsWithAnExample) {
     for (const auto& word : arguments) {
       EXPECT_THAT(line + " --help", HasSubstr(word));
     }
+  }
+}
+
+TEST(Usage, ARequestToSaveWhileLibrariesLoadIsHarmless) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "sanitizers set themselves up where the program would ignore the signal";
+#endif
+  for (const int milliseconds : {5, 20, 80}) {
+    Process process(xception_command({"--version"}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    process.send(SIGUSR1);
+    EXPECT_EQ(process.wait().exit_code, 0) << milliseconds;
   }
 }
 

@@ -1,12 +1,16 @@
+// What has to happen before LibTorch and oneMKL set themselves up, which takes half a second.
+//
 // A working directory that was removed: relative paths mean nothing there, and oneMKL, which asks
-// for it as it is loaded, ends the process with a message that blames LibTorch. So this asks
-// earlier, before libraries set themselves up.
+// for it as it is loaded, ends the process with a message that blames LibTorch.
+//
+// SIGUSR1, "save and go on": there is nothing to save yet, and by default it ends a process.
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
 
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 namespace {
 
@@ -21,10 +25,14 @@ void check_working_directory() {
   ::_exit(2);
 }
 
+void prepare() {
+  ::signal(SIGUSR1, SIG_IGN);
+  check_working_directory();
+}
+
 // The dynamic linker calls what is in this section of a program, before libraries set themselves
 // up.
-[[gnu::section(".preinit_array"),
-  gnu::used]] void (*const before_libraries)() = check_working_directory;
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = prepare;
 
 }  // namespace
 
