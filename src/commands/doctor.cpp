@@ -15,6 +15,7 @@
 #include "xception/train/environment.h"
 #include "xception/train/experiment.h"
 #include "xception/train/progress_line.h"
+#include "xception/train/loss.h"
 #include "xception/train/train_step.h"
 
 namespace xception {

@@ -9,7 +9,7 @@
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/train/experiment.h"
-#include "xception/train/train_step.h"
+#include "xception/train/loss.h"
 
 namespace xception {
 namespace {

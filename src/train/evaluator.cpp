@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "xception/parallel/share.h"
-#include "xception/train/train_step.h"
+#include "xception/train/loss.h"
 
 namespace xception {
 namespace {

@@ -1,5 +1,7 @@
 #include "xception/train/metrics.h"
 
+#include "xception/train/loss.h"
+
 namespace xception {
 
 ClassificationMetrics::ClassificationMetrics(const torch::Device& device)
@@ -7,18 +9,18 @@ ClassificationMetrics::ClassificationMetrics(const torch::Device& device)
       bad_step_(torch::full({}, -1, torch::TensorOptions().dtype(torch::kInt64).device(device))) {}
 
 void ClassificationMetrics::add(const torch::Tensor& loss_sum, const torch::Tensor& logits,
-                                const torch::Tensor& labels) {
+                                const torch::Tensor& targets) {
   const torch::NoGradGuard no_grad;
-  const auto correct = logits.argmax(1).eq(labels).sum();
-  const auto count = torch::full({}, labels.size(0), sums_.options());
+  const auto correct = logits.argmax(1).eq(target_classes(targets)).sum();
+  const auto count = torch::full({}, targets.size(0), sums_.options());
   sums_.add_(
       torch::stack({loss_sum.detach().to(torch::kFloat64), correct.to(torch::kFloat64), count}));
 }
 
 void ClassificationMetrics::add(const torch::Tensor& loss_sum, const torch::Tensor& logits,
-                                const torch::Tensor& labels, const torch::Tensor& trained,
+                                const torch::Tensor& targets, const torch::Tensor& trained,
                                 const torch::Tensor& step) {
-  add(loss_sum, logits, labels);
+  add(loss_sum, logits, targets);
   const torch::NoGradGuard no_grad;
   const auto first_bad = trained.detach().isfinite().logical_not().logical_and(bad_step_ < 0);
   bad_step_.copy_(torch::where(first_bad, step, bad_step_));

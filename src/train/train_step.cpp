@@ -1,7 +1,5 @@
 #include "xception/train/train_step.h"
 
-#include <torch/nn/functional/loss.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -104,6 +102,7 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   const auto rate = rates_.index_select(0, step_in_epoch_).squeeze(0);
   parts_.optimizer.step(rate, parts_.scaler.found_inf(), parts_.scaler.inverse());
   parts_.scaler.update();
+  for (const auto& hook : parts_.hooks.after_update) hook();
 
   position_.add_(batch_size);
   step_in_epoch_.add_(1);
@@ -114,13 +113,14 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
 void TrainStep::run_part(const Part& part, StepProbe* probe) {
   if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
   const auto batch = parts_.source.at(part.positions);
-  const auto images = parts_.pipeline.apply(
-      batch.images, batch.drawn, options_.precision.images(options_.precision.parameters),
-      options_.channels_last);
+  auto images = parts_.pipeline.apply(batch.images, batch.drawn,
+                                      options_.precision.images(options_.precision.parameters),
+                                      options_.channels_last);
+  auto targets = batch.labels;
+  for (const auto& hook : parts_.hooks.on_batch) hook(images, targets);
   mark_phase(probe, StepPhase::data);
-  torch::Tensor loss;      // scalar, what is differentiated
-  torch::Tensor loss_sum;  // scalar, of the main head, what is reported
-  torch::Tensor logits;    // (N, classes)
+  Loss::Value loss;
+  torch::Tensor logits;  // (N, classes)
   {
     const Autocast autocast(options_.precision, device_.type());
     std::optional<ShadowWeights::Use> shadows;
@@ -128,14 +128,9 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
     const auto output = parts_.model.forward(images);
     mark_phase(probe, StepPhase::forward);
     logits = output.logits;
-    loss_sum = summed_cross_entropy(logits, batch.labels, options_.label_smoothing);
-    loss = loss_sum;
-    if (output.aux.defined()) {
-      loss = loss + options_.aux_weight *
-                        summed_cross_entropy(output.aux, batch.labels, options_.label_smoothing);
-    }
+    loss = options_.loss(output, targets);
   }
-  const auto mean = part.counts ? loss / static_cast<double>(part.whole) : loss * 0.0;
+  const auto mean = part.counts ? loss.total / static_cast<double>(part.whole) : loss.total * 0.0;
   const auto scaled = parts_.scaler.scale(mean);
   mark_phase(probe, StepPhase::loss);
   if (parts_.reducer != nullptr) {
@@ -144,18 +139,8 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
     scaled.backward();
   }
   mark_phase(probe, StepPhase::backward);
-  if (part.counts) parts_.metrics.add(loss_sum, logits, batch.labels, loss, global_step_);
+  if (part.counts) parts_.metrics.add(loss.main, logits, targets, loss.total, global_step_);
   mark_phase(probe, StepPhase::metrics);
-}
-
-torch::Tensor summed_cross_entropy(const torch::Tensor& logits, const torch::Tensor& labels,
-                                   double label_smoothing) {
-  const bool narrow =
-      logits.scalar_type() == torch::kHalf || logits.scalar_type() == torch::kBFloat16;
-  return torch::nn::functional::cross_entropy(narrow ? logits.to(torch::kFloat32) : logits, labels,
-                                              torch::nn::functional::CrossEntropyFuncOptions()
-                                                  .reduction(torch::kSum)
-                                                  .label_smoothing(label_smoothing));
 }
 
 NamedParameters named_parameters(const Classifier& model) {

@@ -51,9 +51,8 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
 
   summary_.set_complexity(count_complexity(*training_.model, config.data.image_size));
   summary_.set_ranks(ranks_->size());
-  shared_states_ = {training_.optimizer.get(), &training_.scaler, &training_.metrics, &summary_,
-                    &generators_};
-  if (training_.reducer) shared_states_.push_back(training_.reducer.get());
+  shared_states_ = training_.states();
+  shared_states_.insert(shared_states_.end(), {&summary_, &generators_});
   states_ = shared_states_;
 }
 

@@ -14,8 +14,8 @@ StepOptions step_options(const RunConfig& config, const Precision& precision,
                          const Communicator& ranks) {
   return {.precision = precision,
           .accumulate = config.train.accumulate,
-          .aux_weight = config.model.aux_weight.value_or(0.0),
-          .label_smoothing = config.train.label_smoothing,
+          .loss = {.label_smoothing = config.train.label_smoothing,
+                   .aux_weight = config.model.aux_weight.value_or(0.0)},
           .clip_norm = config.optimizer.clip_norm,
           .channels_last = config.train.channels_last,
           .rank = ranks.rank(),
@@ -77,6 +77,12 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .shadows = shadows.get()},
                                      step_options(config, precision, *ranks), experiment.device());
   if (experiment.execution().graph) step->use_graph();
+}
+
+std::vector<Stateful*> Training::states() {
+  std::vector<Stateful*> all = {optimizer.get(), &scaler, &metrics};
+  if (reducer) all.push_back(reducer.get());
+  return all;
 }
 
 void Training::share_model() {

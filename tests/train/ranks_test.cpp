@@ -98,7 +98,7 @@ class Rank {
                                               .statistics = recipe.sync ? &statistics_ : nullptr},
                                     StepOptions{.precision = parse_precision("fp64"),
                                                 .accumulate = recipe.accumulate,
-                                                .aux_weight = recipe.aux_weight,
+                                                .loss = {.aux_weight = recipe.aux_weight},
                                                 .rank = ranks->rank(),
                                                 .ranks = ranks->size()},
                                     torch::kCPU);

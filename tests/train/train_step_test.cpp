@@ -45,7 +45,7 @@ class LinearClassifier : public Classifier {
 /// Everything that a step needs, over random images.
 struct Fixture {
   explicit Fixture(const Precision& precision, StepOptions options = {}, bool shadowed = false,
-                   const std::string& rule = "adam") {
+                   const std::string& rule = "adam", StepHooks hooks = {}) {
     at::manual_seed(0);
     set.images = torch::randint(0, 256, {kImages, 3, 4, 4}).to(torch::kUInt8);
     set.labels = torch::randint(0, kClasses, {kImages}, torch::kInt64);
@@ -62,6 +62,7 @@ struct Fixture {
     scaler = std::make_unique<GradientScaler>(precision.scaled, torch::kCPU);
     options.precision = precision;
     StepParts parts{*model, *source, pipeline, *optimizer, *scaler, metrics};
+    parts.hooks = std::move(hooks);
     if (shadowed) {
       shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
       parts.shadows = shadows.get();
@@ -95,7 +96,12 @@ struct Fixture {
 };
 
 /// The same epochs written out with LibTorch's own optimiser and mean loss.
-std::vector<torch::Tensor> train_by_hand(Fixture& fixture, std::int64_t epochs, double aux_weight) {
+using OnBatch = std::function<void(torch::Tensor& images, torch::Tensor& targets)>;
+
+std::vector<torch::Tensor> train_by_hand(
+    Fixture& fixture, std::int64_t epochs, double aux_weight,
+    const OnBatch& on_batch = [](torch::Tensor&, torch::Tensor&) {},
+    const std::function<void()>& after_update = [] {}) {
   torch::optim::Adam adam(fixture.model->parameters(), torch::optim::AdamOptions(1e-2));
   const std::vector<double> rates = {1e-2, 9e-3, 8e-3, 7e-3, 6e-3};
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
@@ -106,12 +112,15 @@ std::vector<torch::Tensor> train_by_hand(Fixture& fixture, std::int64_t epochs, 
       static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
           .lr(rates[static_cast<std::size_t>(step)]);
       adam.zero_grad();
-      const auto output = fixture.model->forward(
-          fixture.pipeline.apply(batch.images, batch.drawn, torch::kFloat64));
-      auto loss = torch::nn::functional::cross_entropy(output.logits, batch.labels);
-      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, batch.labels);
+      auto images = fixture.pipeline.apply(batch.images, batch.drawn, torch::kFloat64);
+      auto targets = batch.labels;
+      on_batch(images, targets);
+      const auto output = fixture.model->forward(images);
+      auto loss = torch::nn::functional::cross_entropy(output.logits, targets);
+      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, targets);
       loss.backward();
       adam.step();
+      after_update();
     }
   }
   return fixture.model->parameters();
@@ -126,8 +135,50 @@ double largest_difference(const std::vector<torch::Tensor>& a,
   return largest;
 }
 
+TEST(TrainStep, HooksMixBatchesAndAverageWeights) {
+  // Mixup with a fixed share, and an exponential moving average of the weights.
+  const OnBatch mix = [](torch::Tensor& images, torch::Tensor& targets) {
+    images = 0.7 * images + 0.3 * images.flip(0);
+    const auto shares = at::one_hot(targets, kClasses).to(torch::kFloat64);
+    targets = 0.7 * shares + 0.3 * shares.flip(0);
+  };
+  const auto average = [](const Classifier& model, torch::Tensor& into) {
+    const torch::NoGradGuard no_grad;
+    const auto weight = model.parameters()[0];
+    into = into.defined() ? into.lerp(weight, 0.1) : weight.clone();
+  };
+  torch::Tensor of_step;
+  torch::Tensor by_hand;
+  Fixture* running = nullptr;
+  const auto options = StepOptions{.loss = {.aux_weight = 0.4}};
+  Fixture fixture(
+      parse_precision("fp64"), options, false, "adam",
+      {.on_batch = {mix}, .after_update = {[&] { average(*running->model, of_step); }}});
+  running = &fixture;
+  fixture.train(2);
+  Fixture other(parse_precision("fp64"), options);
+  const auto expected = train_by_hand(other, 2, 0.4, mix, [&] { average(*other.model, by_hand); });
+  EXPECT_LT(largest_difference(fixture.model->parameters(), expected), 1e-12);
+  EXPECT_LT((of_step - by_hand).abs().max().item<double>(), 1e-12);
+  EXPECT_EQ(fixture.metrics.value().count, 2 * kImages);
+}
+
+TEST(Loss, OfSharesAndOfClassNumbersAgree) {
+  at::manual_seed(3);
+  const auto logits = torch::randn({5, kClasses});
+  const auto classes = torch::tensor({2, 0, 1, 1, 0});
+  const auto shares = at::one_hot(classes, kClasses);
+  const Logits output{logits, logits * 0.5};
+  for (const double smoothing : {0.0, 0.1}) {
+    const Loss loss{.label_smoothing = smoothing, .aux_weight = 0.3};
+    EXPECT_TRUE(torch::allclose(loss(output, classes).total, loss(output, shares).total));
+    EXPECT_TRUE(torch::allclose(loss(output, classes).main, loss(output, shares).main));
+  }
+  EXPECT_TRUE(target_classes(shares).equal(classes));
+}
+
 TEST(TrainStep, EqualsTheLoopWrittenOut) {
-  const StepOptions options{.aux_weight = 0.4};
+  const StepOptions options{.loss = {.aux_weight = 0.4}};
   Fixture ours(parse_precision("fp64"), options);
   Fixture theirs(parse_precision("fp64"), options);
   ours.train(3);
@@ -202,7 +253,7 @@ TEST(TrainStep, WithShadowWeightsDoesAsAutocastDoes) {
   for (const auto* rule : {"adam", "adamw", "sgd"}) {
     for (const auto* name : {"bf16", "fp16"}) {
       SCOPED_TRACE(std::string(rule) + " " + name);
-      const StepOptions options{.aux_weight = 0.4};
+      const StepOptions options{.loss = {.aux_weight = 0.4}};
       Fixture plain(parse_precision(name), options, false, rule);
       Fixture shadowed(parse_precision(name), options, true, rule);
       for (auto* fixture : {&plain, &shadowed}) {
@@ -261,7 +312,7 @@ TEST(TrainStep, NotesTheFirstStepWhoseLossIsNotFinite) {
 thread_local std::set<const void*> read_places;
 
 TEST(TrainStep, ReadsAtTheSamePlacesInEveryEpoch) {
-  Fixture fixture(parse_precision("fp32"), {.aux_weight = 0.4});
+  Fixture fixture(parse_precision("fp32"), {.loss = {.aux_weight = 0.4}});
   const auto note = [](const at::RecordFunction& function) {
     if (std::string_view(function.name()) == "aten::index_select") {
       read_places.insert(function.inputs()[0].toTensor().const_data_ptr());

@@ -25,12 +25,14 @@ class ClassificationMetrics : public Stateful {
 
   [[nodiscard]] std::string state_name() const override { return "metrics"; }
 
-  /// loss_sum: scalar, summed over the batch. logits: (N, classes). labels: int64 (N).
-  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& labels);
+  /// loss_sum: scalar, summed over the batch. logits: (N, classes). targets: class numbers, int64
+  /// (N), or shares, (N, classes), of which the largest counts as the right class.
+  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits,
+           const torch::Tensor& targets);
 
   /// The same, and notes `step` (int64 scalar on the device) if `trained` (the loss that is
   /// differentiated) is not finite.
-  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& labels,
+  void add(const torch::Tensor& loss_sum, const torch::Tensor& logits, const torch::Tensor& targets,
            const torch::Tensor& trained, const torch::Tensor& step);
 
   /// Waits for the device.

@@ -3,7 +3,9 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "xception/data/batch_source.h"
 #include "xception/models/batch_norm.h"
@@ -12,12 +14,23 @@
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/optimizer.h"
 #include "xception/parallel/gradient_reducer.h"
+#include "xception/train/loss.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
 #include "xception/train/step_graph.h"
 #include "xception/train/step_probe.h"
 
 namespace xception {
+
+/// What else happens in each step. Recorded with the step where that is: a hook works on tensors of
+/// the device and decides nothing on the host.
+struct StepHooks {
+  /// Changes a batch before the network sees it, as mixup does. images: (N, 3, S, S); targets:
+  /// class numbers, int64 (N), or shares, (N, classes), which they may become.
+  std::vector<std::function<void(torch::Tensor& images, torch::Tensor& targets)>> on_batch = {};
+  /// After the optimizer's update of the weights, as an average of them needs it.
+  std::vector<std::function<void()>> after_update = {};
+};
 
 /// What the step works on; all of it outlives the step.
 struct StepParts {
@@ -31,14 +44,14 @@ struct StepParts {
   StatisticsSync* statistics = nullptr;  ///< where their BatchNorm is synchronised
   ShadowWeights* shadows = nullptr;      ///< which the optimiser writes; neither a reducer nor
                                          ///< accumulation nor clipping goes with them
+  StepHooks hooks = {};
 };
 
 /// How the step works.
 struct StepOptions {
   Precision precision = {};
   std::int64_t accumulate = 1;
-  double aux_weight = 0.0;
-  double label_smoothing = 0.0;
+  Loss loss = {};
   double clip_norm = 0.0;
   bool channels_last = true;
   int rank = 0;  ///< of the ranks that share each batch
@@ -99,12 +112,6 @@ class TrainStep {
   bool graph_reported_ = false;
   std::unique_ptr<StepGraph> graph_;  ///< or none
 };
-
-/// Cross entropy summed over the batch, in at least float32.
-/// logits: (N, classes); labels: int64 (N).
-[[nodiscard]] torch::Tensor summed_cross_entropy(const torch::Tensor& logits,
-                                                 const torch::Tensor& labels,
-                                                 double label_smoothing = 0.0);
 
 /// The trainable parameters of a model by name.
 [[nodiscard]] NamedParameters named_parameters(const Classifier& model);

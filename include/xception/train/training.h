@@ -19,6 +19,9 @@ struct Training {
   Training(const Training&) = delete;
   Training& operator=(const Training&) = delete;
 
+  /// What a checkpoint holds besides the model, of every rank.
+  [[nodiscard]] std::vector<Stateful*> states();
+
   /// Rank 0's weights and buffers, to all.
   void share_model();
 
