@@ -16,7 +16,7 @@
 #include "xception/parallel/device_memory.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/train/precision.h"
-#include "xception/train/progress_line.h"
+#include "xception/core/format.h"
 
 namespace xception {
 namespace {

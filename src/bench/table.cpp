@@ -6,7 +6,7 @@
 #include "xception/bench/output.h"
 #include "xception/parallel/device.h"
 #include "xception/train/environment.h"
-#include "xception/train/progress_line.h"
+#include "xception/core/format.h"
 
 namespace xception {
 namespace {

@@ -14,7 +14,7 @@
 #include "xception/train/device_test.h"
 #include "xception/train/environment.h"
 #include "xception/train/experiment.h"
-#include "xception/train/progress_line.h"
+#include "xception/core/format.h"
 #include "xception/train/loss.h"
 #include "xception/train/train_step.h"
 

@@ -78,7 +78,7 @@ void add_runs(ReportParts& parts, const RunSet& set) {
         continue;
       }
       table.rows.push_back({run.folder.string(), set.variants[v].label,
-                            fmt::format("{}", run.seed()), run.status(),
+                            fmt::format("{}", run.seed()), text_of(run.status()),
                             fmt::format("{}", run.history.size()),
                             run.answers ? percent(run.answers->accuracy()) : "-",
                             seconds_text(run.train_seconds()), text_of(run.environment, "time")});

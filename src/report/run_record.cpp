@@ -231,8 +231,8 @@ double TestAnswers::accuracy() const {
   return static_cast<double>(correct()) / static_cast<double>(labels.size());
 }
 
-std::string RunRecord::status() const {
-  return value_or<std::string>(summary, "/status", "unknown");
+RunStatus RunRecord::status() const {
+  return value_or(summary, "/status", RunStatus::unknown);
 }
 
 std::string RunRecord::model() const {

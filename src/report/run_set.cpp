@@ -275,7 +275,7 @@ void note_problems(const RunSet& set, std::vector<std::string>& notices) {
       notices.push_back(
           fmt::format("{}: not complete (status {}, {} epochs); its curve is "
                       "shown, its test isn't counted",
-                      name, run.status(), run.history.size()));
+                      name, text_of(run.status()), run.history.size()));
     }
     if (run.data_checksum().empty() && !set.data_checksum.empty()) {
       notices.push_back(fmt::format(

@@ -5,7 +5,7 @@
 
 #include "names.h"
 #include "sections.h"
-#include "xception/train/progress_line.h"
+#include "xception/core/format.h"
 
 namespace xception {
 namespace {

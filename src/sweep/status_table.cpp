@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <map>
 
+#include "xception/core/format.h"
 #include "xception/core/log.h"
-#include "xception/train/progress_line.h"
 
 namespace xception {
 namespace {

@@ -12,6 +12,7 @@
 #include "status_table.h"
 #include "xception/core/error.h"
 #include "xception/core/folder_lock.h"
+#include "xception/core/format.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/paths.h"
@@ -22,7 +23,6 @@
 #include "xception/parallel/launch.h"
 #include "xception/sweep/leaderboard.h"
 #include "xception/sweep/trial_process.h"
-#include "xception/train/progress_line.h"
 
 namespace xception {
 namespace {

@@ -117,7 +117,7 @@ TrialResult SweepDirectory::read_result(const std::string& trial, const Metric& 
   TrialResult result;
   json summary = json::object();
   if (std::filesystem::exists(run.summary())) summary = read_json(run.summary(), "sweep");
-  result.status = summary.value("status", "");
+  result.status = summary.value("status", RunStatus::unknown);
   result.epochs = summary.value("epochs", std::int64_t{0});
   result.parameters = summary.value("parameters", std::int64_t{0});
   result.train_seconds = number(summary, "train_seconds").value_or(0.0);
@@ -238,7 +238,7 @@ TrialStatus read_status(const SweepDirectory& directory, const SweepDescription&
   }
   status.result = directory.read_result(trial.name, description.metric);
   const auto& found = status.result.status;
-  if (found == "complete") {
+  if (found == RunStatus::complete) {
     status.state = TrialState::complete;
   } else if (started) {
     const bool alive =
@@ -247,9 +247,9 @@ TrialStatus read_status(const SweepDirectory& directory, const SweepDescription&
     status.state = alive ? TrialState::running : TrialState::interrupted;
   } else if (status.failures > description.retries) {
     status.state = TrialState::failed;
-  } else if (found == "paused") {
+  } else if (found == RunStatus::paused) {
     status.state = TrialState::paused;
-  } else if (!found.empty()) {
+  } else if (found != RunStatus::unknown) {
     status.state = TrialState::interrupted;
   }
   return status;

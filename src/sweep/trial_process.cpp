@@ -57,8 +57,8 @@ JournalEntry TrialProcess::finish(const Metric& metric) const {
   entry.seconds = seconds();
   entry.epochs = result.epochs;
   const auto code = process_.exit_code();
-  if (code == 0 && (result.status == "complete" || result.status == "paused")) {
-    entry.outcome = result.status;
+  if (code == 0 && (result.status == RunStatus::complete || result.status == RunStatus::paused)) {
+    entry.outcome = text_of(result.status);
   } else if (const int number = code ? *code - 128 : process_.signal();
              (code && number > 0) || is_stop_signal(number)) {
     entry.outcome = "interrupted";

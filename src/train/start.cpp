@@ -4,25 +4,25 @@
 #include <optional>
 #include <utility>
 
-#include "merge_config.h"
+#include "environment_file.h"
 #include "rank_check.h"
+#include "run_start.h"
 #include "start_table.h"
 #include "xception/config/checks.h"
 #include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
+#include "xception/core/format.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/paths.h"
 #include "xception/core/signals.h"
 #include "xception/core/suspension.h"
-#include "xception/data/cifar10.h"
 #include "xception/data/image_grid.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/parallel/launch.h"
-#include "xception/train/environment.h"
 #include "xception/train/history.h"
 #include "xception/train/progress_line.h"
 #include "xception/train/tensorboard.h"
@@ -30,24 +30,6 @@
 
 namespace xception {
 namespace {
-
-/// What a run that was given no folder is called.
-std::string run_name(const TrainRequest& request, const RunConfig& config) {
-  return request.config_file ? request.config_file->stem().string() : config.model.name;
-}
-
-RunDirectory choose_directory(const TrainRequest& request, const RunConfig& config) {
-  if (!request.out.empty()) return RunDirectory(request.out);
-  return RunDirectory(default_run_directory(run_name(request, config), request.resume));
-}
-
-/// The epochs of a run that has nothing left to do; 0 for any other.
-std::int64_t complete_epochs(const RunDirectory& directory, const RunConfig& config) {
-  if (!std::filesystem::exists(directory.summary())) return 0;
-  const auto summary = read_json(directory.summary(), "train");
-  const auto epochs = summary.value("epochs", std::int64_t{0});
-  return summary.value("status", "") == "complete" && epochs >= config.train.epochs ? epochs : 0;
-}
 
 void check_disk_space(const RunDirectory& directory, std::int64_t parameters) {
   std::error_code error;
@@ -59,47 +41,6 @@ void check_disk_space(const RunDirectory& directory, std::int64_t parameters) {
                  format_bytes(static_cast<std::int64_t>(space.available)),
                  directory.root().string(), format_bytes(static_cast<std::int64_t>(3 * one)));
   }
-}
-
-/// Writes environment.json; a run that goes on keeps the first one and appends to its `resumed`.
-void write_environment(const RunDirectory& directory, const TrainRequest& request,
-                       const Experiment& experiment, const std::vector<RankReport>& ranks,
-                       const RankPlace& place, bool goes_on) {
-  auto environment = describe_environment();
-  environment["device"] = experiment.device().str();
-  if (!experiment.dataset().original) environment["data_label"] = cifar10::kOtherLabel;
-  environment["execution"] = to_json(experiment.execution());
-  environment["launcher"] = launcher_name(place.launcher);
-  environment["world_size"] = ranks.size();
-  for (const auto& rank : ranks) {
-    environment["ranks"].push_back({{"host", rank.host}, {"device", rank.device}});
-  }
-  environment["command_line"] = request.command_line;
-  if (!goes_on || !std::filesystem::exists(directory.environment())) {
-    write_json(directory.environment(), environment);
-    return;
-  }
-  auto first = nlohmann::ordered_json(read_json(directory.environment(), "train"));
-  const auto before = first.contains("resumed") ? first["resumed"].back() : first;
-  const auto kernels = "/execution/kernels"_json_pointer;
-  if (before.contains(kernels) && before.at(kernels) != environment.at(kernels)) {
-    spdlog::info("resume: kernels are {}, were {}: the result may differ in the last bits",
-                 environment.at(kernels).dump(), before.at(kernels).dump());
-  }
-  for (const auto* key : {"world_size", "threads", "libtorch", "device", "processor"}) {
-    if (!before.contains(key) || before[key] == environment[key]) continue;
-    if (key == std::string("world_size") && experiment.config().parallel.batch_norm == "rank0") {
-      spdlog::info(
-          "resume: {} is {}, was {}: same order and steps, but each rank normalises other "
-          "parts of a batch (parallel.batch_norm)",
-          key, environment[key].dump(), before[key].dump());
-      continue;
-    }
-    spdlog::info("resume: {} is {}, was {}: the result may differ in the last bits", key,
-                 environment[key].dump(), before[key].dump());
-  }
-  first["resumed"].push_back(environment);
-  write_json(directory.environment(), first);
 }
 
 /// Takes up where the last checkpoint is.
@@ -128,68 +69,6 @@ void check_same_data(const RunDirectory& directory, const Experiment& experiment
                     "{}..., expected {}...); give --data",
                     experiment.dataset().folder.string(), directory.root().string(),
                     experiment.dataset().checksum.substr(0, 12), trained.substr(0, 12));
-}
-
-/// A run that has epochs but no checkpoint was copied without them: to start from the beginning
-/// would write over what is left.
-void check_nothing_is_lost(const RunDirectory& directory) {
-  if (!std::filesystem::exists(directory.summary())) return;
-  const auto summary = read_json(directory.summary(), "train");
-  const auto epochs = summary.value("epochs", std::int64_t{0});
-  // One whose first checkpoint could not be saved has nothing to lose.
-  const bool never_saved = epochs == 1 && summary.value("status", "") == "failed";
-  if (epochs == 0 || never_saved) return;
-  throw input_error("train",
-                    "--resume: {} holds a run of {} epochs but no checkpoint; restore its folder "
-                    "checkpoints, or start a new run with another --out",
-                    directory.root().string(), epochs);
-}
-
-/// What rank 0 found in the run directory, and all ranks go by.
-struct RunStart {
-  RunConfig config;
-  std::filesystem::path directory;
-  bool saved = false;         ///< goes on from a checkpoint
-  std::int64_t complete = 0;  ///< the run's epochs where nothing is left to do, else 0
-};
-
-RunStart decide_start(const TrainRequest& request, const RunConfig& asked) {
-  RunStart start;
-  const auto directory = choose_directory(request, asked);
-  start.directory = directory.root();
-  start.saved = request.resume && has_checkpoint(directory, "last");
-  if (request.resume && !start.saved) check_nothing_is_lost(directory);
-  if (directory.holds_run() && !request.resume && !request.dry_run) {
-    throw input_error("train",
-                      "--out {}: already holds a run; add --resume to go on with it, or choose "
-                      "another folder",
-                      directory.root().string());
-  }
-  start.config = choose_config(directory, asked, start.saved);
-  if (start.saved) start.complete = complete_epochs(directory, start.config);
-  if (start.saved && start.complete == 0) say_new_schedule(directory, start.config);
-  return start;
-}
-
-/// Rank 0's decision, on all ranks.
-RunStart share_start(const TrainRequest& request, const RunConfig& asked, Communicator& ranks) {
-  if (ranks.is_alone()) return decide_start(request, asked);
-  nlohmann::ordered_json json;
-  if (ranks.is_root()) {
-    const auto start = decide_start(request, asked);
-    json = {{"config", to_json(start.config)},
-            {"directory", text_of_path(start.directory)},
-            {"saved", start.saved},
-            {"complete", start.complete}};
-  }
-  const auto shared = nlohmann::json::parse(ranks.broadcast_text(json.dump()));
-  auto config = config_of_json(shared.at("config"), "config of rank 0");
-  // The same data may lie elsewhere on each machine; whether it is the same is checked.
-  if (asked.given.contains("data.dir")) config.data.dir = asked.data.dir;
-  return {.config = std::move(config),
-          .directory = path_of_text(shared.at("directory").get<std::string>()),
-          .saved = shared.at("saved"),
-          .complete = shared.at("complete")};
 }
 
 /// The first training images as the first epoch's transforms leave them.
@@ -278,7 +157,7 @@ TrainEnd train_in(const RunDirectory& directory, const TrainRequest& request,
 /// One rank, or a process alone, from its config to its end. Returns the exit code.
 int train_rank(const TrainRequest& request, const RunConfig& asked, const torch::Device& device,
                const std::shared_ptr<Communicator>& ranks) {
-  auto start = share_start(request, asked, *ranks);
+  auto start = decide_start(request, asked, *ranks);
   RunDirectory directory(start.directory);
   if (start.complete > 0) {
     spdlog::info("{}: the run is complete ({} epochs{})", directory.root().string(), start.complete,

@@ -4,11 +4,11 @@
 
 #include "xception/config/checks.h"
 #include "xception/core/error.h"
+#include "xception/core/format.h"
 #include "xception/core/log.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/train/environment.h"
-#include "xception/train/progress_line.h"
 
 namespace xception {
 namespace {

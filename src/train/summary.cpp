@@ -57,7 +57,7 @@ double Summary::wall_seconds() const {
          std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-nlohmann::ordered_json Summary::to_json(const std::string& status) const {
+nlohmann::ordered_json Summary::to_json(RunStatus status) const {
   using Json = nlohmann::ordered_json;
   const auto& config = experiment_.config();
   const auto& splits = experiment_.splits();

@@ -11,6 +11,7 @@
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/train/history.h"
+#include "xception/train/run_status.h"
 
 namespace xception {
 namespace {
@@ -166,8 +167,10 @@ void TensorBoardWriter::on_end(const nlohmann::ordered_json& summary) {
   // HParamsPluginData { SessionEndInfo session_end_info = 4; }
   // SessionEndInfo { Status status = 1 (success 1, failure 2, running 3); double end_time_secs = 2;
   // }
-  const auto status = summary.value("status", "");
-  const std::uint64_t code = status == "complete" ? 1 : status == "failed" ? 2 : 3;
+  const auto status = summary.value("status", RunStatus::unknown);
+  const std::uint64_t code = status == RunStatus::complete ? 1
+                             : status == RunStatus::failed ? 2
+                                                           : 3;
   const auto end =
       key(1, Wire::varint) + varint(code) + key(2, Wire::fixed64) + little_endian(now());
   hyper_parameters("_hparams_/session_end_info", bytes_field(4, end));

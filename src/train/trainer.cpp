@@ -101,7 +101,7 @@ CheckpointPlace Trainer::resume() {
 }
 
 int Trainer::run() {
-  const auto finish = [&](const std::string& status) {
+  const auto finish = [&](RunStatus status) {
     if (!is_root()) return;
     if (training_.reducer && experiment_.device().is_cpu())
       summary_.set_reduction(training_.reducer->counters());
@@ -110,19 +110,19 @@ int Trainer::run() {
     for (const auto& observer : observers_) observer->on_end(json);
   };
   try {
-    if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
+    if (is_root()) write_json(directory_.summary(), summary_.to_json(RunStatus::running));
     int stopped = train();
     if (stopped == 0 && place_.epoch < experiment_.config().train.epochs) {
-      finish("paused");
+      finish(RunStatus::paused);
       paused_after_ = place_.epoch;
       return 0;
     }
     if (stopped == 0) stopped = test();
-    finish(stopped == 0 ? "complete" : "interrupted");
+    finish(stopped == 0 ? RunStatus::complete : RunStatus::interrupted);
     return stopped;
   } catch (const std::exception& failure) {
     try {
-      finish("failed");
+      finish(RunStatus::failed);
     } catch (const std::exception& error) {
       spdlog::error("{}", error.what());
     }
@@ -246,7 +246,7 @@ int Trainer::finish_epoch() {
   ++place_.epoch;
   place_.step_in_epoch = 0;
   save(summary_.record_epoch(place_.epoch, record.validation_accuracy));
-  if (is_root()) write_json(directory_.summary(), summary_.to_json("running"));
+  if (is_root()) write_json(directory_.summary(), summary_.to_json(RunStatus::running));
   stop_ = ranks_->agree(std::max(stop_, StopSignals::received()));
   return stop_;
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "xception/train/run_status.h"
+
 namespace xception {
 
 /// One epoch as history.jsonl has it. What is missing there, or was not finite, is unset.
@@ -48,8 +50,8 @@ struct RunRecord {
   std::optional<TestAnswers> answers = {};
   std::vector<std::string> problems = {};
 
-  [[nodiscard]] std::string status() const;  ///< of the summary; `unknown` without one
-  [[nodiscard]] bool is_complete() const { return status() == "complete"; }
+  [[nodiscard]] RunStatus status() const;  ///< of the summary
+  [[nodiscard]] bool is_complete() const { return status() == RunStatus::complete; }
   [[nodiscard]] std::string model() const;  ///< its name in the registry; empty if nothing tells
   [[nodiscard]] std::int64_t seed() const;
   [[nodiscard]] std::string data_checksum() const;  ///< empty if nothing tells

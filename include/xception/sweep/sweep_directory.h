@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "xception/sweep/trials.h"
+#include "xception/train/run_status.h"
 
 namespace xception {
 
@@ -23,7 +24,7 @@ enum class TrialState {
 
 /// What a run directory says of a trial.
 struct TrialResult {
-  std::string status;  ///< of its summary: running, paused, complete, interrupted, failed, or empty
+  RunStatus status = RunStatus::unknown;        ///< of its summary
   std::int64_t epochs = 0;                      ///< complete ones
   std::optional<double> metric;                 ///< the sweep's; of the best epoch so far
   std::vector<std::optional<double>> by_epoch;  ///< the metric after each epoch

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "xception/train/observer.h"
 
 namespace xception {
@@ -12,10 +10,5 @@ class ProgressLine : public RunObserver {
   void on_progress(const Progress& progress) override;
   void on_epoch(const EpochRecord& record) override;
 };
-
-/// `1:02:03`, `2:03`.
-[[nodiscard]] std::string format_duration(double seconds);
-/// `1.5 GB`.
-[[nodiscard]] std::string format_bytes(std::int64_t bytes);
 
 }  // namespace xception

@@ -11,6 +11,7 @@
 #include "xception/models/complexity.h"
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
+#include "xception/train/run_status.h"
 
 namespace xception {
 
@@ -45,7 +46,7 @@ class Summary : public Stateful {
   void set_last_test(double accuracy) { last_test_accuracy_ = accuracy; }
 
   /// summary.json. status: running, complete, paused, interrupted, failed.
-  [[nodiscard]] nlohmann::ordered_json to_json(const std::string& status) const;
+  [[nodiscard]] nlohmann::ordered_json to_json(RunStatus status) const;
 
   [[nodiscard]] std::string state_name() const override { return "summary"; }
   [[nodiscard]] State state() const override;
