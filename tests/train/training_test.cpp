@@ -27,8 +27,7 @@ Dataset made_up() {
   const auto images = [](std::int64_t n) {
     return ImageSet{torch::zeros({n, 3, 8, 8}, torch::kUInt8), torch::zeros({n}, torch::kInt64)};
   };
-  return {.train = images(9),
-          .test = images(1),
+  return {.images = in_memory(images(9), images(1)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},
