@@ -24,7 +24,9 @@ std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& con
     throw input_error("data", "the {} split of {} is empty; expected at least one image",
                       split_name(options.split), dataset.folder.string());
   }
-  return make_resident_loader(dataset, config, options, device);
+  const bool resident = dataset.images->pixels(dataset.subset_of(options.split)).defined();
+  return resident ? make_resident_loader(dataset, config, options, device)
+                  : make_streamed_loader(dataset, config, options, device);
 }
 
 void check_transforms(const RunConfig& config, const Dataset& dataset) {

@@ -64,8 +64,9 @@ struct LoaderOptions {
   PixelSteps steps = PixelSteps::fused;
 };
 
-/// A loader onto `device`, of a subset that has its pixels in memory: it keeps them on the device
-/// and transforms them there. config: the seed, image size and transforms count. Errors (input): no images; as
+/// A loader onto `device`: it keeps a subset that has its pixels in memory on the device and
+/// transforms it there; of others it reads and transforms image by image in threads of its own, a
+/// batch ahead. config: the seed, image size and transforms count. Errors (input): no images; as
 /// Pipeline.
 [[nodiscard]] std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& config,
                                                   const LoaderOptions& options,

@@ -10,6 +10,12 @@ namespace xception {
                                                            const LoaderOptions& options,
                                                            const torch::Device& device);
 
+/// For any subset. As many threads as LibTorch's operations have.
+[[nodiscard]] std::unique_ptr<Loader> make_streamed_loader(const Dataset& dataset,
+                                                           const RunConfig& config,
+                                                           const LoaderOptions& options,
+                                                           const torch::Device& device);
+
 /// The images of an epoch in its order, as places in the loader's list of `n` indices.
 [[nodiscard]] torch::Tensor epoch_order(std::int64_t n, Order order, std::uint64_t seed,
                                         std::int64_t epoch);
