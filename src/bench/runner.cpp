@@ -69,7 +69,7 @@ void BenchRunner::find_batches() {
   for (auto& result : results_.cases) {
     if (result.item.batch > 0 || over()) continue;
     result.searched = true;
-    const auto images = dataset_.train.size();
+    const auto images = dataset_.images->size(Split::train);
     std::int64_t batch = 0;
     try {
       batch = largest_batch_that_fits(result.item, plan_.mode, dataset_, plan_.device,

@@ -35,12 +35,12 @@ class EpochPlace {
   std::int64_t used_ = 0;
 };
 
-/// Errors (input): the source has fewer images than a batch.
-void check_images(const BatchSource& source, std::int64_t batch, const Dataset& dataset) {
-  if (source.size() >= batch) return;
+/// Errors (input): the loader has fewer images than a batch.
+void check_images(const Loader& loader, std::int64_t batch, const Dataset& dataset) {
+  if (loader.size() >= batch) return;
   throw input_error("bench",
                     "--batch-size {}: found {} images in the split of {}; give at most that", batch,
-                    source.size(), dataset.name);
+                    loader.size(), dataset.name);
 }
 
 /// Calls `step` so often, but no longer after a stop signal. Returns how often.
@@ -62,7 +62,7 @@ class TrainWorkload : public Workload {
                       return plan_training(of, on, *ranks_);
                     }),
         training_(experiment_, ranks_) {
-    check_images(*training_.source, config.train.batch_size, dataset);
+    check_images(*training_.loader, config.train.batch_size, dataset);
     training_.model->train();
     start_epoch(0);
   }
@@ -71,7 +71,7 @@ class TrainWorkload : public Workload {
     return repeat(steps, [&] {
       const bool full = steps_ == static_cast<std::int64_t>(rates_.size());
       // A graph is one of a size of batch.
-      if (full || batch != batch_ || place_.take(batch, training_.source->size()) == 0) {
+      if (full || batch != batch_ || place_.take(batch, training_.loader->size()) == 0) {
         rewind(batch);
       }
       ++steps_;
@@ -80,7 +80,7 @@ class TrainWorkload : public Workload {
   }
 
   void prepare(std::int64_t images) override {
-    const auto left = training_.source->size() - place_.used();
+    const auto left = training_.loader->size() - place_.used();
     if (place_.used() > 0 && left < images) start_epoch(epoch_ + 1);
   }
 
@@ -107,9 +107,9 @@ class TrainWorkload : public Workload {
   void start_epoch(std::int64_t epoch) {
     const auto& config = experiment_.config();
     epoch_ = epoch;
-    training_.source->start_epoch(epoch);
+    training_.loader->start_epoch(epoch);
     const auto per_epoch =
-        std::max<std::int64_t>(1, training_.source->size() / config.train.batch_size);
+        std::max<std::int64_t>(1, training_.loader->size() / config.train.batch_size);
     rates_ = learning_rates(config.schedule, config.optimizer.lr, epoch % config.train.epochs,
                             per_epoch, config.train.epochs);
     place_.restart();
@@ -122,7 +122,7 @@ class TrainWorkload : public Workload {
     training_.step->start_epoch(rates_, first, 0, batch);
     batch_ = batch;
     place_.restart();
-    place_.take(batch, training_.source->size());
+    place_.take(batch, training_.loader->size());
     steps_ = 0;
   }
 
@@ -141,17 +141,16 @@ class InferenceWorkload : public Workload {
   InferenceWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
       : experiment_(config, dataset, device),
         model_(experiment_.build_model(parse_precision(config.train.precision))),
-        source_(experiment_.source(Split::test, Order::ascending, experiment_.test_pipeline())) {
-    check_images(*source_, experiment_.evaluation_options().batch_size, dataset);
-    source_->start_epoch(0);
+        loader_(experiment_.evaluation_loader(Split::test)) {
+    check_images(*loader_, experiment_.evaluation_options().batch_size, dataset);
+    loader_->start_epoch(0);
   }
 
   std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
-    BatchEvaluator evaluator(*model_, *source_, experiment_.test_pipeline(),
-                             experiment_.evaluation_options());
+    BatchEvaluator evaluator(*model_, *loader_, experiment_.evaluation_options());
     return repeat(steps, [&] {
-      const auto first = place_.take(batch, source_->size());
-      (void)evaluator.run(first, first + batch, probe);
+      if (place_.take(batch, loader_->size()) == 0) loader_->seek(0);
+      (void)evaluator.run(batch, probe);
     });
   }
 
@@ -167,41 +166,30 @@ class InferenceWorkload : public Workload {
  private:
   Experiment experiment_;
   std::shared_ptr<Classifier> model_;
-  std::unique_ptr<BatchSource> source_;
+  std::unique_ptr<Loader> loader_;
   EpochPlace place_;
 };
-
-torch::ScalarType dtype_of_images(const TrainConfig& train) {
-  const auto precision = parse_precision(train.precision);
-  return precision.images(precision.parameters);
-}
 
 class DataWorkload : public Workload {
  public:
   DataWorkload(const RunConfig& config, const Dataset& dataset, const torch::Device& device)
-      : experiment_(config, dataset, device),
-        dtype_(dtype_of_images(config.train)),
-        source_(experiment_.source(Split::train, Order::shuffled, experiment_.train_pipeline())) {
-    check_images(*source_, config.train.batch_size, dataset);
-    source_->start_epoch(0);
+      : experiment_(config, dataset, device), loader_(experiment_.training_loader()) {
+    check_images(*loader_, config.train.batch_size, dataset);
+    loader_->start_epoch(0);
   }
 
   std::int64_t run(std::int64_t steps, std::int64_t batch, StepProbe* probe) override {
     return repeat(steps, [&] {
-      const auto first = place_.take(batch, source_->size());
+      if (place_.take(batch, loader_->size()) == 0) loader_->seek(0);
       mark_phase(probe, StepPhase::start);
-      const auto positions = torch::arange(
-          first, first + batch, torch::TensorOptions(experiment_.device()).dtype(torch::kInt64));
-      const auto images = source_->at(positions);
-      (void)experiment_.train_pipeline().apply(images.images, images.drawn, dtype_,
-                                               experiment_.config().train.channels_last);
+      (void)loader_->next(batch);
       mark_phase(probe, StepPhase::data);
     });
   }
 
   void prepare(std::int64_t images) override {
-    if (place_.used() == 0 || source_->size() - place_.used() >= images) return;
-    source_->start_epoch(++epoch_);
+    if (place_.used() == 0 || loader_->size() - place_.used() >= images) return;
+    loader_->start_epoch(++epoch_);
     place_.restart();
   }
 
@@ -211,8 +199,7 @@ class DataWorkload : public Workload {
 
  private:
   Experiment experiment_;
-  torch::ScalarType dtype_;
-  std::unique_ptr<BatchSource> source_;
+  std::unique_ptr<Loader> loader_;
   EpochPlace place_;
   std::int64_t epoch_ = 0;
 };
@@ -240,13 +227,12 @@ const char* bench_mode_name(BenchMode mode) {
 
 Dataset random_dataset(std::int64_t images, std::int64_t classes) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(std::uint64_t{1});
-  Dataset dataset;
-  dataset.name = "random images";
-  dataset.train.images = torch::randint(0, 256, {images, 3, 32, 32}, generator,
-                                        torch::TensorOptions().dtype(torch::kUInt8));
-  dataset.train.labels =
+  ImageSet set;
+  set.images = torch::randint(0, 256, {images, 3, 32, 32}, generator,
+                              torch::TensorOptions().dtype(torch::kUInt8));
+  set.labels =
       torch::randint(0, classes, {images}, generator, torch::TensorOptions().dtype(torch::kInt64));
-  dataset.test = dataset.train;
+  Dataset dataset{.images = in_memory(set, set), .name = "random images"};
   for (std::int64_t i = 0; i < classes; ++i) dataset.class_names.push_back(std::to_string(i));
   return dataset;
 }

@@ -4,11 +4,10 @@
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/core/output_path.h"
-#include "xception/data/batch_source.h"
 #include "xception/data/cifar10.h"
 #include "xception/data/dataset.h"
 #include "xception/data/image_grid.h"
-#include "xception/data/pipeline.h"
+#include "xception/data/loader.h"
 #include "xception/data/synthetic.h"
 
 namespace xception {
@@ -35,10 +34,12 @@ DataConfig data_config(const DataArguments& arguments) {
   return config;
 }
 
-nlohmann::ordered_json class_counts(const ImageSet& set, std::int64_t classes) {
-  const auto counts = torch::bincount(set.labels, {}, classes);
-  return std::vector<std::int64_t>(counts.const_data_ptr<std::int64_t>(),
-                                   counts.const_data_ptr<std::int64_t>() + classes);
+std::vector<std::int64_t> class_counts(const Dataset& dataset, Split subset) {
+  std::vector<std::int64_t> counts(dataset.class_names.size());
+  for (std::int64_t i = 0; i < dataset.images->size(subset); ++i) {
+    ++counts[static_cast<std::size_t>(dataset.images->label(subset, i))];
+  }
+  return counts;
 }
 
 void show_info(const DataArguments& arguments) {
@@ -49,18 +50,22 @@ void show_info(const DataArguments& arguments) {
   json["folder"] = dataset.folder.string();
   json["checksum"] = dataset.checksum;
   json["classes"] = dataset.class_names;
-  json["train"] = dataset.train.size();
-  json["test"] = dataset.test.size();
-  json["image"] = dataset.train.images.sizes().slice(1).vec();
-  json["train_class_counts"] = class_counts(dataset.train, dataset.num_classes());
-  json["test_class_counts"] = class_counts(dataset.test, dataset.num_classes());
+  const auto train = dataset.images->size(Split::train);
+  const auto test = dataset.images->size(Split::test);
+  const auto pixels = dataset.images->pixels(Split::train);
+  json["train"] = train;
+  json["test"] = test;
+  if (pixels.defined()) json["image"] = pixels.sizes().slice(1).vec();
+  json["train_class_counts"] = class_counts(dataset, Split::train);
+  json["test_class_counts"] = class_counts(dataset, Split::test);
   if (arguments.json) {
     print_json(json);
     return;
   }
   spdlog::info("{} in {}", dataset.name, dataset.folder.string());
-  spdlog::info("  images    {} training, {} test, {} x {} px", dataset.train.size(),
-               dataset.test.size(), dataset.train.images.size(2), dataset.train.images.size(3));
+  spdlog::info(
+      "  images    {} training, {} test, {}", train, test,
+      pixels.defined() ? fmt::format("{} x {} px", pixels.size(2), pixels.size(3)) : "of any size");
   spdlog::info("  checksum  {}", dataset.checksum);
   for (std::size_t i = 0; i < dataset.class_names.size(); ++i) {
     spdlog::info("  {:<2} {:<14} {:>6} training {:>6} test", i, dataset.class_names[i],
@@ -72,8 +77,8 @@ void show_info(const DataArguments& arguments) {
 void verify(const DataArguments& arguments) {
   const auto dataset = load_dataset(data_config(arguments));
   spdlog::info("{}: good: {}; {} training and {} test images, every size and label checked; {}",
-               dataset.folder.string(), dataset.name, dataset.train.size(), dataset.test.size(),
-               dataset.checksum);
+               dataset.folder.string(), dataset.name, dataset.images->size(Split::train),
+               dataset.images->size(Split::test), dataset.checksum);
 }
 
 /// What the network sees of an epoch, in its order.
@@ -84,24 +89,22 @@ void preview(const DataArguments& arguments) {
   auto config = load_config(arguments.config, arguments.overrides);
   if (!arguments.data.empty()) config.data.dir = arguments.data;
   const auto dataset = load_dataset(config.data);
-  const auto seed = static_cast<std::uint64_t>(config.seed);
-  const auto splits = split_dataset(dataset, config.data, seed);
   const auto split = parse_split(arguments.split);
   const bool train = split == Split::train;
-  const auto& set = split == Split::test ? dataset.test : dataset.train;
-  const std::string key = train ? "augment.train" : "augment.test";
-  const Pipeline pipeline(train ? config.augment.train : config.augment.test, key, config.augment,
-                          config.data.image_size, {set.images.size(2), set.images.size(3)},
-                          torch::kCPU);
-  ResidentSource source(set, splits.of(split), train ? Order::shuffled : Order::ascending, seed,
-                        pipeline, torch::kCPU);
-  source.start_epoch(arguments.epoch);
-  const auto n = std::min(arguments.count, source.size());
-  const auto batch = source.at(torch::arange(n, torch::kInt64));
+  const auto splits = split_dataset(dataset, config.data, static_cast<std::uint64_t>(config.seed));
+  const auto loader = make_loader(dataset, config,
+                                  {.split = split,
+                                   .indices = splits.of(split),
+                                   .order = train ? Order::shuffled : Order::ascending,
+                                   .transforms = train ? TransformList::train : TransformList::test,
+                                   .steps = PixelSteps::unnormalized},
+                                  torch::kCPU);
+  loader->start_epoch(arguments.epoch);
+  const auto n = std::min(arguments.count, loader->size());
   const auto file = arguments.out.empty() ? free_path("preview", ".png").string() : arguments.out;
-  write_png(file, image_grid(pipeline.transformed(batch.images, batch.drawn)));
+  write_png(file, image_grid(loader->next(n).images.permute({0, 2, 3, 1})));
   spdlog::info("{}: {} images of the {} split, epoch {}, after {}", file, n, arguments.split,
-               arguments.epoch, key);
+               arguments.epoch, train ? "augment.train" : "augment.test");
 }
 
 void synthesize(const DataArguments& arguments) {

@@ -53,15 +53,15 @@ void evaluate_run(const EvalArguments& arguments) {
   auto run = load_run(arguments.run, arguments.checkpoint, device);
   if (!arguments.data.empty()) run.config.data.dir = arguments.data;
   const Experiment experiment(run.config, device);
-  const auto source = experiment.source(split, Order::ascending, experiment.test_pipeline());
+  const auto loader = experiment.evaluation_loader(split);
   auto options = experiment.evaluation_options();
   options.progress = [&](std::int64_t images) {
-    StatusLine::show(fmt::format("{} of {} images", images, source->size()));
+    StatusLine::show(fmt::format("{} of {} images", images, loader->size()));
   };
   const RunDirectory directory(arguments.run);
   const auto& dataset = experiment.dataset();
   const bool own_data = tell_other_data(directory, dataset);
-  const auto evaluation = evaluate(*run.model, *source, experiment.test_pipeline(), options);
+  const auto evaluation = evaluate(*run.model, *loader, options);
   StatusLine::clear();
   if (arguments.predictions) {
     const auto split_name =

@@ -43,17 +43,16 @@ std::vector<std::string> class_names(const RunDirectory& directory, std::int64_t
 }
 
 /// A picture as the network's input, (1, 3, size, size) on the CPU.
-torch::Tensor prepare(const LoadedRun& run, const PredictArguments& arguments,
-                      const std::string& name, const BeforeDecoding& before) {
+torch::Tensor prepare(const LoadedRun& run, const Pipeline& pipeline,
+                      const PredictArguments& arguments, const std::string& name,
+                      const BeforeDecoding& before) {
   auto picture = name == "-" ? read_picture(std::cin, "standard input", before)
                              : read_picture(std::filesystem::path(name), before);
   if (arguments.ignore_orientation) picture.orientation = 1;
   const auto& config = run.config;
-  const Pipeline pipeline(config.augment.test, "augment.test", config.augment,
-                          config.data.image_size, {picture.height(), picture.width()}, torch::kCPU,
-                          pixel_steps(run.kernels));
-  const auto drawn =
-      pipeline.draw(static_cast<std::uint64_t>(config.seed), 0, torch::zeros({1}, torch::kInt64));
+  const Size size{picture.height(), picture.width()};
+  const auto drawn = pipeline.draw(static_cast<std::uint64_t>(config.seed), 0,
+                                   torch::zeros({1}, torch::kInt64), size);
   const auto weights = run.model->parameters().front().scalar_type();
   const auto read = [&](const Part& part) {
     auto pixels = torch::empty({part.size.height, part.size.width, 3}, torch::kUInt8);
@@ -61,7 +60,7 @@ torch::Tensor prepare(const LoadedRun& run, const PredictArguments& arguments,
                  pixels.mutable_data_ptr<std::uint8_t>());
     return pixels;
   };
-  return pipeline.apply_to_picture(read, drawn,
+  return pipeline.apply_to_picture(read, size, drawn,
                                    parse_precision(config.train.eval_precision).images(weights),
                                    config.train.channels_last);
 }
@@ -180,11 +179,12 @@ int predict(const PredictArguments& arguments) {
   release_unused_memory(torch::kCPU);  // of reading the checkpoint
   const auto names = class_names(RunDirectory(arguments.run), run.config.model.num_classes);
   const auto listed = list_pictures(arguments.images);
+  const Pipeline pipeline(run.config, TransformList::test, torch::kCPU, pixel_steps(run.kernels));
   // More images don't make a processor faster; a GPU they do.
   PictureQueue queue(
       listed,
       [&](const std::string& name, const BeforeDecoding& before) {
-        return prepare(run, arguments, name, before);
+        return prepare(run, pipeline, arguments, name, before);
       },
       /*batch=*/device.is_cuda() ? 32 : 8, /*threads=*/torch::get_num_threads());
   Answers answers(arguments.json);

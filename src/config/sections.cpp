@@ -25,7 +25,7 @@ void ModelConfig::visit(KeyVisitor& visitor) {
 }
 
 void DataConfig::visit(KeyVisitor& visitor) {
-  visitor.key("format", format, {"cifar10"}, "layout of the files");
+  visitor.key("format", format, {}, "layout of the files, such as cifar10");
   visitor.key("dir", dir, {}, "folder of the data set; --data sets it");
   visitor.key("image_size", image_size, between(32, 2048), "side of the network's input, px");
   visitor.key("validation_size", validation_size, between(0, 1e9),

@@ -3,27 +3,46 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "xception/core/error.h"
-#include "xception/core/paths.h"
 #include "xception/core/random.h"
-#include "xception/data/cifar10.h"
 
 namespace xception {
 namespace {
 
-ImageSet to_tensors(const Cifar10Records& records) {
-  const auto n = records.size();
-  // from_blob borrows; the clone owns.
-  const auto images = torch::from_blob(const_cast<std::uint8_t*>(records.images.data()),
-                                       {n, 3, cifar10::kSide, cifar10::kSide},
-                                       torch::TensorOptions().dtype(torch::kUInt8))
-                          .clone();
-  const auto labels = torch::from_blob(const_cast<std::uint8_t*>(records.labels.data()), {n},
-                                       torch::TensorOptions().dtype(torch::kUInt8))
-                          .to(torch::kInt64);
-  return {images, labels};
-}
+/// Images in memory.
+class MemoryCatalog : public ImageCatalog {
+ public:
+  MemoryCatalog(ImageSet train, ImageSet test) : train_(std::move(train)), test_(std::move(test)) {}
+
+  [[nodiscard]] std::int64_t size(Split subset) const override {
+    const auto& labels = of(subset).labels;
+    return labels.defined() ? labels.size(0) : 0;
+  }
+
+  [[nodiscard]] std::int64_t label(Split subset, std::int64_t index) const override {
+    return of(subset).labels.const_data_ptr<std::int64_t>()[index];
+  }
+
+  [[nodiscard]] RgbImage read(Split subset, std::int64_t index) const override {
+    const auto pixels = of(subset).images[index].permute({1, 2, 0}).contiguous();
+    const auto* data = pixels.const_data_ptr<std::uint8_t>();
+    return {
+        .height = pixels.size(0), .width = pixels.size(1), .pixels = {data, data + pixels.numel()}};
+  }
+
+  [[nodiscard]] torch::Tensor pixels(Split subset) const override { return of(subset).images; }
+
+ private:
+  [[nodiscard]] const ImageSet& of(Split subset) const {
+    static const ImageSet none;
+    return subset == Split::train ? train_ : subset == Split::test ? test_ : none;
+  }
+
+  ImageSet train_;
+  ImageSet test_;
+};
 
 std::vector<std::int64_t> ascending(std::int64_t n) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(n));
@@ -58,30 +77,13 @@ std::vector<std::int64_t> stratified_counts(const std::vector<std::int64_t>& cla
 
 }  // namespace
 
-Dataset load_dataset(const DataConfig& config) {
-  std::filesystem::path folder = path_of_text(config.dir);
-  if (folder.empty()) {
-    folder = "data";
-    if (!std::filesystem::exists(folder / cifar10::kFolder)) {
-      throw input_error("data",
-                        "no data directory given and no {}/{} here; give --data DIR, or run "
-                        "scripts/download_cifar10.sh, or offline: xception data synthesize --out "
-                        "data",
-                        folder.string(), cifar10::kFolder);
-    }
-  }
-  const auto files = read_cifar10(folder);
-  Dataset dataset;
-  dataset.train = to_tensors(files.train);
-  dataset.test = to_tensors(files.test);
-  dataset.class_names = files.class_names;
-  dataset.original = files.original;
-  dataset.name = files.original                         ? files.name
-                 : files.name == cifar10::kOfficialName ? cifar10::kOtherLabel
-                                                        : files.name + ", not the original files";
-  dataset.checksum = files.checksum;
-  dataset.folder = folder;
-  return dataset;
+std::shared_ptr<const ImageCatalog> in_memory(ImageSet train, ImageSet test) {
+  return std::make_shared<MemoryCatalog>(std::move(train), std::move(test));
+}
+
+Split Dataset::subset_of(Split split) const {
+  const bool drawn = split == Split::validation && images->size(Split::validation) == 0;
+  return drawn ? Split::train : split;
 }
 
 Split parse_split(const std::string& name) {
@@ -108,29 +110,32 @@ const std::vector<std::int64_t>& SplitIndices::of(Split split) const {
 }
 
 SplitIndices split_dataset(const Dataset& dataset, const DataConfig& config, std::uint64_t seed) {
-  const std::int64_t total = dataset.train.size();
-  if (config.validation_size >= total) {
+  const auto& images = *dataset.images;
+  const auto total = images.size(Split::train);
+  const auto own = images.size(Split::validation);
+  const auto wanted = own > 0 ? 0 : config.validation_size;
+  if (wanted >= total) {
     throw input_error("config",
                       "data.validation_size: found {}, but {} has {} training images; expected "
                       "fewer, so that some are left to train on",
-                      config.validation_size, dataset.folder.string(), total);
+                      wanted, dataset.folder.string(), total);
   }
   const auto permutation = random_permutation(total, CounterRandom(seed, RandomStream::split));
   const auto classes = static_cast<std::size_t>(dataset.num_classes());
   std::vector<std::int64_t> quota;
   if (config.stratified) {
     std::vector<std::int64_t> sizes(classes, 0);
-    const auto* labels = dataset.train.labels.const_data_ptr<std::int64_t>();
-    for (std::int64_t i = 0; i < total; ++i) ++sizes[static_cast<std::size_t>(labels[i])];
-    quota = stratified_counts(sizes, total, config.validation_size);
+    for (std::int64_t i = 0; i < total; ++i) {
+      ++sizes[static_cast<std::size_t>(images.label(Split::train, i))];
+    }
+    quota = stratified_counts(sizes, total, wanted);
   }
   SplitIndices indices;
+  indices.validation = ascending(own);
   for (const auto index : permutation) {
-    const auto taken = static_cast<std::int64_t>(indices.validation.size());
-    bool validates = taken < config.validation_size;
+    bool validates = std::ssize(indices.validation) < wanted;
     if (config.stratified) {
-      auto& left = quota[static_cast<std::size_t>(
-          dataset.train.labels.const_data_ptr<std::int64_t>()[index])];
+      auto& left = quota[static_cast<std::size_t>(images.label(Split::train, index))];
       validates = left > 0;
       if (validates) --left;
     }
@@ -142,7 +147,7 @@ SplitIndices split_dataset(const Dataset& dataset, const DataConfig& config, std
   limit(indices.validation, config.validation_limit);
   std::sort(indices.train.begin(), indices.train.end());
   std::sort(indices.validation.begin(), indices.validation.end());
-  indices.test = ascending(dataset.test.size());
+  indices.test = ascending(images.size(Split::test));
   limit(indices.test, config.test_limit);
   return indices;
 }

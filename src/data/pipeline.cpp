@@ -28,35 +28,40 @@ torch::Tensor resample_rows(torch::Tensor columns, const torch::Tensor& rows) {
 
 }  // namespace
 
-Pipeline::Pipeline(const nlohmann::json& transforms, const std::string& key,
-                   const AugmentConfig& config, std::int64_t image_size, Size input,
-                   const torch::Device& device, PixelSteps steps)
-    : transforms_(build_transforms(transforms, key, image_size)), device_(device) {
+Pipeline::Pipeline(const RunConfig& config, TransformList list, const torch::Device& device,
+                   PixelSteps steps)
+    : key_(list == TransformList::train ? "augment.train" : "augment.test"),
+      transforms_(build_transforms(
+          list == TransformList::train ? config.augment.train : config.augment.test, key_,
+          config.data.image_size)),
+      output_{config.data.image_size, config.data.image_size},
+      device_(device) {
   // (x / 255 - mean) / std as one product and one sum a pixel.
-  const auto std = torch::tensor(config.std, torch::kFloat64);
-  const auto mean = torch::tensor(config.mean, torch::kFloat64);
+  const auto std = torch::tensor(config.augment.std, torch::kFloat64);
+  const auto mean = torch::tensor(config.augment.mean, torch::kFloat64);
   const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(device);
-  scale_ = (1.0 / (255.0 * std)).to(options);
-  offset_ = (-mean / std).to(options);
-  for (const auto& transform : transforms_) {
-    inputs_.push_back(input);
-    input = transform->output(input);
-    draws_ += transform->draws();
-  }
-  output_ = input;
+  const bool normalized = steps != PixelSteps::unnormalized;
+  scale_ = normalized ? (1.0 / (255.0 * std)).to(options) : torch::ones({3}, options);
+  offset_ = normalized ? (-mean / std).to(options) : torch::zeros({3}, options);
+  for (const auto& transform : transforms_) draws_ += transform->draws();
   const bool geometric = std::none_of(transforms_.begin(), transforms_.end(),
                                       [](const auto& of) { return of->changes_pixels(); });
   fused_ = steps == PixelSteps::fused && geometric && image_rows_run_on(device);
-  if (input != Size{image_size, image_size}) {
-    throw input_error("config",
-                      "{}: the transforms end at {} x {} px, expected data.image_size {} x {}; end "
-                      "with center_crop or random_resized_crop",
-                      key, input.height, input.width, image_size, image_size);
-  }
 }
 
-torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch,
-                             const torch::Tensor& indices) const {
+std::vector<Size> Pipeline::sizes(Size input) const {
+  std::vector<Size> all = {input};
+  for (const auto& transform : transforms_) all.push_back(transform->output(all.back()));
+  if (all.back() == output_) return all;
+  throw input_error("config",
+                    "{}: the transforms end at {} x {} px, expected data.image_size {} x {}; end "
+                    "with center_crop or random_resized_crop",
+                    key_, all.back().height, all.back().width, output_.height, output_.width);
+}
+
+torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch, const torch::Tensor& indices,
+                             Size input) const {
+  const auto inputs = sizes(input);
   const auto n = indices.size(0);
   auto table = torch::zeros({n, draws_}, torch::kFloat32);
   if (draws_ > 0) {
@@ -66,7 +71,7 @@ torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch,
       CounterRandom random(seed, RandomStream::augment, static_cast<std::uint32_t>(epoch),
                            static_cast<std::uint32_t>(index[i]));
       for (std::size_t t = 0; t < transforms_.size(); ++t) {
-        transforms_[t]->draw(random, inputs_[t], numbers);
+        transforms_[t]->draw(random, inputs[t], numbers);
         numbers += transforms_[t]->draws();
       }
     }
@@ -74,22 +79,25 @@ torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch,
   return table.to(device_);
 }
 
-Pipeline::Geometry Pipeline::geometry(const torch::Tensor& drawn) const {
+Pipeline::Geometry Pipeline::geometry(const torch::Tensor& drawn, Size input) const {
+  const auto inputs = sizes(input);
   Geometry made;
   std::int64_t column = 0;
   for (std::size_t t = 0; t < transforms_.size(); ++t) {
     made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
     column += transforms_[t]->draws();
-    transforms_[t]->compose(made.maps, inputs_[t], made.numbers.back());
+    transforms_[t]->compose(made.maps, inputs[t], made.numbers.back());
   }
   return made;
 }
 
-Pipeline::Geometry Pipeline::visible_geometry(const torch::Tensor& drawn, Part& source) const {
+Pipeline::Geometry Pipeline::visible_geometry(const torch::Tensor& drawn, Size input,
+                                              Part& source) const {
+  const auto inputs = sizes(input);
   std::vector<Part> parts(transforms_.size() + 1);
   parts.back() = {0, 0, output_};
   for (std::size_t t = transforms_.size(); t > 0; --t) {
-    parts[t - 1] = transforms_[t - 1]->source(inputs_[t - 1], parts[t]);
+    parts[t - 1] = transforms_[t - 1]->source(inputs[t - 1], parts[t]);
   }
   source = parts.front();
   Geometry made;
@@ -97,8 +105,7 @@ Pipeline::Geometry Pipeline::visible_geometry(const torch::Tensor& drawn, Part& 
   for (std::size_t t = 0; t < transforms_.size(); ++t) {
     made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
     column += transforms_[t]->draws();
-    transforms_[t]->compose_part(made.maps, inputs_[t], parts[t], parts[t + 1],
-                                 made.numbers.back());
+    transforms_[t]->compose_part(made.maps, inputs[t], parts[t], parts[t + 1], made.numbers.back());
   }
   return made;
 }
@@ -120,25 +127,20 @@ torch::Tensor Pipeline::finish(const torch::Tensor& columns, const Geometry& mad
   return channels_last ? batch : batch.contiguous();
 }
 
-torch::Tensor Pipeline::transformed(const torch::Tensor& images, const torch::Tensor& drawn) const {
-  const torch::NoGradGuard no_grad;
-  const auto made = geometry(drawn);
-  return pixels(resample_columns(images, made.maps.cols), made);
-}
-
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
                               torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
-  const auto made = geometry(drawn);
+  const auto made = geometry(drawn, {images.size(2), images.size(3)});
   return finish(resample_columns(images, made.maps.cols), made, dtype, channels_last);
 }
 
-torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, const torch::Tensor& drawn,
-                                         torch::ScalarType dtype, bool channels_last) const {
+torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, Size size,
+                                         const torch::Tensor& drawn, torch::ScalarType dtype,
+                                         bool channels_last) const {
   constexpr std::int64_t kStripValues = 1 << 22;
   const torch::NoGradGuard no_grad;
   Part source;
-  const auto made = visible_geometry(drawn, source);
+  const auto made = visible_geometry(drawn, size, source);
   const auto [height, width] = source.size;
   const auto rows = std::clamp<std::int64_t>(kStripValues / (3 * width), 1, height);
   torch::Tensor columns;

@@ -171,11 +171,9 @@ void add_both_wrong(ReportParts& parts) {
   const std::vector<std::int64_t> images(pair.both_wrong.begin(),
                                          pair.both_wrong.begin() + static_cast<std::ptrdiff_t>(n));
   draw_images(*parts.dataset, images, 12, parts.figures / "both-wrong.png");
-  const auto labels =
-      parts.dataset->test.labels.index_select(0, torch::tensor(images, torch::kInt64));
   std::vector<std::string> names;
   for (std::size_t i = 0; i < n; ++i) {
-    names.push_back(class_name(parts, labels[static_cast<std::int64_t>(i)].item<std::int64_t>()));
+    names.push_back(class_name(parts, parts.dataset->images->label(Split::test, images[i])));
   }
   parts.add(FigureRow{
       {{.file = "both-wrong.png",

@@ -8,15 +8,22 @@ namespace {
 /// Browsers enlarge pictures with soft edges in places; ready-made they look the same everywhere.
 constexpr std::int64_t kSide = 64;
 
+/// The image as kSide x kSide pixels that are each one of its own: uint8 (kSide, kSide, 3).
+torch::Tensor tile(const RgbImage& image) {
+  const auto places = torch::arange(kSide);
+  const auto pixels =
+      torch::tensor(at::ArrayRef<std::uint8_t>(image.pixels)).view({image.height, image.width, 3});
+  return pixels.index_select(0, places * image.height / kSide)
+      .index_select(1, places * image.width / kSide);
+}
+
 }  // namespace
 
 void draw_images(const Dataset& dataset, const std::vector<std::int64_t>& indices,
                  std::int64_t columns, const std::filesystem::path& file) {
-  const auto images = dataset.test.images.index_select(0, torch::tensor(indices, torch::kInt64))
-                          .permute({0, 2, 3, 1});  // (n, H, W, 3)
-  const auto factor = std::max<std::int64_t>(1, kSide / images.size(1));
-  const auto large = images.repeat_interleave(factor, 1).repeat_interleave(factor, 2);
-  write_png(file, image_grid(large, columns));
+  std::vector<torch::Tensor> tiles;
+  for (const auto index : indices) tiles.push_back(tile(dataset.images->read(Split::test, index)));
+  write_png(file, image_grid(torch::stack(tiles), columns));
 }
 
 }  // namespace xception

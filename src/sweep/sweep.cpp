@@ -17,8 +17,7 @@
 #include "xception/core/log.h"
 #include "xception/core/paths.h"
 #include "xception/core/signals.h"
-#include "xception/data/dataset.h"
-#include "xception/data/pipeline.h"
+#include "xception/data/loader.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/launch.h"
 #include "xception/sweep/leaderboard.h"
@@ -44,7 +43,6 @@ std::vector<std::string> sweep_devices(const std::string& device) {
 
 /// What `train` would refuse about a trial's data and transforms, before the first trial.
 void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset) {
-  const Size size{dataset.train.images.size(2), dataset.train.images.size(3)};
   for (const auto& trial : plan.trials) {
     const auto& config = trial.config;
     const auto& label = plan.variants[trial.variant].label;
@@ -55,11 +53,7 @@ void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset
       }
       const auto seed = static_cast<std::uint64_t>(config.seed);
       const auto splits = split_dataset(dataset, config.data, seed);
-      const auto side = config.data.image_size;
-      const Pipeline train(config.augment.train, "augment.train", config.augment, side, size,
-                           torch::kCPU);
-      const Pipeline test(config.augment.test, "augment.test", config.augment, side, size,
-                          torch::kCPU);
+      check_transforms(config, dataset);
       const auto& metric = sweep.metric.name;
       const bool missing = (metric.starts_with("validation") && splits.validation.empty()) ||
                            (metric.find("test") != std::string::npos && splits.test.empty());

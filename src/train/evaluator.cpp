@@ -27,13 +27,10 @@ FullPrecision::~FullPrecision() {
   at::globalContext().setAllowTF32CuDNN(was_allowed_);
 }
 
-BatchEvaluator::BatchEvaluator(Classifier& model, const BatchSource& source,
-                               const Pipeline& pipeline, const EvaluationOptions& options)
+BatchEvaluator::BatchEvaluator(Classifier& model, Loader& loader, const EvaluationOptions& options)
     : model_(model),
-      source_(source),
-      pipeline_(pipeline),
+      loader_(loader),
       precision_(options.precision),
-      channels_last_(options.channels_last),
       mode_(model),
       weights_(model.parameters().front().options()),
       metrics_(weights_.device()) {
@@ -42,48 +39,42 @@ BatchEvaluator::BatchEvaluator(Classifier& model, const BatchSource& source,
   folded_.emplace(model, precision_.autocast ? precision_.autocast_dtype : parameters);
 }
 
-BatchEvaluator::Result BatchEvaluator::run(std::int64_t first, std::int64_t last,
-                                           StepProbe* probe) {
+BatchEvaluator::Result BatchEvaluator::run(std::int64_t images, StepProbe* probe) {
   mark_phase(probe, StepPhase::start);
-  const auto positions = torch::arange(
-      first, last, torch::TensorOptions().dtype(torch::kInt64).device(weights_.device()));
   Result result;
-  result.batch = source_.at(positions);
-  const auto dtype = precision_.images(c10::typeMetaToScalarType(weights_.dtype()));
-  const auto images =
-      pipeline_.apply(result.batch.images, result.batch.drawn, dtype, channels_last_);
+  result.batch = loader_.next(images);
   mark_phase(probe, StepPhase::data);
   const Autocast autocast(precision_, weights_.device().type());
-  result.logits = model_.forward(images).logits;
+  result.logits = model_.forward(result.batch.images).logits;
   mark_phase(probe, StepPhase::forward);
-  const auto loss = summed_cross_entropy(result.logits, result.batch.labels);
+  const auto loss = summed_cross_entropy(result.logits, result.batch.targets);
   mark_phase(probe, StepPhase::loss);
-  metrics_.add(loss, result.logits, result.batch.labels);
+  metrics_.add(loss, result.logits, result.batch.targets);
   mark_phase(probe, StepPhase::metrics);
   return result;
 }
 
-std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source, const Pipeline& pipeline,
+std::optional<Evaluation> evaluate(Classifier& model, Loader& loader,
                                    const EvaluationOptions& options) {
-  BatchEvaluator evaluator(model, source, pipeline, options);
+  BatchEvaluator evaluator(model, loader, options);
   std::vector<torch::Tensor> indices, labels, probabilities;
-  source.start_epoch(0);
+  loader.start_epoch(0);
   const auto alone = Communicator::alone();
   auto& ranks = options.ranks == nullptr ? *alone : *options.ranks;
-  const auto batches = (source.size() + options.batch_size - 1) / options.batch_size;
+  const auto batches = (loader.size() + options.batch_size - 1) / options.batch_size;
   const auto share = share_of_items(batches, ranks.rank(), ranks.size());
   // As many rounds as the rank with the most batches has, because all ask together.
   const auto rounds = (batches + ranks.size() - 1) / ranks.size();
+  loader.seek(share.first * options.batch_size);
   for (std::int64_t round = 0; round < rounds; ++round) {
     if (options.interrupted && options.interrupted()) return std::nullopt;
     if (round >= share.count) continue;
     const auto first = (share.first + round) * options.batch_size;
     if (options.progress) options.progress(first);
-    const auto last = std::min(first + options.batch_size, source.size());
-    const auto [batch, logits] = evaluator.run(first, last);
+    const auto [batch, logits] = evaluator.run(std::min(options.batch_size, loader.size() - first));
     if (!options.predictions) continue;
     indices.push_back(batch.indices);
-    labels.push_back(batch.labels);
+    labels.push_back(batch.targets);
     probabilities.push_back(logits.to(torch::kFloat32).softmax(1));
   }
   Evaluation evaluation;

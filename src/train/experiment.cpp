@@ -17,10 +17,6 @@
 namespace xception {
 namespace {
 
-Size image_size_of(const Dataset& dataset) {
-  return {dataset.train.images.size(2), dataset.train.images.size(3)};
-}
-
 const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
   if (config.model.num_classes != dataset.num_classes()) {
     throw input_error("config",
@@ -70,12 +66,13 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
       dataset_(std::move(dataset)),
       splits_(split_dataset(dataset_, checked(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
-      execution_(plan(config_, device)),
-      train_pipeline_(config_.augment.train, "augment.train", config_.augment,
-                      config_.data.image_size, image_size_of(dataset_), device,
-                      pixel_steps(execution_.kernels)),
-      test_pipeline_(config_.augment.test, "augment.test", config_.augment, config_.data.image_size,
-                     image_size_of(dataset_), device, pixel_steps(execution_.kernels)) {}
+      execution_(plan(config_, device)) {
+  check_transforms(config_, dataset_);
+  if (execution_.graph && !dataset_.images->pixels(Split::train).defined()) {
+    execution_.graph = false;
+    execution_.graph_reason = "images are read from files during training";
+  }
+}
 
 std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) const {
   auto model = xception::build_model(config_.model);
@@ -84,16 +81,27 @@ std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) 
   return model;
 }
 
-std::unique_ptr<BatchSource> Experiment::source(Split split, Order order,
-                                                const Pipeline& pipeline) const {
-  const auto& indices = splits_.of(split);
-  if (indices.empty()) {
-    throw input_error("data", "the {} split of {} is empty; expected at least one image",
-                      split_name(split), dataset_.folder.string());
-  }
-  return std::make_unique<ResidentSource>(split == Split::test ? dataset_.test : dataset_.train,
-                                          indices, order, static_cast<std::uint64_t>(config_.seed),
-                                          pipeline, device_);
+std::unique_ptr<Loader> Experiment::training_loader() const {
+  const auto precision = parse_precision(config_.train.precision);
+  return make_loader(dataset_, config_,
+                     {.indices = splits_.train,
+                      .order = Order::shuffled,
+                      .transforms = TransformList::train,
+                      .dtype = precision.images(precision.parameters),
+                      .channels_last = config_.train.channels_last,
+                      .steps = pixel_steps(execution_.kernels)},
+                     device_);
+}
+
+std::unique_ptr<Loader> Experiment::evaluation_loader(Split split) const {
+  const auto weights = parse_precision(config_.train.precision).parameters;
+  return make_loader(dataset_, config_,
+                     {.split = split,
+                      .indices = splits_.of(split),
+                      .dtype = parse_precision(config_.train.eval_precision).images(weights),
+                      .channels_last = config_.train.channels_last,
+                      .steps = pixel_steps(execution_.kernels)},
+                     device_);
 }
 
 EvaluationOptions Experiment::evaluation_options(int ranks) const {
@@ -101,7 +109,6 @@ EvaluationOptions Experiment::evaluation_options(int ranks) const {
   const auto share = std::max<std::int64_t>(1, train.batch_size / ranks);
   return {.precision = parse_precision(train.eval_precision),
           .batch_size = train.eval_batch_size > 0 ? train.eval_batch_size : share,
-          .channels_last = train.channels_last,
           .fold_batch_norm = train.eval_fold_batch_norm};
 }
 

@@ -53,8 +53,7 @@ ImageSet made_up(std::int64_t images) {
 }
 
 Dataset made_up_data() {
-  return {.train = made_up(kImages + kValidation),
-          .test = made_up(1),
+  return {.images = in_memory(made_up(kImages + kValidation), made_up(1)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},
@@ -82,13 +81,13 @@ void calm(Classifier& model) {
 
 /// Logits of the first images.
 torch::Tensor evaluated(Classifier& model, const Experiment& experiment, bool fold) {
-  const auto source = experiment.source(Split::train, Order::ascending, experiment.test_pipeline());
-  source->start_epoch(0);
+  const auto loader = experiment.evaluation_loader(Split::train);
+  loader->start_epoch(0);
   auto options = experiment.evaluation_options();
   options.fold_batch_norm = fold;
   const torch::NoGradGuard no_grad;
-  BatchEvaluator evaluator(model, *source, experiment.test_pipeline(), options);
-  return evaluator.run(0, kBatch).logits;
+  BatchEvaluator evaluator(model, *loader, options);
+  return evaluator.run(kBatch).logits;
 }
 
 }  // namespace
@@ -124,7 +123,7 @@ SmallResult train_small(const SmallTraining& small, const torch::Device& device,
   if (make) training.step->use_graph(make, /*quiet=*/true);
   training.model->train();
   for (std::int64_t epoch = 0; epoch < small.epochs; ++epoch) {
-    training.source->start_epoch(epoch);
+    training.loader->start_epoch(epoch);
     const double lr = experiment.config().optimizer.lr / static_cast<double>(1 + epoch);
     training.step->start_epoch(std::vector<double>(kSteps, lr), epoch * kSteps, 0, kBatch);
     for (std::int64_t step = 0; step < small.steps; ++step) {

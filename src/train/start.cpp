@@ -74,16 +74,14 @@ void check_same_data(const RunDirectory& directory, const Experiment& experiment
 /// The first training images as the first epoch's transforms leave them.
 RgbImage sample_images(const Experiment& experiment) {
   constexpr std::size_t kImages = 16;
-  auto indices = experiment.splits().train;
-  indices.resize(std::min(indices.size(), kImages));
-  const auto& pipeline = experiment.train_pipeline();
-  ResidentSource source(experiment.dataset().train, indices, Order::ascending,
-                        static_cast<std::uint64_t>(experiment.config().seed), pipeline,
-                        experiment.device());
-  source.start_epoch(0);
-  const auto batch = source.at(
-      torch::arange(source.size(), torch::TensorOptions(experiment.device()).dtype(torch::kInt64)));
-  return image_grid(pipeline.transformed(batch.images, batch.drawn).cpu());
+  LoaderOptions options{.indices = experiment.splits().train,
+                        .transforms = TransformList::train,
+                        .steps = PixelSteps::unnormalized};
+  options.indices.resize(std::min(options.indices.size(), kImages));
+  const auto loader =
+      make_loader(experiment.dataset(), experiment.config(), options, experiment.device());
+  loader->start_epoch(0);
+  return image_grid(loader->next(loader->size()).images.permute({0, 2, 3, 1}).cpu());
 }
 
 /// The run's files and who writes them: rank 0 alone.

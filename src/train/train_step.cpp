@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "xception/core/log.h"
-#include "xception/parallel/share.h"
 
 namespace xception {
 
@@ -15,7 +14,6 @@ TrainStep::TrainStep(StepParts parts, StepOptions options, const torch::Device& 
       device_(device),
       parameters_(named_parameters(parts.model)) {
   const auto counter = torch::TensorOptions().dtype(torch::kInt64).device(device);
-  position_ = torch::zeros({}, counter);
   step_in_epoch_ = torch::zeros({1}, counter);
   global_step_ = torch::zeros({}, counter);
 }
@@ -35,12 +33,13 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
   if (graph_ && (!same_place || batch_size != full_batch_)) graph_ = make_graph_(device_);
   if (parts_.shadows != nullptr) parts_.shadows->refresh();
   full_batch_ = batch_size;
-  position_.fill_(step_in_epoch * batch_size);
+  parts_.loader.seek(step_in_epoch * batch_size);
   step_in_epoch_.fill_(step_in_epoch);
   global_step_.fill_(first_global_step + step_in_epoch);
 }
 
 void TrainStep::use_graph(StepGraphMaker make, bool quiet) {
+  if (!parts_.loader.recordable()) return;
   make_graph_ = std::move(make);
   graph_ = make_graph_(device_);
   graph_reported_ = quiet;
@@ -76,19 +75,18 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   if (parts_.statistics != nullptr) parts_.statistics->counts = counts;
   // Images that don't count are the batch's first ones.
   const auto first = counts ? share.first : 0;
-  const auto last = first + (counts ? share.count : std::min<std::int64_t>(2, batch_size));
-  const auto positions = position_ + torch::arange(first, last, position_.options());
+  const auto images = counts ? share.count : std::min<std::int64_t>(2, batch_size);
   // A part of one image would leave BatchNorm nothing to average over; and all ranks must have as
   // many parts as the one with the fewest images.
   const auto smallest = smallest_share(batch_size, options_.ranks);
-  const auto parts =
-      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, smallest / 2));
-  const auto split = positions.tensor_split(parts);
-  for (std::size_t i = 0; i < split.size(); ++i) {
-    run_part({.positions = split[i],
+  const auto parts = static_cast<int>(
+      std::clamp<std::int64_t>(options_.accumulate, 1, std::max<std::int64_t>(1, smallest / 2)));
+  for (int i = 0; i < parts; ++i) {
+    const auto part = share_of_items(images, i, parts);
+    run_part({.images = {first + part.first, part.count},
               .whole = batch_size,
               .counts = counts,
-              .last = i + 1 == split.size()},
+              .last = i + 1 == parts},
              probe);
   }
 
@@ -104,7 +102,7 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   parts_.scaler.update();
   for (const auto& hook : parts_.hooks.after_update) hook();
 
-  position_.add_(batch_size);
+  parts_.loader.advance(batch_size);
   step_in_epoch_.add_(1);
   global_step_.add_(1);
   mark_phase(probe, StepPhase::optimizer);
@@ -112,12 +110,8 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
 
 void TrainStep::run_part(const Part& part, StepProbe* probe) {
   if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
-  const auto batch = parts_.source.at(part.positions);
-  auto images = parts_.pipeline.apply(batch.images, batch.drawn,
-                                      options_.precision.images(options_.precision.parameters),
-                                      options_.channels_last);
-  auto targets = batch.labels;
-  for (const auto& hook : parts_.hooks.on_batch) hook(images, targets);
+  auto batch = parts_.loader.read(part.images.first, part.images.count);
+  for (const auto& hook : parts_.hooks.on_batch) hook(batch);
   mark_phase(probe, StepPhase::data);
   Loss::Value loss;
   torch::Tensor logits;  // (N, classes)
@@ -125,10 +119,10 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
     const Autocast autocast(options_.precision, device_.type());
     std::optional<ShadowWeights::Use> shadows;
     if (parts_.shadows != nullptr) shadows.emplace(*parts_.shadows);
-    const auto output = parts_.model.forward(images);
+    const auto output = parts_.model.forward(batch.images);
     mark_phase(probe, StepPhase::forward);
     logits = output.logits;
-    loss = options_.loss(output, targets);
+    loss = options_.loss(output, batch.targets);
   }
   const auto mean = part.counts ? loss.total / static_cast<double>(part.whole) : loss.total * 0.0;
   const auto scaled = parts_.scaler.scale(mean);
@@ -139,7 +133,7 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
     scaled.backward();
   }
   mark_phase(probe, StepPhase::backward);
-  if (part.counts) parts_.metrics.add(loss.main, logits, targets, loss.total, global_step_);
+  if (part.counts) parts_.metrics.add(loss.main, logits, batch.targets, loss.total, global_step_);
   mark_phase(probe, StepPhase::metrics);
 }
 

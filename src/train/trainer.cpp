@@ -31,7 +31,7 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
       generators_(experiment.device(), *ranks_) {
   const auto& config = experiment_.config();
   const auto batch = config.train.batch_size;
-  const auto images = training_.source->size();
+  const auto images = training_.loader->size();
   const auto rest = images % batch;
   images_per_epoch_ = images;
   if (rest != 0 && config.data.drop_last) {
@@ -169,7 +169,7 @@ std::int64_t Trainer::batch_size_of(std::int64_t step) const {
 int Trainer::train_epoch() {
   const auto& config = experiment_.config();
   const auto batch = config.train.batch_size;
-  training_.source->start_epoch(place_.epoch);
+  training_.loader->start_epoch(place_.epoch);
   rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_per_epoch_,
                           config.train.epochs);
   training_.step->start_epoch(rates_, place_.epoch * steps_per_epoch_, place_.step_in_epoch, batch);
@@ -278,12 +278,12 @@ int Trainer::test() {
 std::optional<Evaluation> Trainer::evaluate_split(Split split, bool predictions) {
   // BatchNorm's running statistics are each rank's own until here.
   training_.share_model();
-  const auto source = experiment_.source(split, Order::ascending, experiment_.test_pipeline());
+  const auto loader = experiment_.evaluation_loader(split);
   auto options = experiment_.evaluation_options(ranks_->size());
   options.predictions = predictions;
   options.ranks = ranks_.get();
   options.interrupted = [this] { return stop_agreed(); };
-  return evaluate(*training_.model, *source, experiment_.test_pipeline(), options);
+  return evaluate(*training_.model, *loader, options);
 }
 
 void Trainer::report_progress(double rate) {

@@ -17,7 +17,6 @@ StepOptions step_options(const RunConfig& config, const Precision& precision,
           .loss = {.label_smoothing = config.train.label_smoothing,
                    .aux_weight = config.model.aux_weight.value_or(0.0)},
           .clip_norm = config.optimizer.clip_norm,
-          .channels_last = config.train.channels_last,
           .rank = ranks.rank(),
           .ranks = ranks.size()};
 }
@@ -36,7 +35,7 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
     : ranks(std::move(communicator)),
       precision(parse_precision(experiment.config().train.precision)),
       model(experiment.build_model(precision)),
-      source(experiment.source(Split::train, Order::shuffled, experiment.train_pipeline())),
+      loader(experiment.training_loader()),
       optimizer(build_optimizer(experiment.config().optimizer, named_parameters(*model))),
       scaler(precision.scaled, experiment.device()),
       metrics(experiment.device()) {
@@ -67,8 +66,7 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
     optimizer->use_copies(std::move(copies));
   }
   step = std::make_unique<TrainStep>(StepParts{.model = *model,
-                                               .source = *source,
-                                               .pipeline = experiment.train_pipeline(),
+                                               .loader = *loader,
                                                .optimizer = *optimizer,
                                                .scaler = scaler,
                                                .metrics = metrics,

@@ -7,14 +7,13 @@
 #include <set>
 
 #include "xception/core/error.h"
-#include "xception/data/batch_source.h"
+#include "xception/data/loader.h"
 
 namespace xception {
 namespace {
 
 /// 100 training and 20 test images of 5 uneven classes; every pixel of image i is i.
 Dataset numbered_dataset() {
-  Dataset dataset;
   const auto make = [](std::int64_t n) {
     ImageSet set;
     set.labels = torch::arange(n).remainder(10).clamp_max(4).to(torch::kInt64);
@@ -22,10 +21,7 @@ Dataset numbered_dataset() {
         torch::arange(n).to(torch::kUInt8).view({-1, 1, 1, 1}).expand({n, 3, 4, 4}).clone();
     return set;
   };
-  dataset.train = make(100);
-  dataset.test = make(20);
-  dataset.class_names = {"a", "b", "c", "d", "e"};
-  return dataset;
+  return {.images = in_memory(make(100), make(20)), .class_names = {"a", "b", "c", "d", "e"}};
 }
 
 TEST(Split, IsDisjointCompleteAndSeeded) {
@@ -50,8 +46,7 @@ TEST(Split, StratifiedKeepsTheShares) {
   config.stratified = true;
   const auto splits = split_dataset(dataset, config, 1);
   std::map<std::int64_t, int> counts;
-  for (const auto index : splits.validation)
-    ++counts[dataset.train.labels[index].item<std::int64_t>()];
+  for (const auto index : splits.validation) ++counts[dataset.images->label(Split::train, index)];
   EXPECT_EQ(counts, (std::map<std::int64_t, int>{{0, 3}, {1, 3}, {2, 3}, {3, 3}, {4, 18}}));
 }
 
@@ -77,15 +72,30 @@ TEST(Split, ValidationMustLeaveSomethingToTrainOn) {
   EXPECT_THROW((void)split_dataset(numbered_dataset(), config, 1), Error);
 }
 
-TEST(ResidentSource, GathersInTheEpochsOrder) {
+/// As make_loader does for training, of images of 4 px that are flipped and not normalized.
+std::unique_ptr<Loader> training_loader(const Dataset& dataset,
+                                        const std::vector<std::int64_t>& indices) {
+  RunConfig config;
+  config.seed = 7;
+  config.data.image_size = 4;
+  config.augment.train = {{{"name", "horizontal_flip"}}};
+  return make_loader(dataset, config,
+                     {.indices = indices,
+                      .order = Order::shuffled,
+                      .transforms = TransformList::train,
+                      .steps = PixelSteps::unnormalized},
+                     torch::kCPU);
+}
+
+TEST(ResidentLoader, ReadsInTheEpochsOrder) {
   const auto dataset = numbered_dataset();
-  const nlohmann::json flip = {{{"name", "horizontal_flip"}}};
-  const Pipeline pipeline(flip, "augment.train", AugmentConfig(), 4, {4, 4}, torch::kCPU);
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 10; i < 60; ++i) indices.push_back(i);
-  ResidentSource source(dataset.train, indices, Order::shuffled, 7, pipeline, torch::kCPU);
-  source.start_epoch(0);
-  const auto everything = source.at(torch::arange(50));
+  const auto loader = training_loader(dataset, indices);
+  EXPECT_EQ(loader->size(), 50);
+  EXPECT_TRUE(loader->recordable());
+  loader->start_epoch(0);
+  const auto everything = loader->read(0, 50);
   // Each image once, its own label and pixels with it.
   auto seen = std::get<0>(everything.indices.sort());
   EXPECT_TRUE(seen.equal(torch::arange(10, 60)));
@@ -95,15 +105,24 @@ TEST(ResidentSource, GathersInTheEpochsOrder) {
                   .select(1, 0)
                   .to(torch::kInt64)
                   .equal(everything.indices));
-  EXPECT_TRUE(everything.labels.equal(dataset.train.labels.index_select(0, everything.indices)));
-  EXPECT_TRUE(everything.drawn.equal(pipeline.draw(7, 0, everything.indices)));
+  EXPECT_TRUE(everything.targets.equal(everything.indices.remainder(10).clamp_max(4)));
   // A part is a part of the whole; the next epoch is another order, and the first comes again.
-  EXPECT_TRUE(source.at(torch::tensor({3, 40}))
-                  .indices.equal(everything.indices.index_select(0, torch::tensor({3, 40}))));
-  source.start_epoch(1);
-  EXPECT_FALSE(source.at(torch::arange(50)).indices.equal(everything.indices));
-  source.start_epoch(0);
-  EXPECT_TRUE(source.at(torch::arange(50)).indices.equal(everything.indices));
+  const auto from = [&](std::int64_t first, std::int64_t count) {
+    return everything.indices.narrow(0, first, count);
+  };
+  EXPECT_TRUE(loader->next(5).indices.equal(from(0, 5)));
+  EXPECT_TRUE(loader->read(2, 3).indices.equal(from(7, 3)));
+  EXPECT_TRUE(loader->next(5).indices.equal(from(5, 5)));
+  loader->seek(40);
+  EXPECT_TRUE(loader->next(10).indices.equal(from(40, 10)));
+  loader->start_epoch(1);
+  EXPECT_FALSE(loader->next(50).indices.equal(everything.indices));
+  loader->start_epoch(0);
+  EXPECT_TRUE(loader->next(50).indices.equal(everything.indices));
+}
+
+TEST(MakeLoader, RefusesAnEmptySplit) {
+  EXPECT_THROW((void)training_loader(numbered_dataset(), {}), Error);
 }
 
 }  // namespace

@@ -20,10 +20,12 @@ const TensorMap& torchvision() {
   return tensors;
 }
 
-Pipeline make_pipeline(const json& transforms, const torch::Tensor& images, std::int64_t image_size,
+Pipeline make_pipeline(const json& transforms, std::int64_t image_size,
                        PixelSteps steps = PixelSteps::fused) {
-  return Pipeline(transforms, "augment.train", AugmentConfig(), image_size,
-                  {images.size(2), images.size(3)}, torch::kCPU, steps);
+  RunConfig config;
+  config.augment.train = transforms;
+  config.data.image_size = image_size;
+  return Pipeline(config, TransformList::train, torch::kCPU, steps);
 }
 
 struct Difference {
@@ -37,8 +39,8 @@ Difference compare(const std::string& name, const json& transforms, torch::Tenso
   const auto& images = torchvision().at(name + "/images");
   const auto& expected = torchvision().at(name + "/" + result);
   if (!drawn.defined()) drawn = torch::zeros({images.size(0), 0});
-  const auto pipeline = make_pipeline(transforms, images, expected.size(2));
-  const auto actual = pipeline.transformed(images, drawn).permute({0, 3, 1, 2});
+  const auto pipeline = make_pipeline(transforms, expected.size(2), PixelSteps::unnormalized);
+  const auto actual = pipeline.apply(images, drawn);
   EXPECT_EQ(actual.sizes(), expected.sizes()) << name;
   const auto difference = (actual - expected.to(torch::kFloat32)).abs();
   return {difference.max().item<double>(),
@@ -95,8 +97,7 @@ TEST(PipelineAgainstTorchvision, FlipAndShift) {
 TEST(PipelineAgainstTorchvision, Normalization) {
   const auto& images = torchvision().at("normalized/images");
   const auto& expected = torchvision().at("normalized/result");
-  const auto pipeline =
-      make_pipeline({{{"name", "resize"}}, {{"name", "center_crop"}}}, images, 71);
+  const auto pipeline = make_pipeline({{{"name", "resize"}}, {{"name", "center_crop"}}}, 71);
   const auto actual = pipeline.apply(images, torch::zeros({images.size(0), 0}));
   EXPECT_TRUE(actual.is_contiguous(torch::MemoryFormat::ChannelsLast));
   const auto planes =
@@ -109,27 +110,26 @@ TEST(PipelineAgainstTorchvision, Normalization) {
 }
 
 TEST(Pipeline, DrawsAreFunctionsOfSeedEpochAndIndex) {
-  const auto image = torch::zeros({1, 3, 32, 32}, torch::kUInt8);
+  constexpr Size kSize{32, 32};
   const auto pipeline =
-      make_pipeline({{{"name", "random_resized_crop"}}, {{"name", "horizontal_flip"}}}, image, 71);
-  const auto all = pipeline.draw(3, 5, torch::arange(100));
+      make_pipeline({{{"name", "random_resized_crop"}}, {{"name", "horizontal_flip"}}}, 71);
+  const auto all = pipeline.draw(3, 5, torch::arange(100), kSize);
   EXPECT_EQ(all.size(1), 5);
   // Asked in another order and alone, the numbers are the same.
-  EXPECT_TRUE(pipeline.draw(3, 5, torch::tensor({42})).equal(all.slice(0, 42, 43)));
-  EXPECT_TRUE(pipeline.draw(3, 5, torch::arange(99, -1, -1)).equal(all.flip(0)));
-  EXPECT_FALSE(pipeline.draw(3, 6, torch::arange(100)).equal(all));
-  EXPECT_FALSE(pipeline.draw(4, 5, torch::arange(100)).equal(all));
+  EXPECT_TRUE(pipeline.draw(3, 5, torch::tensor({42}), kSize).equal(all.slice(0, 42, 43)));
+  EXPECT_TRUE(pipeline.draw(3, 5, torch::arange(99, -1, -1), kSize).equal(all.flip(0)));
+  EXPECT_FALSE(pipeline.draw(3, 6, torch::arange(100), kSize).equal(all));
+  EXPECT_FALSE(pipeline.draw(4, 5, torch::arange(100), kSize).equal(all));
   // Flips come out even, boxes vary and stay inside.
-  const auto many = pipeline.draw(0, 0, torch::arange(4000));
+  const auto many = pipeline.draw(0, 0, torch::arange(4000), kSize);
   EXPECT_NEAR(many.select(1, 4).mean().item<double>(), 0.5, 0.04);
   EXPECT_LE((many.select(1, 0) + many.select(1, 2)).max().item<double>(), 32.0);
   EXPECT_LE((many.select(1, 1) + many.select(1, 3)).max().item<double>(), 32.0);
 }
 
 TEST(PipelineAgainstTorchvision, BoxesHaveTheSameDistribution) {
-  const auto image = torch::zeros({1, 3, 32, 32}, torch::kUInt8);
-  const auto pipeline = make_pipeline({{{"name", "random_resized_crop"}}}, image, 71);
-  const auto boxes = pipeline.draw(0, 0, torch::arange(20000));
+  const auto pipeline = make_pipeline({{{"name", "random_resized_crop"}}}, 71);
+  const auto boxes = pipeline.draw(0, 0, torch::arange(20000), {32, 32});
   const auto& expected = torchvision().at("statistics");
   // Five standard errors of a mean over 20,000 draws, twice.
   const auto tolerance = 10.0 * expected[1].max().item<double>() / std::sqrt(20000.0);
@@ -162,9 +162,9 @@ TEST(Pipeline, FusedStepsEqualLibTorchs) {
         Chain{{center}, 35}, Chain{{flip, center}, 32}}) {
     const json transforms = list;
     SCOPED_TRACE(transforms.dump());
-    const auto fused = make_pipeline(transforms, images, size);
-    const auto reference = make_pipeline(transforms, images, size, PixelSteps::reference);
-    const auto drawn = fused.draw(1, 2, torch::arange(6));
+    const auto fused = make_pipeline(transforms, size);
+    const auto reference = make_pipeline(transforms, size, PixelSteps::reference);
+    const auto drawn = fused.draw(1, 2, torch::arange(6), {32, 40});
     const auto found = fused.apply(images, drawn);
     const auto wanted = reference.apply(images, drawn);
     EXPECT_EQ(found.strides(), wanted.strides());
@@ -179,7 +179,7 @@ TEST(Pipeline, FusedStepsEqualLibTorchs) {
 
 std::string error_of_config(const json& transforms, std::int64_t size) {
   try {
-    make_pipeline(transforms, torch::zeros({1, 3, 32, 32}, torch::kUInt8), size);
+    make_pipeline(transforms, size).check({32, 32});
   } catch (const Error& error) {
     return error.what();
   }
@@ -220,10 +220,10 @@ TEST(PipelineOfAPicture, EqualsThatOfAWholeImage) {
     const auto images = torch::randint(0, 256, {1, 3, height, width}, torch::kUInt8);
     for (const auto& chain : chains) {
       for (const auto steps : {PixelSteps::fused, PixelSteps::reference}) {
-        const auto pipeline = make_pipeline(chain, images, 36, steps);
-        const auto drawn = pipeline.draw(3, 0, torch::zeros({1}, torch::kInt64));
+        const auto pipeline = make_pipeline(chain, 36, steps);
+        const auto drawn = pipeline.draw(3, 0, torch::zeros({1}, torch::kInt64), {height, width});
         const auto expected = pipeline.apply(images, drawn);
-        const auto actual = pipeline.apply_to_picture(reader_of(images), drawn);
+        const auto actual = pipeline.apply_to_picture(reader_of(images), {height, width}, drawn);
         const auto wrong = (actual - expected).abs().gt(1e-5).to(torch::kFloat64).mean();
         EXPECT_LE(wrong.item<double>(), kTies) << height << " x " << width << " " << chain;
         // A step of 1/255, of values whose deviation is about a quarter.
@@ -237,7 +237,7 @@ TEST(PipelineOfAPicture, ReadsWhatShowsAndNoMore) {
   const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
   for (const bool tall : {false, true}) {
     const Size size = tall ? Size{1'000'000, 50} : Size{50, 1'000'000};
-    const Pipeline pipeline(transforms, "augment.test", AugmentConfig(), 40, size, torch::kCPU);
+    const auto pipeline = make_pipeline(transforms, 40);
     std::int64_t pixels = 0;
     const auto input = pipeline.apply_to_picture(
         [&](const Part& part) {
@@ -245,7 +245,7 @@ TEST(PipelineOfAPicture, ReadsWhatShowsAndNoMore) {
           EXPECT_GT(tall ? part.top : part.left, 499'900);
           return torch::full({part.size.height, part.size.width, 3}, 255, torch::kUInt8);
         },
-        torch::zeros({1, 0}));
+        size, torch::zeros({1, 0}));
     EXPECT_LT(pixels, 50 * 60);
     EXPECT_EQ(input.sizes(), (std::vector<std::int64_t>{1, 3, 40, 40}));
     EXPECT_TRUE(input.isfinite().all().item<bool>());
@@ -256,7 +256,7 @@ TEST(PipelineOfAPicture, LargeOnesAreReadInStrips) {
   const auto row = torch::arange(3000, torch::kInt64).remainder(251).to(torch::kUInt8);
   const auto images = row.view({1, 1, 3000, 1}).expand({1, 3, 3000, 2000});
   const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
-  const auto pipeline = make_pipeline(transforms, images, 40);
+  const auto pipeline = make_pipeline(transforms, 40);
   int strips = 0;
   const auto read = reader_of(images);
   const auto actual = pipeline.apply_to_picture(
@@ -264,7 +264,7 @@ TEST(PipelineOfAPicture, LargeOnesAreReadInStrips) {
         ++strips;
         return read(part);
       },
-      torch::zeros({1, 0}));
+      {3000, 2000}, torch::zeros({1, 0}));
   EXPECT_GT(strips, 1);
   EXPECT_LE((actual - pipeline.apply(images, torch::zeros({1, 0}))).abs().max().item<double>(),
             0.02);

@@ -34,8 +34,7 @@ Dataset made_up() {
         torch::arange(n * 3 * 8 * 8).remainder(251).view({n, 3, 8, 8}).to(torch::kUInt8),
         torch::arange(n, torch::kInt64).remainder(10)};
   };
-  return {.train = images(8),
-          .test = images(4),
+  return {.images = in_memory(images(8), images(4)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},

@@ -36,7 +36,6 @@ struct Fixture {
       : place(device) {
     precision = parse_precision(precision_name);
     seed_generators(0);
-    RunConfig config;
     config.model.width = 0.25;
     config.model.middle_blocks = 1;
     config.data.image_size = 71;
@@ -44,13 +43,13 @@ struct Fixture {
     const auto generator_images = torch::randint(0, 256, {40, 3, 32, 32});
     set.images = generator_images.to(torch::kUInt8);
     set.labels = torch::randint(0, 10, {40}, torch::kInt64);
+    config.seed = 1;
+    config.augment.train = {{{"name", "resize"}, {"size", 80}},
+                            {{"name", "random_resized_crop"}},
+                            {{"name", "horizontal_flip"}}};
     model = build_model(config.model);
     place_model(*model, device, precision.parameters, true);
-    pipeline = std::make_unique<Pipeline>(transforms, "augment.train", config.augment, 71,
-                                          Size{32, 32}, device);
-    std::vector<std::int64_t> indices(40);
-    for (std::size_t i = 0; i < 40; ++i) indices[i] = static_cast<std::int64_t>(i);
-    source = std::make_unique<ResidentSource>(set, indices, Order::shuffled, 1, *pipeline, device);
+    loader = loader_as(precision.images(precision.parameters), PixelSteps::fused);
     optimizer = build_optimizer(config.optimizer, named_parameters(*model));
     scaler = std::make_unique<GradientScaler>(precision.scaled, device);
     metrics = std::make_unique<ClassificationMetrics>(device);
@@ -59,11 +58,23 @@ struct Fixture {
           std::make_unique<GradientReducer>(ranks, named_parameters(*model), ReducerOptions());
     }
     step = std::make_unique<TrainStep>(
-        StepParts{*model, *source, *pipeline, *optimizer, *scaler, *metrics, reducer.get()},
+        StepParts{*model, *loader, *optimizer, *scaler, *metrics, reducer.get()},
         StepOptions{.precision = precision, .clip_norm = 1.0}, device);
-    source->start_epoch(0);
+    loader->start_epoch(0);
     step->start_epoch({1e-3, 1e-3, 1e-3, 1e-3, 1e-3}, 0, 0, 8);
     model->train();
+  }
+
+  [[nodiscard]] std::unique_ptr<Loader> loader_as(torch::ScalarType dtype, PixelSteps steps) const {
+    std::vector<std::int64_t> indices(40);
+    for (std::size_t i = 0; i < 40; ++i) indices[i] = static_cast<std::int64_t>(i);
+    return make_loader({.images = in_memory(set)}, config,
+                       {.indices = indices,
+                        .order = Order::shuffled,
+                        .transforms = TransformList::train,
+                        .dtype = dtype,
+                        .steps = steps},
+                       place);
   }
 
   /// Whether the ranks have a process group, be it of one.
@@ -73,13 +84,10 @@ struct Fixture {
 
   torch::Device place;
   Precision precision;
-  nlohmann::json transforms = {{{"name", "resize"}, {"size", 80}},
-                               {{"name", "random_resized_crop"}},
-                               {{"name", "horizontal_flip"}}};
+  RunConfig config;
   ImageSet set;
   std::shared_ptr<Classifier> model;
-  std::unique_ptr<Pipeline> pipeline;
-  std::unique_ptr<ResidentSource> source;
+  std::unique_ptr<Loader> loader;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<GradientScaler> scaler;
   std::unique_ptr<ClassificationMetrics> metrics;
@@ -92,13 +100,15 @@ const torch::Device kGpu(torch::kCUDA, 0);
 TEST_F(GpuTest, PipelineEqualsTheCpus) {
   Fixture cpu(torch::kCPU, "fp32");
   Fixture gpu(kGpu, "fp32");
-  const auto on_cpu = cpu.source->at(torch::arange(40));
-  const auto on_gpu = gpu.source->at(torch::arange(40, torch::TensorOptions(kGpu)));
+  const auto pixels = [](const Fixture& fixture) {
+    const auto loader = fixture.loader_as(torch::kFloat32, PixelSteps::unnormalized);
+    loader->start_epoch(0);
+    return loader->next(40);
+  };
+  const auto on_cpu = pixels(cpu);
+  const auto on_gpu = pixels(gpu);
   EXPECT_TRUE(on_cpu.indices.equal(on_gpu.indices.cpu()));
-  EXPECT_TRUE(on_cpu.drawn.equal(on_gpu.drawn.cpu()));
-  const auto difference = (cpu.pipeline->transformed(on_cpu.images, on_cpu.drawn) -
-                           gpu.pipeline->transformed(on_gpu.images, on_gpu.drawn).cpu())
-                              .abs();
+  const auto difference = (on_cpu.images - on_gpu.images.cpu()).abs();
   EXPECT_LE(difference.max().item<double>(), 1.0);
   EXPECT_LE(difference.gt(0).to(torch::kFloat64).mean().item<double>(), 0.005);
 }
@@ -140,7 +150,7 @@ std::vector<torch::Tensor> weights_after_epochs(Fixture& fixture, bool graph) {
   if (graph) fixture.step->use_graph();
   const std::vector<double> rates(8, 1e-3);
   for (std::int64_t epoch = 0; epoch < 2; ++epoch) {
-    fixture.source->start_epoch(epoch);
+    fixture.loader->start_epoch(epoch);
     fixture.step->start_epoch(rates, epoch * 8, 0, 5);
     for (const std::int64_t size : {5, 5, 5, 5, 5, 5, 5, 3}) fixture.step->run(size);
   }

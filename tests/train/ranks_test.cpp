@@ -45,18 +45,19 @@ ImageSet random_images(std::int64_t n, std::int64_t side) {
           torch::randint(0, 10, {n}, torch::kInt64)};
 }
 
-std::vector<std::int64_t> all_of(const ImageSet& set) {
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(set.size()));
+/// A loader of the set, resized to `side`; its pixels as they are: mean 0 and standard deviation
+/// 1/255.
+std::unique_ptr<Loader> loader_of(const ImageSet& set, Order order, std::int64_t side) {
+  RunConfig config;
+  config.seed = 1;
+  config.data.image_size = side;
+  config.augment.test = {{{"name", "resize"}}};
+  config.augment.mean = {0.0, 0.0, 0.0};
+  config.augment.std = {1.0 / 255.0, 1.0 / 255.0, 1.0 / 255.0};
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(set.labels.size(0)));
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int64_t>(i);
-  return indices;
-}
-
-/// Pixels as they are: mean 0 and standard deviation 1/255.
-AugmentConfig plain() {
-  AugmentConfig config;
-  config.mean = {0.0, 0.0, 0.0};
-  config.std = {1.0 / 255.0, 1.0 / 255.0, 1.0 / 255.0};
-  return config;
+  return make_loader({.images = in_memory(set)}, config,
+                     {.indices = indices, .order = order, .dtype = torch::kFloat64}, torch::kCPU);
 }
 
 /// One rank: everything that a step needs, in float64.
@@ -64,10 +65,7 @@ class Rank {
  public:
   Rank(const Recipe& recipe, const ImageSet& set, Order order,
        const std::shared_ptr<Communicator>& ranks, const TensorMap& start = {})
-      : pipeline_(nlohmann::json{{{"name", "resize"}}}, "augment.train", plain(), recipe.side,
-                  {set.images.size(2), set.images.size(3)}, torch::kCPU),
-        source_(set, all_of(set), order, 1, pipeline_, torch::kCPU),
-        batch_(recipe.batch) {
+      : loader_(loader_of(set, order, recipe.side)), batch_(recipe.batch) {
     {
       // The generator is the process's, and the ranks are its threads.
       static std::mutex mutex;
@@ -89,8 +87,7 @@ class Rank {
     optimizer_ = build_optimizer(OptimizerConfig(), named_parameters(*model));
     step_ =
         std::make_unique<TrainStep>(StepParts{.model = *model,
-                                              .source = source_,
-                                              .pipeline = pipeline_,
+                                              .loader = *loader_,
                                               .optimizer = *optimizer_,
                                               .scaler = scaler_,
                                               .metrics = metrics,
@@ -107,14 +104,14 @@ class Rank {
 
   /// So many steps, over as many epochs as they take.
   void train(std::int64_t steps) {
-    const auto per_epoch = (source_.size() + batch_ - 1) / batch_;
+    const auto per_epoch = (loader_->size() + batch_ - 1) / batch_;
     for (std::int64_t step = 0; step < steps; ++step) {
       if (step % per_epoch == 0) {
-        source_.start_epoch(step / per_epoch);
+        loader_->start_epoch(step / per_epoch);
         step_->start_epoch(std::vector<double>(static_cast<std::size_t>(per_epoch), 1e-3), step, 0,
                            batch_);
       }
-      step_->run(std::min(batch_, source_.size() - step % per_epoch * batch_));
+      step_->run(std::min(batch_, loader_->size() - step % per_epoch * batch_));
       if (step == 0) {
         for (const auto& [name, parameter] : named_parameters(*model)) {
           if (parameter.grad().defined()) gradients[name] = parameter.grad().clone();
@@ -128,8 +125,7 @@ class Rank {
   ClassificationMetrics metrics{torch::kCPU};
 
  private:
-  Pipeline pipeline_;
-  ResidentSource source_;
+  std::unique_ptr<Loader> loader_;
   std::int64_t batch_;
   StatisticsSync statistics_;
   std::unique_ptr<GradientReducer> reducer_;
@@ -239,7 +235,8 @@ TEST(Ranks, EqualPythonsDistributedDataParallel) {
   const auto python = run_python("export_ddp.py");
   const ImageSet set{python.at("images"), python.at("labels")};
   const auto steps = python.at("loss").size(0);
-  const Recipe recipe{.model = narrow_xception(), .batch = set.size() / steps, .sync = false};
+  const Recipe recipe{
+      .model = narrow_xception(), .batch = set.labels.size(0) / steps, .sync = false};
   run_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
     Rank rank(recipe, set, Order::ascending, ranks, below(python, "start/"));
     rank.train(steps);
@@ -261,11 +258,9 @@ TEST(Ranks, SharedEvaluationCountsEachImageOnce) {
       run_ranks(size, [&](const std::shared_ptr<Communicator>& ranks) {
         const Recipe recipe{.model = narrow_xception()};
         Rank rank(recipe, set, Order::ascending, ranks);
-        const Pipeline pipeline(nlohmann::json{{{"name", "resize"}}}, "augment.test", plain(), 71,
-                                {71, 71}, torch::kCPU);
-        ResidentSource source(set, all_of(set), Order::ascending, 1, pipeline, torch::kCPU);
+        const auto loader = loader_of(set, Order::ascending, 71);
         const auto evaluation =
-            evaluate(*rank.model, source, pipeline, {.batch_size = 3, .ranks = ranks.get()});
+            evaluate(*rank.model, *loader, {.batch_size = 3, .ranks = ranks.get()});
         const std::lock_guard lock(mutex);
         ASSERT_TRUE(evaluation);
         if (!alone) alone = evaluation;

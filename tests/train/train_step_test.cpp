@@ -53,15 +53,17 @@ struct Fixture {
     model->to(precision.parameters);
     std::vector<std::int64_t> indices(kImages);
     for (std::int64_t i = 0; i < kImages; ++i) indices[static_cast<std::size_t>(i)] = i;
-    source =
-        std::make_unique<ResidentSource>(set, indices, Order::shuffled, 1, pipeline, torch::kCPU);
-    OptimizerConfig config;
-    config.name = rule;
-    config.lr = 1e-2;
-    optimizer = build_optimizer(config, named_parameters(*model));
+    config.seed = 1;
+    config.data.image_size = 4;
+    config.augment.train = {{{"name", "horizontal_flip"}}};
+    config.optimizer.name = rule;
+    config.optimizer.lr = 1e-2;
+    dtype = precision.images(precision.parameters);
+    loader = loader_of(indices, Order::shuffled);
+    optimizer = build_optimizer(config.optimizer, named_parameters(*model));
     scaler = std::make_unique<GradientScaler>(precision.scaled, torch::kCPU);
     options.precision = precision;
-    StepParts parts{*model, *source, pipeline, *optimizer, *scaler, metrics};
+    StepParts parts{*model, *loader, *optimizer, *scaler, metrics};
     parts.hooks = std::move(hooks);
     if (shadowed) {
       shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
@@ -73,21 +75,30 @@ struct Fixture {
     step = std::make_unique<TrainStep>(parts, options, torch::kCPU);
   }
 
+  /// A loader of some of the images.
+  [[nodiscard]] std::unique_ptr<Loader> loader_of(const std::vector<std::int64_t>& indices,
+                                                  Order order) const {
+    return make_loader(
+        {.images = in_memory(set)}, config,
+        {.indices = indices, .order = order, .transforms = TransformList::train, .dtype = dtype},
+        torch::kCPU);
+  }
+
   /// Whole epochs of batches of 5, the last of 2.
   void train(std::int64_t epochs) {
     const std::vector<double> rates = {1e-2, 9e-3, 8e-3, 7e-3, 6e-3};
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-      source->start_epoch(epoch);
+      loader->start_epoch(epoch);
       step->start_epoch(rates, epoch * 5, 0, 5);
       for (const std::int64_t size : {5, 5, 5, 5, 2}) step->run(size);
     }
   }
 
   ImageSet set;
-  nlohmann::json transforms = {{{"name", "horizontal_flip"}}};
-  Pipeline pipeline{transforms, "augment.train", AugmentConfig(), 4, {4, 4}, torch::kCPU};
+  RunConfig config;
+  torch::ScalarType dtype = torch::kFloat32;
   std::shared_ptr<LinearClassifier> model;
-  std::unique_ptr<ResidentSource> source;
+  std::unique_ptr<Loader> loader;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<GradientScaler> scaler;
   ClassificationMetrics metrics{torch::kCPU};
@@ -96,28 +107,24 @@ struct Fixture {
 };
 
 /// The same epochs written out with LibTorch's own optimiser and mean loss.
-using OnBatch = std::function<void(torch::Tensor& images, torch::Tensor& targets)>;
+using OnBatch = std::function<void(Input& batch)>;
 
 std::vector<torch::Tensor> train_by_hand(
     Fixture& fixture, std::int64_t epochs, double aux_weight,
-    const OnBatch& on_batch = [](torch::Tensor&, torch::Tensor&) {},
-    const std::function<void()>& after_update = [] {}) {
+    const OnBatch& on_batch = [](Input&) {}, const std::function<void()>& after_update = [] {}) {
   torch::optim::Adam adam(fixture.model->parameters(), torch::optim::AdamOptions(1e-2));
   const std::vector<double> rates = {1e-2, 9e-3, 8e-3, 7e-3, 6e-3};
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-    fixture.source->start_epoch(epoch);
+    fixture.loader->start_epoch(epoch);
     for (std::int64_t step = 0; step < 5; ++step) {
-      const auto batch = fixture.source->at(
-          torch::arange(step * 5, std::min<std::int64_t>(kImages, step * 5 + 5)));
+      auto batch = fixture.loader->next(std::min<std::int64_t>(kImages - step * 5, 5));
       static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
           .lr(rates[static_cast<std::size_t>(step)]);
       adam.zero_grad();
-      auto images = fixture.pipeline.apply(batch.images, batch.drawn, torch::kFloat64);
-      auto targets = batch.labels;
-      on_batch(images, targets);
-      const auto output = fixture.model->forward(images);
-      auto loss = torch::nn::functional::cross_entropy(output.logits, targets);
-      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, targets);
+      on_batch(batch);
+      const auto output = fixture.model->forward(batch.images);
+      auto loss = torch::nn::functional::cross_entropy(output.logits, batch.targets);
+      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, batch.targets);
       loss.backward();
       adam.step();
       after_update();
@@ -137,10 +144,10 @@ double largest_difference(const std::vector<torch::Tensor>& a,
 
 TEST(TrainStep, HooksMixBatchesAndAverageWeights) {
   // Mixup with a fixed share, and an exponential moving average of the weights.
-  const OnBatch mix = [](torch::Tensor& images, torch::Tensor& targets) {
-    images = 0.7 * images + 0.3 * images.flip(0);
-    const auto shares = at::one_hot(targets, kClasses).to(torch::kFloat64);
-    targets = 0.7 * shares + 0.3 * shares.flip(0);
+  const OnBatch mix = [](Input& batch) {
+    batch.images = 0.7 * batch.images + 0.3 * batch.images.flip(0);
+    const auto shares = at::one_hot(batch.targets, kClasses).to(torch::kFloat64);
+    batch.targets = 0.7 * shares + 0.3 * shares.flip(0);
   };
   const auto average = [](const Classifier& model, torch::Tensor& into) {
     const torch::NoGradGuard no_grad;
@@ -206,7 +213,7 @@ TEST(TrainStep, TellsAProbeItsPhasesAndDoesTheSame) {
   Fixture watched(parse_precision("fp32"), {.accumulate = 2});
   Recorder recorder;
   for (auto* fixture : {&plain, &watched}) {
-    fixture->source->start_epoch(0);
+    fixture->loader->start_epoch(0);
     fixture->step->start_epoch({1e-2, 1e-2}, 0, 0, 5);
     for (int i = 0; i < 2; ++i) fixture->step->run(5, fixture == &watched ? &recorder : nullptr);
   }
@@ -278,7 +285,7 @@ TEST(TrainStep, WithShadowWeightsDoesAsAutocastDoes) {
 
 TEST(TrainStep, WithShadowWeightsSkipsAStepThatOverflows) {
   Fixture fixture(parse_precision("fp16"), {}, true);
-  fixture.source->start_epoch(0);
+  fixture.loader->start_epoch(0);
   fixture.step->start_epoch({1e-2, 1e-2}, 0, 0, 5);
   const auto before = fixture.model->parameters()[0].clone();
   State state = fixture.scaler->state();
@@ -301,7 +308,7 @@ TEST(TrainStep, NotesTheFirstStepWhoseLossIsNotFinite) {
     const torch::NoGradGuard no_grad;
     fixture.model->parameters()[0].fill_(std::nanf(""));
   }
-  fixture.source->start_epoch(2);
+  fixture.loader->start_epoch(2);
   fixture.step->start_epoch({1e-2, 1e-2}, 10, 0, 5);
   fixture.step->run(5);
   fixture.step->run(5);
@@ -321,7 +328,7 @@ TEST(TrainStep, ReadsAtTheSamePlacesInEveryEpoch) {
   };
   std::set<const void*> first;
   for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
-    fixture.source->start_epoch(epoch);
+    fixture.loader->start_epoch(epoch);
     fixture.step->start_epoch({1e-2, 9e-3, 8e-3, 7e-3, 6e-3}, epoch * 5, 0, 5);
     read_places.clear();
     const auto handle = at::addThreadLocalCallback(
@@ -349,7 +356,7 @@ TEST(TrainStep, HasAGraphForEachBatchSize) {
     });
   });
   const auto epoch = [&](std::int64_t batch, const std::vector<double>& rates) {
-    fixture.source->start_epoch(0);
+    fixture.loader->start_epoch(0);
     fixture.step->start_epoch(rates, 0, 0, batch);
     for (const std::int64_t size : {batch, batch, std::int64_t{2}}) fixture.step->run(size);
     const std::vector<int> taken = std::exchange(steps, {});
@@ -360,6 +367,37 @@ TEST(TrainStep, HasAGraphForEachBatchSize) {
   EXPECT_EQ(epoch(4, {0.2, 0.2, 0.2}), (std::vector<int>{1, 2}));              // another size
   EXPECT_EQ(epoch(4, std::vector<double>(4, 0.2)), (std::vector<int>{1, 2}));  // rates elsewhere
   EXPECT_TRUE(fixture.step->graph()->is_recorded());
+}
+
+/// A loader that works on the host.
+class HostLoader : public Loader {
+ public:
+  explicit HostLoader(Loader& loader) : loader_(loader) {}
+  [[nodiscard]] std::int64_t size() const override { return loader_.size(); }
+  void start_epoch(std::int64_t epoch) override { loader_.start_epoch(epoch); }
+  void seek(std::int64_t place) override { loader_.seek(place); }
+  Input read(std::int64_t offset, std::int64_t count) override {
+    return loader_.read(offset, count);
+  }
+  void advance(std::int64_t count) override { loader_.advance(count); }
+  [[nodiscard]] bool recordable() const override { return false; }
+
+ private:
+  Loader& loader_;
+};
+
+TEST(TrainStep, RecordsNoLoaderThatWorksOnTheHost) {
+  Fixture fixture(parse_precision("fp32"));
+  HostLoader loader(*fixture.loader);
+  TrainStep step({*fixture.model, loader, *fixture.optimizer, *fixture.scaler, fixture.metrics}, {},
+                 torch::kCPU);
+  step.use_graph([](const torch::Device&) -> std::unique_ptr<StepGraph> {
+    throw std::logic_error("nothing is to be recorded");
+  });
+  loader.start_epoch(0);
+  step.start_epoch({0.1}, 0, 0, 5);
+  step.run(5);
+  EXPECT_EQ(step.graph(), nullptr);
 }
 
 TEST(Autocast, NeitherLeaksNorKeepsStaleWeights) {
@@ -381,11 +419,10 @@ TEST(Autocast, NeitherLeaksNorKeepsStaleWeights) {
 
 TEST(Evaluate, CountsEachImageOnceWhateverTheBatch) {
   Fixture fixture(parse_precision("fp64"));
-  ResidentSource source(fixture.set, {0, 3, 5, 7, 9, 11, 20}, Order::ascending, 1, fixture.pipeline,
-                        torch::kCPU);
+  const auto loader = fixture.loader_of({0, 3, 5, 7, 9, 11, 20}, Order::ascending);
   fixture.model->train();
-  const auto whole = evaluate(*fixture.model, source, fixture.pipeline, {.batch_size = 100});
-  const auto parts = evaluate(*fixture.model, source, fixture.pipeline, {.batch_size = 3});
+  const auto whole = evaluate(*fixture.model, *loader, {.batch_size = 100});
+  const auto parts = evaluate(*fixture.model, *loader, {.batch_size = 3});
   ASSERT_TRUE(whole && parts);
   EXPECT_EQ(whole->metrics.count, 7);
   EXPECT_NEAR(whole->metrics.loss, parts->metrics.loss, 1e-12);
@@ -405,15 +442,15 @@ TEST(Evaluate, FoldsBatchNormsWhereAsked) {
   config.middle_blocks = 0;
   config.num_classes = kClasses;
   const auto model = build_model(config);
-  const Pipeline pipeline(nlohmann::json{{{"name", "resize"}}}, "augment.test", AugmentConfig(), 71,
-                          {4, 4}, torch::kCPU);
-  ResidentSource source(fixture.set, {0, 3, 5}, Order::ascending, 1, pipeline, torch::kCPU);
+  fixture.config.data.image_size = 71;
+  fixture.config.augment.train = {{{"name", "resize"}}};
+  const auto loader = fixture.loader_of({0, 3, 5}, Order::ascending);
   const auto norm = model->named_modules()["bn1"];
   std::vector<torch::Tensor> probabilities;
   for (const bool fold : {false, true}) {
     EvaluationOptions options{.batch_size = 2, .fold_batch_norm = fold};
     options.progress = [&](std::int64_t) { EXPECT_EQ(norm->as<BatchNorm2d>()->folded(), fold); };
-    const auto evaluation = evaluate(*model, source, pipeline, options);
+    const auto evaluation = evaluate(*model, *loader, options);
     ASSERT_TRUE(evaluation);
     probabilities.push_back(evaluation->probabilities);
     EXPECT_FALSE(norm->as<BatchNorm2d>()->folded());
@@ -423,7 +460,7 @@ TEST(Evaluate, FoldsBatchNormsWhereAsked) {
 
 TEST(Evaluate, StopsWhenInterrupted) {
   Fixture fixture(parse_precision("fp32"));
-  const auto evaluation = evaluate(*fixture.model, *fixture.source, fixture.pipeline,
+  const auto evaluation = evaluate(*fixture.model, *fixture.loader,
                                    {.batch_size = 5, .interrupted = [] { return true; }});
   EXPECT_FALSE(evaluation);
 }

@@ -6,8 +6,12 @@
 
 #include <functional>
 
+#include "data/file_testing.h"
+#include "data/made_up_format.h"
 #include "parallel/ranks_testing.h"
+#include "xception/core/json.h"
 #include "xception/models/registry.h"
+#include "xception/train/trainer.h"
 
 namespace xception {
 namespace {
@@ -27,8 +31,7 @@ Dataset made_up() {
   const auto images = [](std::int64_t n) {
     return ImageSet{torch::zeros({n, 3, 8, 8}, torch::kUInt8), torch::zeros({n}, torch::kInt64)};
   };
-  return {.train = images(9),
-          .test = images(1),
+  return {.images = in_memory(images(9), images(1)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},
@@ -56,6 +59,36 @@ TEST(Training, ComputesWithShadowWeightsWhereGradientsMayBeNarrow) {
   EXPECT_FALSE(has_shadows([](RunConfig& config) { config.train.accumulate = 2; }));
   EXPECT_FALSE(has_shadows([](RunConfig& config) { config.optimizer.clip_norm = 1.0; }));
   EXPECT_FALSE(has_shadows([](RunConfig&) {}, 2));
+}
+
+class StreamedTraining : public FolderTest {
+ protected:
+  /// Trains on images that are read one by one; returns the weights.
+  [[nodiscard]] std::vector<torch::Tensor> train(const std::string& name) const {
+    auto config = small();
+    config.model.num_classes = 3;
+    config.data.test_limit = 4;
+    config.train.epochs = 2;
+    resolve_model(config);
+    apply_runtime_settings(config);
+    const RunDirectory directory(folder / name);
+    directory.create();
+    const Experiment experiment(config, made_up::open(config.data), torch::kCPU);
+    Trainer trainer(experiment, directory, Communicator::alone());
+    EXPECT_EQ(trainer.run(), 0);
+    const auto summary = read_json(directory.summary(), "test");
+    EXPECT_EQ(summary["status"], "complete");
+    EXPECT_EQ(summary["data"]["train"], made_up::kTrain);
+    EXPECT_EQ(summary["data"]["validation"], made_up::kValidation);
+    EXPECT_EQ(summary["data"]["test"], 4);
+    return trainer.model().parameters();
+  }
+};
+
+TEST_F(StreamedTraining, NeedsNothingButACatalogAndRepeats) {
+  const auto first = train("first");
+  const auto second = train("second");
+  for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(first[i].equal(second[i])) << i;
 }
 
 }  // namespace

@@ -4,38 +4,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "xception/config/config.h"
+#include "xception/data/image_io.h"
 
 namespace xception {
-
-/// Images and labels of one file set, on the CPU.
-struct ImageSet {
-  torch::Tensor images;  ///< uint8 (n, 3, H, W)
-  torch::Tensor labels;  ///< int64 (n)
-  [[nodiscard]] std::int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
-};
-
-/// A data set as it lies on disk.
-struct Dataset {
-  ImageSet train;
-  ImageSet test;
-  std::vector<std::string> class_names;
-  std::string name;      ///< says so where the files aren't the original ones
-  bool original = true;  ///< false: files in CIFAR-10's layout that aren't the published ones
-  std::string checksum;  ///< SHA-256, hexadecimal
-  std::filesystem::path folder;  ///< where it was read
-
-  [[nodiscard]] std::int64_t num_classes() const {
-    return static_cast<std::int64_t>(class_names.size());
-  }
-};
-
-/// Reads the data set of the config: `config.dir`, or where that is empty `data/` if the official
-/// archive was unpacked there. Errors (input): as read_cifar10; no directory, with what to do.
-[[nodiscard]] Dataset load_dataset(const DataConfig& config);
 
 /// A part of the data set that a run uses for one purpose.
 enum class Split { train, validation, test };
@@ -44,17 +21,81 @@ enum class Split { train, validation, test };
 [[nodiscard]] Split parse_split(const std::string& name);
 [[nodiscard]] std::string split_name(Split split);
 
-/// Which images belong to which split.
+/// The labelled images of a data set, which need not be in memory. An image is named by a subset of
+/// the files (train, test and, in some data sets, validation) and its index there. Every function
+/// may be called from several threads at once.
+class ImageCatalog {
+ public:
+  virtual ~ImageCatalog() = default;
+
+  /// Number of images in a subset; 0 if the data set doesn't have it.
+  [[nodiscard]] virtual std::int64_t size(Split subset) const = 0;
+
+  /// The class number of an image, known without reading it.
+  [[nodiscard]] virtual std::int64_t label(Split subset, std::int64_t index) const = 0;
+
+  /// Reads and decodes an image, of any size. May throw: whoever reads adds which image it was.
+  [[nodiscard]] virtual RgbImage read(Split subset, std::int64_t index) const = 0;
+
+  /// A subset whose images are in memory and of one size: uint8 (n, 3, H, W) on the CPU, shared,
+  /// not copied. Otherwise undefined; such a subset is read image by image.
+  [[nodiscard]] virtual torch::Tensor pixels(Split /*subset*/) const { return {}; }
+};
+
+/// Images and labels of one subset in memory, on the CPU.
+struct ImageSet {
+  torch::Tensor images;  ///< uint8 (n, 3, H, W)
+  torch::Tensor labels;  ///< int64 (n)
+};
+
+/// A catalog of images in memory, of one size, without a validation subset of its own.
+[[nodiscard]] std::shared_ptr<const ImageCatalog> in_memory(ImageSet train, ImageSet test = {});
+
+/// A data set: its images and what is known of all of them. Copies share the images.
+struct Dataset {
+  std::shared_ptr<const ImageCatalog> images = {};
+  std::vector<std::string> class_names = {};
+  std::string name = {};      ///< says so where the files aren't the original ones
+  bool original = true;       ///< false: files in CIFAR-10's layout that aren't the published ones
+  std::string checksum = {};  ///< SHA-256, hexadecimal: the same for the same images and labels
+  std::filesystem::path folder = {};  ///< where it was read
+
+  [[nodiscard]] std::int64_t num_classes() const {
+    return static_cast<std::int64_t>(class_names.size());
+  }
+
+  /// The subset that has the images of a split: validation images are training images where the
+  /// data set brings no validation subset.
+  [[nodiscard]] Split subset_of(Split split) const;
+};
+
+/// A value of `data.format`.
+struct DatasetFormat {
+  std::string name;
+  std::function<Dataset(const DataConfig& config)> open;
+};
+
+/// All formats. A new one is a source file in `src/data/formats/` and a line in its `table.cpp`.
+[[nodiscard]] const std::vector<DatasetFormat>& dataset_formats();
+
+/// Opens the data set of the config by `config.format`. `config.dir` is its folder; where that is
+/// empty, CIFAR-10 takes `data/` if the official archive was unpacked there. Errors (input): an
+/// unknown format; no directory, with what to do; what the format's reader finds wrong.
+[[nodiscard]] Dataset load_dataset(const DataConfig& config,
+                                   const std::vector<DatasetFormat>& formats = dataset_formats());
+
+/// Which images belong to which split: indices in `Dataset::subset_of(split)`.
 struct SplitIndices {
-  std::vector<std::int64_t> train;       ///< of Dataset::train
-  std::vector<std::int64_t> validation;  ///< of Dataset::train, ascending
-  std::vector<std::int64_t> test;        ///< of Dataset::test, ascending
+  std::vector<std::int64_t> train;       ///< ascending
+  std::vector<std::int64_t> validation;  ///< ascending
+  std::vector<std::int64_t> test;        ///< ascending
 
   [[nodiscard]] const std::vector<std::int64_t>& of(Split split) const;
 };
 
-/// Draws the validation images without replacement by `seed`, then applies the limits. Errors
-/// (input): a split that takes all training images.
+/// Takes the data set's own validation images, or draws `config.validation_size` training images
+/// without replacement by `seed`; then applies the limits. Errors (input): no image is left to
+/// train on.
 [[nodiscard]] SplitIndices split_dataset(const Dataset& dataset, const DataConfig& config,
                                          std::uint64_t seed);
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <optional>
 
-#include "xception/data/batch_source.h"
+#include "xception/data/loader.h"
 #include "xception/models/classifier.h"
 #include "xception/models/fold.h"
 #include "xception/parallel/communicator.h"
@@ -27,9 +27,8 @@ struct Evaluation {
 
 /// How to evaluate.
 struct EvaluationOptions {
-  Precision precision = {};  ///< whether to cast, images too
+  Precision precision = {};  ///< whether to cast
   std::int64_t batch_size = 128;
-  bool channels_last = true;
   bool fold_batch_norm = false;   ///< whether convolutions do their BatchNorm's work
   bool predictions = true;        ///< whether to keep each image's probabilities
   Communicator* ranks = nullptr;  ///< who share the work; nullptr: this process alone
@@ -54,28 +53,25 @@ class FullPrecision {
 /// gradients, and float32 means float32; then all is as it was.
 class BatchEvaluator {
  public:
-  /// Model, source and pipeline outlive it.
-  BatchEvaluator(Classifier& model, const BatchSource& source, const Pipeline& pipeline,
-                 const EvaluationOptions& options);
+  /// Model and loader outlive it.
+  BatchEvaluator(Classifier& model, Loader& loader, const EvaluationOptions& options);
 
   /// What was computed of a batch.
   struct Result {
-    Batch batch;
+    Input batch;
     torch::Tensor logits;  ///< (N, classes)
   };
-  /// The images at places first .. last - 1 of the source's epoch. The probe, if any, is told of
-  /// start, data, forward, loss and metrics.
-  Result run(std::int64_t first, std::int64_t last, StepProbe* probe = nullptr);
+  /// The loader's next `images`. The probe, if any, is told of start, data, forward, loss and
+  /// metrics.
+  Result run(std::int64_t images, StepProbe* probe = nullptr);
 
   /// Of the batches so far.
   [[nodiscard]] ClassificationMetrics& metrics() { return metrics_; }
 
  private:
   Classifier& model_;
-  const BatchSource& source_;
-  const Pipeline& pipeline_;
+  Loader& loader_;
   Precision precision_;
-  bool channels_last_;
   torch::NoGradGuard no_grad_;
   EvaluationMode mode_;
   FullPrecision full_precision_;
@@ -84,12 +80,11 @@ class BatchEvaluator {
   ClassificationMetrics metrics_;
 };
 
-/// Runs the model in evaluation mode over every image of the source, each counted once, the partial
+/// Runs the model in evaluation mode over every image of the loader, each counted once, the partial
 /// last batch included, without TF32 (float32 means float32). Ranks share whole batches, so that
 /// the same images are computed together whatever their number. The model is left in the mode that
 /// it was in. Nothing if interrupted.
-[[nodiscard]] std::optional<Evaluation> evaluate(Classifier& model, BatchSource& source,
-                                                 const Pipeline& pipeline,
+[[nodiscard]] std::optional<Evaluation> evaluate(Classifier& model, Loader& loader,
                                                  const EvaluationOptions& options);
 
 }  // namespace xception

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "xception/config/config.h"
-#include "xception/data/batch_source.h"
+#include "xception/data/loader.h"
 #include "xception/models/classifier.h"
 #include "xception/parallel/rank_place.h"
 #include "xception/train/evaluator.h"
@@ -22,7 +22,7 @@ namespace xception {
 /// once, before a model is built.
 void apply_runtime_settings(const RunConfig& config, const RankPlace& place = {});
 
-/// Images, transforms and model of a run, on their device: what training, evaluation and prediction
+/// Data set, loaders and model of a run, on their device: what training, evaluation and prediction
 /// have in common.
 class Experiment {
  public:
@@ -40,10 +40,13 @@ class Experiment {
   /// its weights.
   [[nodiscard]] std::shared_ptr<Classifier> build_model(const Precision& precision) const;
 
-  /// A split as a source in the order of an epoch (train) or ascending. Errors (input): it is
-  /// empty.
-  [[nodiscard]] std::unique_ptr<BatchSource> source(Split split, Order order,
-                                                    const Pipeline& pipeline) const;
+  /// The training images, shuffled and augmented, as `train.precision` computes with them. Errors
+  /// (input): there are none.
+  [[nodiscard]] std::unique_ptr<Loader> training_loader() const;
+
+  /// A split, ascending, through `augment.test`, as `train.eval_precision` computes with it on
+  /// weights of `train.precision`. Errors (input): it is empty.
+  [[nodiscard]] std::unique_ptr<Loader> evaluation_loader(Split split) const;
 
   [[nodiscard]] const RunConfig& config() const { return config_; }
   [[nodiscard]] const torch::Device& device() const { return device_; }
@@ -51,8 +54,6 @@ class Experiment {
   [[nodiscard]] Kernels kernels() const { return execution_.kernels; }
   [[nodiscard]] const Dataset& dataset() const { return dataset_; }
   [[nodiscard]] const SplitIndices& splits() const { return splits_; }
-  [[nodiscard]] const Pipeline& train_pipeline() const { return train_pipeline_; }
-  [[nodiscard]] const Pipeline& test_pipeline() const { return test_pipeline_; }
   /// How the config wants evaluations done, by so many ranks.
   [[nodiscard]] EvaluationOptions evaluation_options(int ranks = 1) const;
 
@@ -62,8 +63,6 @@ class Experiment {
   Dataset dataset_;
   SplitIndices splits_;
   Execution execution_;
-  Pipeline train_pipeline_;
-  Pipeline test_pipeline_;
 };
 
 /// Moves a model to its device, dtype and memory format.

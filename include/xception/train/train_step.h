@@ -7,13 +7,14 @@
 #include <memory>
 #include <vector>
 
-#include "xception/data/batch_source.h"
+#include "xception/data/loader.h"
 #include "xception/models/batch_norm.h"
 #include "xception/models/classifier.h"
 #include "xception/models/shadow_weights.h"
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/optimizer.h"
 #include "xception/parallel/gradient_reducer.h"
+#include "xception/parallel/share.h"
 #include "xception/train/loss.h"
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
@@ -25,9 +26,9 @@ namespace xception {
 /// What else happens in each step. Recorded with the step where that is: a hook works on tensors of
 /// the device and decides nothing on the host.
 struct StepHooks {
-  /// Changes a batch before the network sees it, as mixup does. images: (N, 3, S, S); targets:
-  /// class numbers, int64 (N), or shares, (N, classes), which they may become.
-  std::vector<std::function<void(torch::Tensor& images, torch::Tensor& targets)>> on_batch = {};
+  /// Changes a batch before the network sees it, as mixup does; its targets may become shares of
+  /// classes, floating-point (N, classes).
+  std::vector<std::function<void(Input& batch)>> on_batch = {};
   /// After the optimizer's update of the weights, as an average of them needs it.
   std::vector<std::function<void()>> after_update = {};
 };
@@ -35,8 +36,7 @@ struct StepHooks {
 /// What the step works on; all of it outlives the step.
 struct StepParts {
   Classifier& model;
-  const BatchSource& source;
-  const Pipeline& pipeline;
+  Loader& loader;
   Optimizer& optimizer;
   GradientScaler& scaler;
   ClassificationMetrics& metrics;
@@ -53,17 +53,16 @@ struct StepOptions {
   std::int64_t accumulate = 1;
   Loss loss = {};
   double clip_norm = 0.0;
-  bool channels_last = true;
   int rank = 0;  ///< of the ranks that share each batch
   int ranks = 1;
 };
 
-/// One optimiser step: gather, transform, forward, loss, backward, update, metrics.
+/// One optimiser step: load, forward, loss, backward, update, metrics.
 ///
 /// Of several ranks each computes its share of the batch (share_of_batch); a rank whose share is
 /// empty goes along with images that count nothing, because the others wait for it.
 ///
-/// What changes from step to step (place in the epoch's order, learning rate, counters) lies in
+/// What changes from step to step (learning rate, counters, a recordable loader's place) lies in
 /// device tensors that the step itself moves on, and it decides nothing on the host: the same code
 /// can be run again and again, or recorded once as a graph. The host gives only the batch size.
 class TrainStep {
@@ -78,8 +77,8 @@ class TrainStep {
   /// told of each phase's end.
   void run(std::int64_t batch_size, StepProbe* probe = nullptr);
 
-  /// From now on full batches are recorded as a CUDA graph and replayed, where there is CUDA; what
-  /// comes of it goes to the log, unless `quiet`.
+  /// From now on full batches are recorded as a CUDA graph and replayed, where there is CUDA and
+  /// the loader can be recorded; what comes of it goes to the log, unless `quiet`.
   void use_graph(StepGraphMaker make = make_step_graph, bool quiet = false);
 
   /// The one in use, or none.
@@ -89,7 +88,7 @@ class TrainStep {
   void compute(std::int64_t batch_size, StepProbe* probe);
   /// A part of this rank's share of a batch.
   struct Part {
-    torch::Tensor positions;
+    Share images;            ///< after the loader's place
     std::int64_t whole = 0;  ///< images of the batch, by which the sum of the losses is divided
     bool counts = true;      ///< else the loss is multiplied by 0
     bool last = true;        ///< of the share: then the gradients are summed over the ranks
@@ -101,7 +100,6 @@ class TrainStep {
   StepOptions options_;
   torch::Device device_;
   NamedParameters parameters_;
-  torch::Tensor position_;       ///< int64 scalar: images of the epoch already used
   torch::Tensor step_in_epoch_;  ///< int64 (1)
   torch::Tensor global_step_;    ///< int64 scalar
   torch::Tensor rates_;          ///< (steps), float64 on the CPU, float32 on CUDA

@@ -28,7 +28,7 @@ struct Training {
   std::shared_ptr<Communicator> ranks;
   Precision precision;
   std::shared_ptr<Classifier> model;
-  std::unique_ptr<BatchSource> source;
+  std::unique_ptr<Loader> loader;
   std::unique_ptr<Optimizer> optimizer;
   GradientScaler scaler;
   ClassificationMetrics metrics;

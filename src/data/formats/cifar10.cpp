@@ -1,0 +1,48 @@
+#include "xception/data/cifar10.h"
+
+#include "openers.h"
+#include "xception/core/error.h"
+#include "xception/core/paths.h"
+
+namespace xception {
+namespace {
+
+ImageSet to_tensors(const Cifar10Records& records) {
+  const auto n = records.size();
+  // from_blob borrows; the clone owns.
+  const auto images = torch::from_blob(const_cast<std::uint8_t*>(records.images.data()),
+                                       {n, 3, cifar10::kSide, cifar10::kSide},
+                                       torch::TensorOptions().dtype(torch::kUInt8))
+                          .clone();
+  const auto labels = torch::from_blob(const_cast<std::uint8_t*>(records.labels.data()), {n},
+                                       torch::TensorOptions().dtype(torch::kUInt8))
+                          .to(torch::kInt64);
+  return {images, labels};
+}
+
+}  // namespace
+
+Dataset open_cifar10(const DataConfig& config) {
+  std::filesystem::path folder = path_of_text(config.dir);
+  if (folder.empty()) {
+    folder = "data";
+    if (!std::filesystem::exists(folder / cifar10::kFolder)) {
+      throw input_error("data",
+                        "no data directory given and no {}/{} here; give --data DIR, or run "
+                        "scripts/download_cifar10.sh, or offline: xception data synthesize --out "
+                        "data",
+                        folder.string(), cifar10::kFolder);
+    }
+  }
+  const auto files = read_cifar10(folder);
+  return {.images = in_memory(to_tensors(files.train), to_tensors(files.test)),
+          .class_names = files.class_names,
+          .name = files.original                         ? files.name
+                  : files.name == cifar10::kOfficialName ? cifar10::kOtherLabel
+                                                         : files.name + ", not the original files",
+          .original = files.original,
+          .checksum = files.checksum,
+          .folder = folder};
+}
+
+}  // namespace xception

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "xception/data/dataset.h"
+
+namespace xception {
+
+[[nodiscard]] Dataset open_cifar10(const DataConfig& config);
+
+}  // namespace xception

@@ -1,0 +1,40 @@
+#include "xception/data/loader.h"
+
+#include "loaders/loaders.h"
+#include "xception/core/error.h"
+#include "xception/core/random.h"
+
+namespace xception {
+
+Input Loader::next(std::int64_t count) {
+  auto input = read(0, count);
+  advance(count);
+  return input;
+}
+
+torch::Tensor epoch_order(std::int64_t n, Order order, std::uint64_t seed, std::int64_t epoch) {
+  if (order == Order::ascending) return torch::arange(n, torch::kInt64);
+  const CounterRandom random(seed, RandomStream::order, static_cast<std::uint32_t>(epoch));
+  return torch::tensor(random_permutation(n, random), torch::kInt64);
+}
+
+std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& config,
+                                    const LoaderOptions& options, const torch::Device& device) {
+  if (options.indices.empty()) {
+    throw input_error("data", "the {} split of {} is empty; expected at least one image",
+                      split_name(options.split), dataset.folder.string());
+  }
+  const bool resident = dataset.images->pixels(dataset.subset_of(options.split)).defined();
+  return resident ? make_resident_loader(dataset, config, options, device)
+                  : make_streamed_loader(dataset, config, options, device);
+}
+
+void check_transforms(const RunConfig& config, const Dataset& dataset) {
+  const auto pixels = dataset.images->pixels(Split::train);
+  for (const auto list : {TransformList::train, TransformList::test}) {
+    const Pipeline pipeline(config, list, torch::kCPU);
+    if (pixels.defined()) pipeline.check({pixels.size(2), pixels.size(3)});
+  }
+}
+
+}  // namespace xception
