@@ -17,7 +17,12 @@ using FusedAdam = void(at::TensorList, at::TensorList, at::TensorList, at::Tenso
 class Adam : public Optimizer {
  public:
   Adam(const OptimizerConfig& config, const NamedParameters& parameters)
-      : config_(config), parameters_(parameters) {
+      : rule_{.kind = config.name == "adamw" ? UpdateKind::adamw : UpdateKind::adam,
+              .beta1 = config.beta1,
+              .beta2 = config.beta2,
+              .eps = config.eps,
+              .weight_decay = config.weight_decay},
+        parameters_(parameters) {
     for (const auto& [name, parameter] : parameters_) {
       // zeros_like keeps the memory format: the fused CPU kernel walks all lists in storage order.
       first_.push_back(torch::zeros_like(parameter));
@@ -33,15 +38,16 @@ class Adam : public Optimizer {
     // One count serves all parameters: the kernel only reads it. It must be 1 at the first update.
     step_.add_(1);
     if (found_inf.defined()) step_.sub_(found_inf.squeeze());
-    fused_update(lists.with_copies, config_, {lr, step_, inverse_scale, found_inf});
+    fused_update(lists.with_copies, rule_, {lr, step_, inverse_scale, found_inf});
     if (lists.parameters.empty()) return;
     const std::vector<torch::Tensor> steps(lists.parameters.size(), step_);
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
-    const auto update = config_.name == "adamw" ? static_cast<FusedAdam*>(torch::_fused_adamw_)
-                                                : static_cast<FusedAdam*>(torch::_fused_adam_);
-    update(lists.parameters, lists.gradients, lists.first, lists.second, {}, steps, lr,
-           config_.beta1, config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
+    const auto update = rule_.kind == UpdateKind::adamw
+                            ? static_cast<FusedAdam*>(torch::_fused_adamw_)
+                            : static_cast<FusedAdam*>(torch::_fused_adam_);
+    update(lists.parameters, lists.gradients, lists.first, lists.second, {}, steps, lr, rule_.beta1,
+           rule_.beta2, rule_.weight_decay, rule_.eps, /*amsgrad=*/false,
            /*maximize=*/false, /*grad_scale=*/{}, skip);
   }
 
@@ -68,7 +74,7 @@ class Adam : public Optimizer {
     return parameters_.empty() ? torch::Device(torch::kCPU) : parameters_.front().second.device();
   }
 
-  OptimizerConfig config_;
+  UpdateRule rule_;
   NamedParameters parameters_;
   std::vector<torch::Tensor> first_;
   std::vector<torch::Tensor> second_;

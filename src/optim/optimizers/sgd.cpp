@@ -10,9 +10,12 @@ namespace {
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerConfig& config, const NamedParameters& parameters)
-      : config_(config), parameters_(parameters) {
+      : rule_{.kind = UpdateKind::sgd,
+              .momentum = config.momentum,
+              .weight_decay = config.weight_decay},
+        parameters_(parameters) {
     // The kernel takes momentum buffers only where there is momentum.
-    if (config_.momentum == 0.0) return;
+    if (rule_.momentum == 0.0) return;
     for (const auto& [name, parameter] : parameters_) {
       momentum_.push_back(torch::zeros_like(parameter));
     }
@@ -22,14 +25,14 @@ class Sgd : public Optimizer {
             const torch::Tensor& inverse_scale) override {
     const torch::NoGradGuard no_grad;
     const auto lists = step_lists(parameters_, copies(), momentum_, {});
-    fused_update(lists.with_copies, config_,
+    fused_update(lists.with_copies, rule_,
                  {.lr = lr, .step = {}, .inverse_scale = inverse_scale, .found_inf = found_inf});
     if (lists.parameters.empty()) return;
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
     // Without dampening, a momentum of zero makes the first step like every other.
-    torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, config_.weight_decay,
-                       config_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
+    torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, rule_.weight_decay,
+                       rule_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
                        /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, skip);
   }
 
@@ -48,7 +51,7 @@ class Sgd : public Optimizer {
   }
 
  private:
-  OptimizerConfig config_;
+  UpdateRule rule_;
   NamedParameters parameters_;
   std::vector<torch::Tensor> momentum_;
 };
