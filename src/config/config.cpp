@@ -12,21 +12,23 @@ namespace {
 
 using nlohmann::json;
 
-/// Calls `each(name, section)` for the sections in order; the seed stands beside them.
-template <class Each>
-void for_each_section(RunConfig& config, Each each) {
-  each("model", config.model);
-  each("data", config.data);
-  each("augment", config.augment);
-  each("optimizer", config.optimizer);
-  each("schedule", config.schedule);
-  each("train", config.train);
-  each("parallel", config.parallel);
-}
+struct Section {
+  std::string name;  ///< empty: the keys that stand beside the sections
+  std::vector<Key> keys;
+};
 
-void visit_seed(KeyVisitor& visitor, RunConfig& config) {
-  visitor.key("seed", config.seed, between(0, 9007199254740992.0),
-              "of the split, the order, the augmentation and the initial weights");
+/// All keys, in the order in which they are written.
+std::vector<Section> sections_of(RunConfig& config) {
+  return {{"model", config.model.keys()},
+          {"data", config.data.keys()},
+          {"augment", config.augment.keys()},
+          {"optimizer", config.optimizer.keys()},
+          {"schedule", config.schedule.keys()},
+          {"train", config.train.keys()},
+          {"parallel", config.parallel.keys()},
+          {"",
+           {{"seed", &config.seed, between(0, 9007199254740992.0),
+             "of the split, the order, the augmentation and the initial weights"}}}};
 }
 
 /// Every dotted key, for proposals across sections.
@@ -39,22 +41,20 @@ std::vector<std::string> all_keys() {
 /// Reads a whole config object; `where` names its source in messages.
 void read_config(const json& object, const std::string& where, RunConfig& config) {
   const auto elsewhere = all_keys();
-  // The top level: sections are taken apart below, the seed is read here.
+  const auto sections = sections_of(config);
+  // What stands beside the sections comes first, so that an unknown section is found first.
   json top = object;
-  if (object.is_object()) {
-    for_each_section(config, [&](const std::string& name, auto&) { top.erase(name); });
+  auto names = elsewhere;
+  for (const auto& [name, keys] : sections) {
+    if (name.empty()) continue;
+    names.push_back(name);
+    if (top.is_object()) top.erase(name);
   }
-  const auto visit_top = [&](KeyVisitor& visitor) { visit_seed(visitor, config); };
-  std::vector<std::string> names = elsewhere;
-  for_each_section(config, [&](const std::string& name, auto&) { names.push_back(name); });
-  read_keys(top, where, "", visit_top, config.given, names);
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    const auto item = object.find(name);
-    if (item == object.end()) return;
-    read_keys(
-        *item, where, name, [&](KeyVisitor& visitor) { section.visit(visitor); }, config.given,
-        elsewhere);
-  });
+  read_keys(top, where, "", sections.back().keys, config.given, names);
+  for (const auto& [name, keys] : sections) {
+    if (name.empty() || !object.contains(name)) continue;
+    read_keys(object.at(name), where, name, keys, config.given, elsewhere);
+  }
 }
 
 /// The dotted keys that an object of a config's form gives.
@@ -155,24 +155,23 @@ void check_batch_size(const RunConfig& config, int ranks) {
 
 nlohmann::ordered_json to_json(RunConfig config) {
   nlohmann::ordered_json object;
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    object[name] = write_keys([&](KeyVisitor& visitor) { section.visit(visitor); });
-  });
-  object["seed"] = config.seed;
+  for (const auto& [name, keys] : sections_of(config)) {
+    if (name.empty()) {
+      object.update(write_keys(keys));
+    } else {
+      object[name] = write_keys(keys);
+    }
+  }
   return object;
 }
 
 std::vector<KeyDescription> config_schema() {
   RunConfig config;
-  std::vector<KeyDescription> keys;
-  const auto append = [&](const std::string& name, const auto& visit) {
-    for (auto& key : list_keys(name, visit)) keys.push_back(std::move(key));
-  };
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    append(name, [&](KeyVisitor& visitor) { section.visit(visitor); });
-  });
-  append("", [&](KeyVisitor& visitor) { visit_seed(visitor, config); });
-  return keys;
+  std::vector<KeyDescription> all;
+  for (const auto& [name, keys] : sections_of(config)) {
+    for (auto& key : list_keys(name, keys)) all.push_back(std::move(key));
+  }
+  return all;
 }
 
 }  // namespace xception

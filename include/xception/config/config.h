@@ -29,7 +29,7 @@ struct ModelConfig {
       aux_weight;          ///< of the auxiliary head's loss; unset: 0.4 from 299 px, else 0
   bool aux_logits = true;  ///< whether the auxiliary head is built
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `data.*`: which images, split how, of which size.
@@ -44,7 +44,7 @@ struct DataConfig {
   std::int64_t test_limit = 0;
   bool drop_last = false;
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `augment.*`: the transforms of each split, in order, and the normalisation after them.
@@ -55,7 +55,7 @@ struct AugmentConfig {
   std::vector<double> mean = {0.485, 0.456, 0.406};
   std::vector<double> std = {0.229, 0.224, 0.225};
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `optimizer.*`.
@@ -69,7 +69,7 @@ struct OptimizerConfig {
   double weight_decay = 0.0;
   double clip_norm = 0.0;  ///< 0: gradients are not clipped
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `schedule.*`: the learning rate as a function of the step.
@@ -80,7 +80,7 @@ struct ScheduleConfig {
   double step_epochs = 2.0;
   double gamma = 0.94;
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `train.*`: how the run goes.
@@ -104,7 +104,7 @@ struct TrainConfig {
   std::int64_t log_interval = 50;
   std::int64_t checkpoint_interval = 0;  ///< steps; 0: at the end of each epoch
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `parallel.*`.
@@ -116,7 +116,7 @@ struct ParallelConfig {
   double bucket_mb = 25.0;  ///< of gradients that are reduced together
   bool find_unused_parameters = false;
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// All that decides the result of a run. Written to the run directory before the first step.

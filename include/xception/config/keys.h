@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace xception {
@@ -38,30 +38,25 @@ struct Range {
   return Range{.low = low, .high = high, .high_open = true};
 }
 
+/// What a string key accepts; empty: any string.
 using Choices = std::vector<std::string>;
 
-/// The keys of a section, each declared once, in one function a section: its name, the member that
-/// holds it (whose value beforehand is the default), what it accepts and what it means. Reading,
-/// writing, range checks and `xception config --schema` are visitors over that one declaration.
-class KeyVisitor {
- public:
-  virtual ~KeyVisitor() = default;
+/// The variable that holds a key's value. It isn't owned. Its type is the key's.
+using KeyVariable = std::variant<
+    std::int64_t*, double*, bool*, std::string*,
+    std::optional<double>*,   ///< `null` in JSON: chosen by the program, as the meaning says
+    std::vector<double>*,     ///< a list of exactly as many numbers as the default has
+    nlohmann::json*,          ///< a list of objects, each with a `name`, checked by who builds them
+    const nlohmann::json**>;  ///< any JSON; set to the value within what was read, null if absent
 
-  virtual void key(std::string_view name, std::int64_t& value, Range range,
-                   std::string_view meaning) = 0;
-  virtual void key(std::string_view name, double& value, Range range, std::string_view meaning) = 0;
-  /// `null` in JSON is "chosen by the program", as the meaning says.
-  virtual void key(std::string_view name, std::optional<double>& value, Range range,
-                   std::string_view meaning) = 0;
-  virtual void key(std::string_view name, bool& value, std::string_view meaning) = 0;
-  /// An empty list of choices accepts any string.
-  virtual void key(std::string_view name, std::string& value, const Choices& choices,
-                   std::string_view meaning) = 0;
-  /// A list of exactly as many numbers as the default has.
-  virtual void key(std::string_view name, std::vector<double>& value, Range range,
-                   std::string_view meaning) = 0;
-  /// A list of objects, each with a `name`, checked by whoever builds from it.
-  virtual void list(std::string_view name, nlohmann::json& value, std::string_view meaning) = 0;
+/// A key of a JSON object. A section declares each of its keys once, in a function that returns a
+/// list of them; reading, writing, range checks and `xception config --schema` go over that list,
+/// which must not outlive the variables.
+struct Key {
+  std::string name;
+  KeyVariable variable;                            ///< its value beforehand is the default
+  std::variant<Range, Choices> accepts = Range{};  ///< Range: of a number, or of each in a list
+  std::string meaning;
 };
 
 /// One key as `xception config --schema` lists it.
@@ -73,20 +68,27 @@ struct KeyDescription {
   std::string meaning;
 };
 
-/// Reads an object's keys into whatever `visit` declares, and adds the dotted names of those
-/// present to `given`. Errors (input): unknown key (proposes the nearest of the declared ones, or
-/// of `elsewhere`), wrong type, out of range; the message names `where` (`configs/a.json`), the
-/// dotted key, what was found and what is expected.
+/// Sets a key's variable. Returns what is wrong with the value, as the end of a message (`found 3,
+/// expected true or false`); empty: nothing is.
+[[nodiscard]] std::string assign(const Key& key, const nlohmann::json& value);
+
+/// Reads an object's keys into their variables, and adds the dotted names of those present to
+/// `given`. Errors (input): unknown key (proposes the nearest of `keys`, or of `elsewhere`), wrong
+/// type, out of range; the message names `where` (`configs/a.json`), the dotted key, what was found
+/// and what is expected.
 void read_keys(const nlohmann::json& object, const std::string& where, const std::string& prefix,
-               const std::function<void(KeyVisitor&)>& visit, std::set<std::string>& given,
+               const std::vector<Key>& keys, std::set<std::string>& given,
                const std::vector<std::string>& elsewhere = {});
 
-/// The declared keys with their values.
-[[nodiscard]] nlohmann::ordered_json write_keys(const std::function<void(KeyVisitor&)>& visit);
+/// The keys with their values.
+[[nodiscard]] nlohmann::ordered_json write_keys(const std::vector<Key>& keys);
 
-/// The declared keys with type, value as the default, range and meaning.
+/// The keys with type, value as the default, range and meaning.
 [[nodiscard]] std::vector<KeyDescription> list_keys(const std::string& prefix,
-                                                    const std::function<void(KeyVisitor&)>& visit);
+                                                    const std::vector<Key>& keys);
+
+/// A value as messages show it: JSON, cut after 60 characters.
+[[nodiscard]] std::string shown(const nlohmann::json& value);
 
 /// The nearest of `names` to `word` by edit distance, or empty if none is near.
 [[nodiscard]] std::string nearest_name(std::string_view word,
