@@ -10,6 +10,7 @@
 #include "xception/data/image_grid.h"
 #include "xception/data/pipeline.h"
 #include "xception/data/synthetic.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

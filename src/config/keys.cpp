@@ -126,11 +126,9 @@ nlohmann::ordered_json value_of(const Key& key) {
   return std::visit(
       [](const auto* variable) -> nlohmann::ordered_json {
         if constexpr (std::is_same_v<decltype(variable), const std::optional<double>*>) {
-          if (!*variable) return nullptr;
-          return **variable;
+          return *variable ? nlohmann::ordered_json(**variable) : nullptr;
         } else if constexpr (std::is_same_v<decltype(variable), const json* const*>) {
-          if (*variable == nullptr) return nullptr;
-          return **variable;
+          return *variable != nullptr ? nlohmann::ordered_json(**variable) : nullptr;
         } else {
           return *variable;
         }
@@ -204,24 +202,24 @@ void read_keys(const json& object, const std::string& where, const std::string& 
     if (const auto problem = assign(key, *item); !problem.empty()) {
       throw input_error("config", "{}: {}: {}", where, dotted(key.name), problem);
     }
-    if (item->is_null()) {
-      given.erase(dotted(key.name));
-    } else {
-      given.insert(dotted(key.name));
-    }
+    given.insert(dotted(key.name));
+    if (item->is_null()) given.erase(dotted(key.name));  // the program's choice again
   }
 }
 
 nlohmann::ordered_json write_keys(const std::vector<Key>& keys) {
   auto object = nlohmann::ordered_json::object();
-  for (const auto& key : keys) object[key.name] = value_of(key);
+  for (const auto& key : keys) object.emplace(key.name, value_of(key));
   return object;
 }
 
 std::vector<KeyDescription> list_keys(const std::string& prefix, const std::vector<Key>& keys) {
   std::vector<KeyDescription> descriptions;
+  std::set<std::string> names;
   for (const auto& key : keys) {
+    if (!names.insert(key.name).second) continue;
     const auto* range = std::get_if<Range>(&key.accepts);
+    const auto readers = fmt::format("{}", fmt::join(key.readers, ", "));
     descriptions.push_back(
         {.key = prefix.empty() ? key.name : fmt::format("{}.{}", prefix, key.name),
          .type = kTypes.at(key.variable.index()),
@@ -229,9 +227,36 @@ std::vector<KeyDescription> list_keys(const std::string& prefix, const std::vect
          .range = range != nullptr
                       ? range->text()
                       : fmt::format("{}", fmt::join(std::get<Choices>(key.accepts), "|")),
-         .meaning = key.meaning});
+         .meaning = readers.empty() ? key.meaning : fmt::format("{}: {}", readers, key.meaning)});
   }
   return descriptions;
+}
+
+void add_keys(std::vector<Key>& section, const std::string& component, std::vector<Key> keys) {
+  for (auto& key : keys) {
+    const auto same = std::find_if(section.begin(), section.end(),
+                                   [&](const Key& other) { return other.name == key.name; });
+    const bool is_new = same == section.end();
+    (is_new ? key : *same).readers.push_back(component);
+    // Another variable of the same key: it is read into both.
+    if (is_new || same->variable != key.variable) section.push_back(std::move(key));
+  }
+}
+
+std::vector<std::string> unread_keys(const std::string& section, const std::vector<Key>& keys,
+                                     const std::vector<Key>& defaults,
+                                     const std::set<std::string>& given,
+                                     const std::string& chosen) {
+  std::vector<std::string> unread;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto& readers = keys[i].readers;
+    const auto dotted = fmt::format("{}.{}", section, keys[i].name);
+    if (!readers.empty() && std::find(readers.begin(), readers.end(), chosen) == readers.end() &&
+        given.contains(dotted) && value_of(keys[i]) != value_of(defaults[i])) {
+      unread.push_back(dotted);
+    }
+  }
+  return unread;
 }
 
 bool Range::contains(double value) const noexcept {
@@ -248,6 +273,13 @@ std::string Range::text() const {
   if (has_low) return fmt::format("{} {}", low_open ? ">" : ">=", low);
   if (has_high) return fmt::format("{} {}", high_open ? "<" : "<=", high);
   return "";
+}
+
+json::json_pointer dotted_key(const std::string& key) {
+  const auto dot = key.find('.');
+  json::json_pointer pointer;
+  if (dot != std::string::npos) pointer /= key.substr(0, dot);
+  return pointer /= key.substr(dot == std::string::npos ? 0 : dot + 1);
 }
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& names) {

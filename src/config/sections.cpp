@@ -2,27 +2,6 @@
 
 namespace xception {
 
-std::vector<Key> ModelConfig::keys() {
-  return {{"name", &name, {}, "network, as `xception models` lists it"},
-          {"variant", &variant, {}, "variant of the network; empty: its first"},
-          {"num_classes", &num_classes, between(2, 1e6), "number of classes"},
-          {"dropout", &dropout, below(0, 1),
-           "dropout before the classifier; null: the network's own (xception 0, inception_v3 "
-           "0.5)"},
-          {"width", &width, Range{.low = 0, .high = 8, .low_open = true},
-           "xception: factor on every channel count"},
-          {"middle_blocks", &middle_blocks, between(0, 64), "xception: blocks of the middle flow"},
-          {"residual", &residual, {}, "xception: shortcuts around the blocks"},
-          {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
-           "xception: order inside a separable convolution"},
-          {"intermediate_activation", &intermediate_activation,
-           Choices{"none", "relu", "elu", "gelu", "silu", "leaky_relu", "mish", "hardswish"},
-           "xception: activation between depthwise and pointwise convolution"},
-          {"aux_weight", &aux_weight, between(0, 10),
-           "inception_v3: weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0"},
-          {"aux_logits", &aux_logits, {}, "inception_v3: build the auxiliary head"}};
-}
-
 std::vector<Key> DataConfig::keys() {
   return {{"format", &format, Choices{"cifar10"}, "layout of the files"},
           {"dir", &dir, {}, "folder of the data set; --data sets it"},
@@ -42,27 +21,6 @@ std::vector<Key> AugmentConfig::keys() {
           {"test", &test, {}, "transforms of validation, test and predicted images, in order"},
           {"mean", &mean, between(0, 1), "subtracted from red, green, blue in 0 .. 1"},
           {"std", &std, above(0), "then divided by"}};
-}
-
-std::vector<Key> OptimizerConfig::keys() {
-  return {
-      {"name", &name, Choices{"adam", "adamw", "sgd"}, "update rule"},
-      {"lr", &lr, above(0), "learning rate"},
-      {"beta1", &beta1, below(0, 1), "adam, adamw: decay of the first moment"},
-      {"beta2", &beta2, below(0, 1), "adam, adamw: decay of the second moment"},
-      {"eps", &eps, at_least(1e-30), "adam, adamw: added to the denominator"},
-      {"momentum", &momentum, below(0, 1), "sgd: momentum"},
-      {"weight_decay", &weight_decay, at_least(0), "adam, sgd: L2 penalty; adamw: decoupled decay"},
-      {"clip_norm", &clip_norm, at_least(0), "largest norm of all gradients; 0: no clipping"}};
-}
-
-std::vector<Key> ScheduleConfig::keys() {
-  return {
-      {"name", &name, Choices{"constant", "cosine", "step"}, "learning rate over the run"},
-      {"warmup_epochs", &warmup_epochs, at_least(0), "linear rise from 0 to optimizer.lr"},
-      {"min_lr", &min_lr, at_least(0), "cosine: learning rate at the end"},
-      {"step_epochs", &step_epochs, above(0), "step: epochs between two decays"},
-      {"gamma", &gamma, Range{.low = 0, .high = 1, .low_open = true}, "step: factor of a decay"}};
 }
 
 std::vector<Key> TrainConfig::keys() {

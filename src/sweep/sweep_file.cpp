@@ -6,10 +6,9 @@
 #include <cmath>
 #include <set>
 
-#include "xception/config/config.h"
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

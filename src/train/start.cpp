@@ -7,8 +7,6 @@
 #include "merge_config.h"
 #include "rank_check.h"
 #include "start_table.h"
-#include "xception/config/checks.h"
-#include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
 #include "xception/core/json.h"

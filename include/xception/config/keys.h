@@ -1,7 +1,9 @@
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <limits>
+#include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -57,7 +59,49 @@ struct Key {
   KeyVariable variable;                            ///< its value beforehand is the default
   std::variant<Range, Choices> accepts = Range{};  ///< Range: of a number, or of each in a list
   std::string meaning;
+  /// The components that read it, by name, which the meaning in the schema begins with; empty: it
+  /// is read whichever component is chosen.
+  std::vector<std::string> readers = {};
 };
+
+/// The options that components (models, optimizers, schedules) have for themselves. `Options` is a
+/// component's struct of them, with their defaults and `std::vector<Key> keys()`.
+class ComponentOptions {
+ public:
+  /// A component's own, which stay where they are while this object lives.
+  template <class Options>
+  [[nodiscard]] Options& own() {
+    for (auto& options : all_) {
+      if (auto* found = std::any_cast<Options>(&options)) return *found;
+    }
+    return all_.emplace_back().template emplace<Options>();
+  }
+  template <class Options>
+  [[nodiscard]] Options own() const {
+    return ComponentOptions(*this).own<Options>();
+  }
+
+ private:
+  std::list<std::any> all_;  ///< at most one of a type, made when it is first asked for
+};
+
+/// The keys of a component's own options.
+template <class Options>
+[[nodiscard]] std::vector<Key> own_keys(ComponentOptions& config) {
+  return config.own<Options>().keys();
+}
+
+/// Adds a component's own keys to those of its section. A name that several components have is one
+/// key of the section, which all of them read; they agree on its default and on what it accepts.
+void add_keys(std::vector<Key>& section, const std::string& component, std::vector<Key> keys);
+
+/// The dotted keys that were given another value than in `defaults` (the same keys) though the
+/// component `chosen` doesn't read them.
+[[nodiscard]] std::vector<std::string> unread_keys(const std::string& section,
+                                                   const std::vector<Key>& keys,
+                                                   const std::vector<Key>& defaults,
+                                                   const std::set<std::string>& given,
+                                                   const std::string& chosen);
 
 /// One key as `xception config --schema` lists it.
 struct KeyDescription {
@@ -89,6 +133,10 @@ void read_keys(const nlohmann::json& object, const std::string& where, const std
 
 /// A value as messages show it: JSON, cut after 60 characters.
 [[nodiscard]] std::string shown(const nlohmann::json& value);
+
+/// Where a dotted key stands in a config's JSON: `train.epochs` at /train/epochs, `seed` at /seed.
+/// `config[dotted_key(key)]` reads or writes it.
+[[nodiscard]] nlohmann::json::json_pointer dotted_key(const std::string& key);
 
 /// The nearest of `names` to `word` by edit distance, or empty if none is near.
 [[nodiscard]] std::string nearest_name(std::string_view word,

@@ -3,7 +3,8 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <torch/types.h>
 
-#include "builders.h"
+#include "entry.h"
+#include "xception/core/error.h"
 
 namespace xception {
 namespace {
@@ -13,16 +14,25 @@ using FusedAdam = void(at::TensorList, at::TensorList, at::TensorList, at::Tenso
                        double, bool, bool, const std::optional<torch::Tensor>&,
                        const std::optional<torch::Tensor>&);
 
+struct AdamOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+
+  std::vector<Key> keys() {
+    return {{"beta1", &beta1, below(0, 1), "decay of the first moment"},
+            {"beta2", &beta2, below(0, 1), "decay of the second moment"},
+            {"eps", &eps, at_least(1e-30), "added to the denominator"}};
+  }
+};
+
 /// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as torch.optim's with fused=True.
 class Adam : public Optimizer {
  public:
-  Adam(const OptimizerConfig& config, const NamedParameters& parameters)
-      : rule_{.kind = config.name == "adamw" ? UpdateKind::adamw : UpdateKind::adam,
-              .beta1 = config.beta1,
-              .beta2 = config.beta2,
-              .eps = config.eps,
-              .weight_decay = config.weight_decay},
-        parameters_(parameters) {
+  Adam(UpdateKind kind, const OptimizerConfig& config, const NamedParameters& parameters)
+      : parameters_(parameters) {
+    const auto [beta1, beta2, eps] = config.own<AdamOptions>();
+    rule_ = {kind, beta1, beta2, eps, /*momentum=*/0.0, config.weight_decay};
     for (const auto& [name, parameter] : parameters_) {
       // zeros_like keeps the memory format: the fused CPU kernel walks all lists in storage order.
       first_.push_back(torch::zeros_like(parameter));
@@ -81,11 +91,27 @@ class Adam : public Optimizer {
   torch::Tensor step_;
 };
 
+template <UpdateKind kind>
+std::unique_ptr<Optimizer> build(const OptimizerConfig& config, const NamedParameters& parameters) {
+  return std::make_unique<Adam>(kind, config, parameters);
+}
+
+void check_adamw(const OptimizerConfig& config) {
+  if (config.lr * config.weight_decay < 1.0) return;
+  throw input_error("config",
+                    "optimizer.weight_decay: found {} with optimizer.lr {}: a step of adamw "
+                    "scales weights by 1 - lr * weight_decay, which must stay above 0; lower it",
+                    config.weight_decay, config.lr);
+}
+
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adam(const OptimizerConfig& config,
-                                     const NamedParameters& parameters) {
-  return std::make_unique<Adam>(config, parameters);
+OptimizerEntry adam_entry() {
+  return {"adam", own_keys<AdamOptions>, build<UpdateKind::adam>};
+}
+
+OptimizerEntry adamw_entry() {
+  return {"adamw", own_keys<AdamOptions>, build<UpdateKind::adamw>, check_adamw};
 }
 
 }  // namespace xception

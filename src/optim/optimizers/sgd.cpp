@@ -1,17 +1,23 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <torch/types.h>
 
-#include "builders.h"
+#include "entry.h"
 
 namespace xception {
 namespace {
+
+struct SgdOptions {
+  double momentum = 0.9;
+
+  std::vector<Key> keys() { return {{"momentum", &momentum, below(0, 1), "momentum"}}; }
+};
 
 /// Stochastic gradient descent with momentum, as torch.optim.SGD's with fused=True.
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerConfig& config, const NamedParameters& parameters)
       : rule_{.kind = UpdateKind::sgd,
-              .momentum = config.momentum,
+              .momentum = config.own<SgdOptions>().momentum,
               .weight_decay = config.weight_decay},
         parameters_(parameters) {
     // The kernel takes momentum buffers only where there is momentum.
@@ -58,9 +64,12 @@ class Sgd : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config,
-                                    const NamedParameters& parameters) {
-  return std::make_unique<Sgd>(config, parameters);
+OptimizerEntry sgd_entry() {
+  return {.name = "sgd",
+          .keys = own_keys<SgdOptions>,
+          .build = [](const OptimizerConfig& config, const NamedParameters& parameters) {
+            return std::make_unique<Sgd>(config, parameters);
+          }};
 }
 
 }  // namespace xception

@@ -1,11 +1,11 @@
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 
 #include <map>
 #include <utility>
 
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/models/registry.h"
 
 namespace xception {
 namespace {
@@ -123,6 +123,10 @@ RunConfig config_of_json(const nlohmann::json& json, const std::string& where) {
   return config;
 }
 
+void resolve_model(RunConfig& config) {
+  resolve_model(config.model, config.data.image_size, config.given);
+}
+
 void resolve_batch_size(RunConfig& config, int ranks) {
   auto& train = config.train;
   if (const auto each = train.batch_size_per_device; each > 0) {
@@ -172,6 +176,63 @@ std::vector<KeyDescription> config_schema() {
     for (auto& key : list_keys(name, keys)) all.push_back(std::move(key));
   }
   return all;
+}
+
+nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
+  const auto erase = [&](const char* section, const char* key) {
+    if (const auto found = config.find(section); found != config.end() && found->is_object()) {
+      found->erase(key);
+    }
+  };
+  erase("data", "dir");
+  for (const auto* key : {"log_interval", "checkpoint_interval", "stop_after_epoch",
+                          "batch_size_per_device", "selftest_seconds"}) {
+    erase("train", key);
+  }
+  const auto batch_norm = config.value("/parallel/batch_norm"_json_pointer, std::string());
+  config.erase("parallel");
+  if (!batch_norm.empty()) config["batch_norm"] = batch_norm;
+  return config;
+}
+
+void check_together(const RunConfig& config) {
+  const auto& train = config.train;
+  check_schedule(config.schedule, config.optimizer.lr, train.epochs);
+  if (train.stop_after_epoch > train.epochs) {
+    throw input_error("config",
+                      "train.stop_after_epoch: found {}, but train.epochs is {}; expected at most "
+                      "that, or 0 to train all",
+                      train.stop_after_epoch, train.epochs);
+  }
+  if (train.accumulate > train.batch_size) {
+    throw input_error("config",
+                      "train.accumulate: found {}, but train.batch_size is {}, so that parts would "
+                      "be empty; expected at most that",
+                      train.accumulate, train.batch_size);
+  }
+  check_optimizer(config.optimizer);
+  const auto& parallel = config.parallel;
+  if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
+    throw input_error("config",
+                      "parallel.heartbeat: found {} s, in which no rank can be sure to be heard; "
+                      "expected at least 1, or 0 for never",
+                      parallel.heartbeat);
+  }
+}
+
+std::vector<std::string> unread_keys(const RunConfig& config) {
+  const auto values = to_json(config);
+  std::vector<std::string> sentences;
+  const auto add = [&](const std::string& section, auto part, auto defaults) {
+    for (const auto& key :
+         unread_keys(section, part.keys(), defaults.keys(), config.given, part.name)) {
+      sentences.push_back(fmt::format("{} is {}, but {}.name {} doesn't read it", key,
+                                      values.at(dotted_key(key)).dump(), section, part.name));
+    }
+  };
+  add("optimizer", config.optimizer, OptimizerConfig());
+  add("schedule", config.schedule, ScheduleConfig());
+  return sentences;
 }
 
 }  // namespace xception
