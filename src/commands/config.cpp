@@ -1,8 +1,8 @@
 #include "subcommands.h"
-#include "xception/config/checks.h"
 #include "xception/core/log.h"
 #include "xception/data/transform.h"
 #include "xception/models/registry.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

@@ -9,6 +9,7 @@
 #include "xception/data/image_grid.h"
 #include "xception/data/loader.h"
 #include "xception/data/synthetic.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

@@ -9,6 +9,7 @@
 #include "xception/kernels/fused_selftest.h"
 #include "xception/kernels/selftest.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/device_memory.h"
 #include "xception/train/device_test.h"
@@ -26,8 +27,7 @@ namespace {
 std::string small_step(const torch::Device& device, const std::string& precision_name) {
   try {
     RunConfig config;
-    config.model.width = 0.125;
-    config.model.middle_blocks = 1;
+    config.model.own<XceptionOptions>() = {.width = 0.125, .middle_blocks = 1};
     config.data.image_size = 71;
     resolve_model(config);
     const auto precision = parse_precision(precision_name);

@@ -2,6 +2,7 @@
 #include "xception/core/log.h"
 #include "xception/models/complexity.h"
 #include "xception/models/registry.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

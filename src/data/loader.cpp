@@ -18,7 +18,7 @@ torch::Tensor epoch_order(std::int64_t n, Order order, std::uint64_t seed, std::
   return torch::tensor(random_permutation(n, random), torch::kInt64);
 }
 
-std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& config,
+std::unique_ptr<Loader> make_loader(const Dataset& dataset, const InputConfig& config,
                                     const LoaderOptions& options, const torch::Device& device) {
   if (options.indices.empty()) {
     throw input_error("data", "the {} split of {} is empty; expected at least one image",
@@ -29,7 +29,7 @@ std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& con
                   : make_streamed_loader(dataset, config, options, device);
 }
 
-void check_transforms(const RunConfig& config, const Dataset& dataset) {
+void check_transforms(const InputConfig& config, const Dataset& dataset) {
   const auto pixels = dataset.images->pixels(Split::train);
   for (const auto list : {TransformList::train, TransformList::test}) {
     const Pipeline pipeline(config, list, torch::kCPU);

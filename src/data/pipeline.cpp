@@ -28,7 +28,7 @@ torch::Tensor resample_rows(torch::Tensor columns, const torch::Tensor& rows) {
 
 }  // namespace
 
-Pipeline::Pipeline(const RunConfig& config, TransformList list, const torch::Device& device,
+Pipeline::Pipeline(const InputConfig& config, TransformList list, const torch::Device& device,
                    PixelSteps steps)
     : key_(list == TransformList::train ? "augment.train" : "augment.test"),
       transforms_(build_transforms(

@@ -152,22 +152,23 @@ bool update_agrees(const torch::Device& device, torch::ScalarType narrow) {
   const auto gradient = make(1.3, narrow);
   const auto copy = at::zeros_like(gradient);
   const auto options = torch::TensorOptions(device).dtype(torch::kFloat32);
-  const OptimizerConfig config;
+  constexpr double kRate = 1e-3;
+  const UpdateRule adam{.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
   std::vector<ParameterUpdate> updates;
   std::vector<torch::Tensor> expected;
   for (const std::int64_t first : {0, 1}) {
     const auto part = [&](const torch::Tensor& of) { return of.clone().narrow(0, first, kValues); };
     updates.push_back({part(wide), part(gradient), part(wide), part(second), part(copy)});
     const auto g = part(gradient).to(torch::kFloat32) * 0.5;
-    const auto m = part(wide).lerp(g, 1.0 - config.beta1);
-    const auto v = part(second).lerp(g * g, 1.0 - config.beta2);
-    const auto root = (v / (1.0 - config.beta2)).sqrt().add_(config.eps);
-    expected.push_back(part(wide) - config.lr / (1.0 - config.beta1) * m / root);
+    const auto m = part(wide).lerp(g, 1.0 - adam.beta1);
+    const auto v = part(second).lerp(g * g, 1.0 - adam.beta2);
+    const auto root = (v / (1.0 - adam.beta2)).sqrt().add_(adam.eps);
+    expected.push_back(part(wide) - kRate / (1.0 - adam.beta1) * m / root);
     expected.push_back(m);
     expected.push_back(v);
   }
-  fused_update(updates, config,
-               {.lr = at::full({}, config.lr, options),
+  fused_update(updates, adam,
+               {.lr = at::full({}, kRate, options),
                 .step = at::ones({}, options),
                 .inverse_scale = at::full({1}, 0.5, options),
                 .found_inf = at::zeros({1}, options)});

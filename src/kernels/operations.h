@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "raw.h"
+#include "xception/kernels/update_rule.h"
 
 namespace xception {
 
@@ -74,7 +74,7 @@ struct UpdateScalars;
 /// fused_update()'s arguments, checked; there is at least one update, and all are of one dtype.
 struct UpdateArguments {
   const std::vector<ParameterUpdate>& updates;
-  raw::UpdateRule rule;
+  UpdateRule rule;
   const UpdateScalars& scalars;
 };
 

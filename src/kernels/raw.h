@@ -54,16 +54,6 @@ struct ImageRows {
   std::int64_t height = 0, out_height = 0, values = 0;
 };
 
-enum class UpdateKind { adam, adamw, sgd };
-
-/// An optimiser's rule and its constants.
-struct UpdateRule {
-  UpdateKind kind = UpdateKind::adam;
-  double beta1 = 0.0, beta2 = 0.0, eps = 0.0;
-  double momentum = 0.0;
-  double weight_decay = 0.0;
-};
-
 /// A parameter of `count` values, and what its update reads and writes.
 struct Update {
   void* parameter = nullptr;       ///< A

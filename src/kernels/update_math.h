@@ -1,7 +1,7 @@
 #pragma once
 
 #include "host_device.h"
-#include "raw.h"
+#include "xception/kernels/update_rule.h"
 
 // What an optimiser's step needs beside the tensors, for CPUs and GPUs alike; all in double.
 
@@ -22,22 +22,22 @@ struct UpdateNumbers {
 /// root); Loshchilov & Hutter, arXiv 1711.05101, algorithm 2; torch.optim.SGD's documentation.
 /// power(x, y), root(x): the device's.
 template <typename Power, typename Root>
-XCEPTION_HOST_DEVICE UpdateNumbers update_numbers(const raw::UpdateRule& rule, double lr,
-                                                  double step, double inverse_scale,
-                                                  const Power& power, const Root& root) {
+XCEPTION_HOST_DEVICE UpdateNumbers update_numbers(const UpdateRule& rule, double lr, double step,
+                                                  double inverse_scale, const Power& power,
+                                                  const Root& root) {
   UpdateNumbers numbers;
   numbers.inverse_scale = inverse_scale;
   numbers.momentum = rule.momentum;
-  numbers.decay = rule.kind == raw::UpdateKind::adamw ? 0.0 : rule.weight_decay;
+  numbers.decay = rule.kind == UpdateKind::adamw ? 0.0 : rule.weight_decay;
   numbers.rate = lr;
-  if (rule.kind == raw::UpdateKind::sgd) return numbers;
+  if (rule.kind == UpdateKind::sgd) return numbers;
   numbers.first = 1.0 - rule.beta1;
   numbers.keep = rule.beta2;
   numbers.second = 1.0 - rule.beta2;
   numbers.eps = rule.eps;
   numbers.rate = lr / (1.0 - power(rule.beta1, step));
   numbers.root_scale = 1.0 / root(1.0 - power(rule.beta2, step));
-  if (rule.kind == raw::UpdateKind::adamw) numbers.shrink = 1.0 - lr * rule.weight_decay;
+  if (rule.kind == UpdateKind::adamw) numbers.shrink = 1.0 - lr * rule.weight_decay;
   return numbers;
 }
 

@@ -28,6 +28,12 @@ void init_weights(InceptionV3& network, InceptionAux& aux) {
   }
 }
 
+std::vector<Key> aux_keys(ModelConfig& config) {
+  return {{"aux_weight", &config.aux_weight, between(0, 10),
+           "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0"},
+          {"aux_logits", &config.aux_logits, {}, "build the auxiliary head"}};
+}
+
 }  // namespace
 
 InceptionV3::InceptionV3(const ModelConfig& config)
@@ -102,7 +108,7 @@ ModelEntry inception_v3_entry() {
           "parallel factorised convolutions (Szegedy et al., arXiv 1512.00567), as "
           "torchvision has it",
       .variants = {"torchvision"},
-      .options = {"num_classes", "dropout", "aux_weight", "aux_logits"},
+      .keys = aux_keys,
       .default_image_size = 299,
       .min_image_size = kMinImageSize,
       .default_dropout = kDefaultDropout,

@@ -21,32 +21,33 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
   return nearest.empty() ? "" : fmt::format("; did you mean \"{}\"?", nearest);
 }
 
-/// Refuses a given option that the model would silently disregard.
-void check_options(const ModelEntry& entry, const RunConfig& config) {
-  static const std::string section = "model.";
-  const auto values = to_json(config).at("model");
-  const auto defaults = to_json(RunConfig{}).at("model");
-  for (const std::string& key : config.given) {
-    if (!key.starts_with(section)) continue;
-    const std::string option = key.substr(section.size());
-    if (option == "name" || option == "variant" || has(entry.options, option)) continue;
-    // A resolved config says 0 for a model without an auxiliary head.
-    if (option == "aux_weight" && config.model.aux_weight.value_or(0.0) == 0.0) continue;
-    if (values.at(option) == defaults.at(option)) continue;
-    throw input_error("models", "{}: {} doesn't read it; its options are {}", key, entry.name,
-                      fmt::join(entry.options, ", "));
+/// Refuses a given key that the model would silently disregard.
+void check_keys(const ModelEntry& entry, ModelConfig& config, const std::set<std::string>& given) {
+  ModelConfig defaults;
+  const auto keys = config.keys();
+  auto unread = unread_keys("model", keys, defaults.keys(), given, entry.name);
+  // A resolved config says 0 for a model without an auxiliary head.
+  if (config.aux_weight.value_or(0.0) == 0.0) std::erase(unread, "model.aux_weight");
+  if (unread.empty()) return;
+  std::vector<std::string> options;
+  for (const auto& key : keys) {
+    const bool of_all = key.readers.empty() && key.name != "name" && key.name != "variant";
+    if (of_all || has(key.readers, entry.name)) options.push_back(key.name);
   }
+  throw input_error("models", "{}: {} doesn't read it; its options are {}",
+                    *std::min_element(unread.begin(), unread.end()), entry.name,
+                    fmt::join(options, ", "));
 }
 
-void resolve_aux_weight(const ModelEntry& entry, RunConfig& config) {
+void resolve_aux_weight(const ModelEntry& entry, ModelConfig& config, std::int64_t image_size) {
   const bool has_head = entry.aux_min_image_size > 0;
-  const bool large_enough = config.data.image_size >= entry.aux_min_image_size;
-  if (!config.model.aux_weight) {
-    config.model.aux_weight = has_head && config.model.aux_logits && large_enough ? 0.4 : 0.0;
+  const bool large_enough = image_size >= entry.aux_min_image_size;
+  if (!config.aux_weight) {
+    config.aux_weight = has_head && config.aux_logits && large_enough ? 0.4 : 0.0;
   }
-  const double weight = *config.model.aux_weight;
+  const double weight = *config.aux_weight;
   if (weight == 0.0 || !has_head) return;
-  if (!config.model.aux_logits) {
+  if (!config.aux_logits) {
     throw input_error("models",
                       "model.aux_weight: {}, but model.aux_logits=false leaves the auxiliary head "
                       "out; set model.aux_weight=0",
@@ -56,7 +57,7 @@ void resolve_aux_weight(const ModelEntry& entry, RunConfig& config) {
     throw input_error("models",
                       "model.aux_weight: {}, but {}'s auxiliary head needs images of {} px, "
                       "data.image_size is {}; set model.aux_weight=0",
-                      weight, entry.name, entry.aux_min_image_size, config.data.image_size);
+                      weight, entry.name, entry.aux_min_image_size, image_size);
   }
 }
 
@@ -80,21 +81,40 @@ const ModelEntry& find_model(const std::string& name) {
                     suggestion(name, names));
 }
 
-void resolve_model(RunConfig& config) {
-  const ModelEntry& entry = find_model(config.model.name);
-  if (config.model.variant.empty()) config.model.variant = entry.variants.front();
-  if (!has(entry.variants, config.model.variant)) {
-    throw input_error("models", "model.variant: \"{}\", {} has {}{}", config.model.variant,
-                      entry.name, fmt::join(entry.variants, " and "),
-                      suggestion(config.model.variant, entry.variants));
+std::vector<Key> ModelConfig::keys() {
+  std::vector<std::string> dropouts;
+  for (const auto& entry : model_registry()) {
+    dropouts.push_back(fmt::format("{} {}", entry.name, entry.default_dropout));
   }
-  check_options(entry, config);
-  if (config.data.image_size < entry.min_image_size) {
-    throw input_error("models", "data.image_size: {} px, {} needs at least {}",
-                      config.data.image_size, entry.name, entry.min_image_size);
+  std::vector<Key> keys = {
+      {"name", &name, {}, "network, as `xception models` lists it"},
+      {"variant", &variant, {}, "variant of the network; empty: its first"},
+      {"num_classes", &num_classes, between(2, 1e6), "number of classes"},
+      {"dropout", &dropout, below(0, 1),
+       fmt::format("dropout before the classifier; null: the network's own ({})",
+                   fmt::join(dropouts, ", "))}};
+  for (const auto& entry : model_registry()) {
+    if (entry.keys) add_keys(keys, entry.name, entry.keys(*this));
   }
-  if (!config.model.dropout) config.model.dropout = entry.default_dropout;
-  resolve_aux_weight(entry, config);
+  return keys;
+}
+
+void resolve_model(ModelConfig& config, std::int64_t image_size,
+                   const std::set<std::string>& given) {
+  const ModelEntry& entry = find_model(config.name);
+  if (config.variant.empty()) config.variant = entry.variants.front();
+  if (!has(entry.variants, config.variant)) {
+    throw input_error("models", "model.variant: \"{}\", {} has {}{}", config.variant, entry.name,
+                      fmt::join(entry.variants, " and "),
+                      suggestion(config.variant, entry.variants));
+  }
+  check_keys(entry, config, given);
+  if (image_size < entry.min_image_size) {
+    throw input_error("models", "data.image_size: {} px, {} needs at least {}", image_size,
+                      entry.name, entry.min_image_size);
+  }
+  if (!config.dropout) config.dropout = entry.default_dropout;
+  resolve_aux_weight(entry, config, image_size);
 }
 
 std::shared_ptr<Classifier> build_model(const ModelConfig& config) {

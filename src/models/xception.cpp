@@ -34,6 +34,18 @@ std::int64_t scaled(std::int64_t channels, double width) {
 
 }  // namespace
 
+std::vector<Key> XceptionOptions::keys() {
+  return {{"width", &width, Range{.low = 0, .high = 8, .low_open = true},
+           "factor on every channel count"},
+          {"middle_blocks", &middle_blocks, between(0, 64), "blocks of the middle flow"},
+          {"residual", &residual, {}, "shortcuts around the blocks"},
+          {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
+           "order inside a separable convolution"},
+          {"intermediate_activation", &intermediate_activation,
+           Choices{"none", "relu", "elu", "gelu", "silu", "leaky_relu", "mish", "hardswish"},
+           "activation between depthwise and pointwise convolution"}};
+}
+
 XceptionBlockImpl::XceptionBlockImpl(const Shape& shape, const XceptionStyle& style)
     : residual_(style.residual), halve_(shape.halve), leading_relu_(shape.leading_relu) {
   const std::int64_t out_channels = shape.channels.back();
@@ -85,13 +97,14 @@ std::vector<NormalizedConv> XceptionBlockImpl::normalized_convs() const {
 }
 
 Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
+  const auto options = config.own<XceptionOptions>();
   const XceptionStyle style{
       .notebook = is_notebook(config.variant),
-      .residual = config.residual,
-      .order = parse_separable_order(config.separable_order),
-      .between = parse_activation(config.intermediate_activation),
+      .residual = options.residual,
+      .order = parse_separable_order(options.separable_order),
+      .between = parse_activation(options.intermediate_activation),
   };
-  const auto c = [&config](std::int64_t channels) { return scaled(channels, config.width); };
+  const auto c = [&options](std::int64_t channels) { return scaled(channels, options.width); };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
   const auto stem = [&style](std::int64_t in, std::int64_t out, std::int64_t stride) {
     return Conv2d(Conv2dOptions(in, out, 3)
@@ -113,7 +126,7 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
   add_block({c(128), {c(256), c(256)}, /*halve=*/true});
   add_block({c(256), {c(728), c(728)}, /*halve=*/true});
   // Middle flow.
-  for (std::int64_t i = 0; i < config.middle_blocks; ++i) {
+  for (std::int64_t i = 0; i < options.middle_blocks; ++i) {
     add_block({c(728), {c(728), c(728), c(728)}});
   }
   // Exit flow.
@@ -157,8 +170,7 @@ ModelEntry xception_entry() {
           "depthwise separable convolutions with residual connections (Chollet, arXiv "
           "1610.02357)",
       .variants = {"paper", "notebook"},
-      .options = {"num_classes", "dropout", "width", "middle_blocks", "residual", "separable_order",
-                  "intermediate_activation"},
+      .keys = own_keys<XceptionOptions>,
       .default_image_size = 299,
       .min_image_size = kMinImageSize,
       .default_dropout = kDefaultDropout,

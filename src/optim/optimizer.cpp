@@ -4,28 +4,61 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/stack.h>
 
-#include "optimizers/builders.h"
+#include "optimizers/entry.h"
 #include "xception/core/error.h"
 
 namespace xception {
 
-std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
-                                           const NamedParameters& parameters) {
-  using Builder = std::unique_ptr<Optimizer> (*)(const OptimizerConfig&, const NamedParameters&);
-  static const std::vector<std::pair<std::string, Builder>> builders = {
-      {"adam", make_adam},
-      {"adamw", make_adam},
-      {"sgd", make_sgd},
-  };
-  for (const auto& [name, builder] : builders) {
-    if (name == config.name) return builder(config, parameters);
-  }
-  throw input_error("config", "optimizer.name: unknown {}", config.name);
+// A new optimizer is a source file in `optimizers/`, which defines its entry, declared and listed
+// here.
+OptimizerEntry adam_entry();
+OptimizerEntry adamw_entry();
+OptimizerEntry sgd_entry();
+
+namespace {
+
+const std::vector<OptimizerEntry>& optimizer_table() {
+  static const std::vector<OptimizerEntry> table = {adam_entry(), adamw_entry(), sgd_entry()};
+  return table;
 }
 
+const OptimizerEntry& find_optimizer(const std::string& name) {
+  for (const auto& entry : optimizer_table()) {
+    if (entry.name == name) return entry;
+  }
+  throw input_error("config", "optimizer.name: unknown {}", name);
+}
+
+/// The gradient with the parameter's strides: the fused CPU kernels walk storage and would silently
+/// pair the wrong elements. It nearly always has them already.
 torch::Tensor in_layout_of(const torch::Tensor& parameter, const torch::Tensor& gradient) {
   if (parameter.strides() == gradient.strides()) return gradient;
   return torch::empty_like(parameter, gradient.options()).copy_(gradient);
+}
+
+}  // namespace
+
+std::vector<Key> OptimizerConfig::keys() {
+  Choices names;
+  for (const auto& entry : optimizer_table()) names.push_back(entry.name);
+  std::vector<Key> keys = {{"name", &name, std::move(names), "update rule"},
+                           {"lr", &lr, above(0), "learning rate"}};
+  for (const auto& entry : optimizer_table()) add_keys(keys, entry.name, entry.keys(*this));
+  keys.push_back({"weight_decay", &weight_decay, at_least(0),
+                  "adam, sgd: L2 penalty; adamw: decoupled decay"});
+  keys.push_back(
+      {"clip_norm", &clip_norm, at_least(0), "largest norm of all gradients; 0: no clipping"});
+  return keys;
+}
+
+void check_optimizer(const OptimizerConfig& config) {
+  const auto& entry = find_optimizer(config.name);
+  if (entry.check) entry.check(config);
+}
+
+std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
+                                           const NamedParameters& parameters) {
+  return find_optimizer(config.name).build(config, parameters);
 }
 
 StepLists step_lists(const NamedParameters& parameters, const std::vector<torch::Tensor>& copies,

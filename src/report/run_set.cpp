@@ -8,9 +8,9 @@
 #include <set>
 
 #include "names.h"
-#include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/models/registry.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

@@ -6,10 +6,9 @@
 #include <cmath>
 #include <set>
 
-#include "xception/config/config.h"
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {
@@ -18,71 +17,38 @@ using nlohmann::json;
 
 constexpr std::int64_t kLargest = 1'000'000;
 
-std::string shown(const json& value) {
-  auto text = value.dump();
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
+/// A key whose meaning is what its value must be, in the words of messages.
+Key whole_number(const std::string& name, std::int64_t& value, std::int64_t low) {
+  return {name, &value, between(static_cast<double>(low), static_cast<double>(kLargest)),
+          fmt::format("a whole number >= {}, at most {}", low, kLargest)};
 }
 
-/// Reads the members of a JSON object one by one; what is left over is an error.
-class Fields {
- public:
-  /// where: the file and, for an object inside it, the key.
-  Fields(const json& object, std::string where, std::vector<std::string> names)
-      : object_(object), where_(std::move(where)), names_(std::move(names)) {
-    if (!object_.is_object()) throw wrong("", object_, "an object");
-    for (const auto& [key, value] : object_.items()) {
-      if (std::find(names_.begin(), names_.end(), key) != names_.end()) continue;
-      const auto near = nearest_name(key, names_);
-      throw input_error("sweep", "{}: unknown key \"{}\"; expected one of {}{}", where_, key,
-                        fmt::join(names_, ", "),
-                        near.empty() ? "" : fmt::format("; did you mean {}?", near));
-    }
-  }
+Error wrong(const std::string& where, const json& found, const std::string& expected) {
+  return input_error("sweep", "{}: found {}, expected {}", where, shown(found), expected);
+}
 
-  [[nodiscard]] const json* find(const std::string& name) const {
-    const auto item = object_.find(name);
-    return item == object_.end() ? nullptr : &*item;
-  }
+std::string place(const std::string& where, const std::string& name) {
+  return fmt::format("{}: {}", where, name);
+}
 
-  void read(const std::string& name, std::string& value) const {
-    if (const auto* item = find(name)) {
-      if (!item->is_string()) throw wrong(name, *item, "a text");
-      value = item->get<std::string>();
-    }
+/// Reads a JSON object. where: the file and, for an object inside it, the key.
+void read_object(const json& object, const std::string& where, const std::vector<Key>& keys) {
+  if (!object.is_object()) throw wrong(where, object, "an object");
+  std::vector<std::string> names;
+  for (const auto& key : keys) names.push_back(key.name);
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const auto near = nearest_name(name, names);
+    throw input_error("sweep", "{}: unknown key \"{}\"; expected one of {}{}", where, name,
+                      fmt::join(names, ", "),
+                      near.empty() ? "" : fmt::format("; did you mean {}?", near));
   }
-
-  void read(const std::string& name, std::int64_t& value, std::int64_t low) const {
-    if (const auto* item = find(name)) {
-      if (!item->is_number_integer() || item->get<std::int64_t>() < low ||
-          item->get<std::int64_t>() > kLargest) {
-        throw wrong(name, *item, fmt::format("a whole number >= {}, at most {}", low, kLargest));
-      }
-      value = item->get<std::int64_t>();
-    }
+  for (const auto& key : keys) {
+    const auto item = object.find(key.name);
+    if (item == object.end() || assign(key, *item).empty()) continue;
+    throw wrong(place(where, key.name), *item, key.meaning);
   }
-
-  void read(const std::string& name, double& value) const {
-    if (const auto* item = find(name)) {
-      if (!item->is_number() || item->get<double>() < 0) throw wrong(name, *item, "a number >= 0");
-      value = item->get<double>();
-    }
-  }
-
-  [[nodiscard]] std::string place(const std::string& name) const {
-    return name.empty() ? where_ : fmt::format("{}: {}", where_, name);
-  }
-
-  [[nodiscard]] Error wrong(const std::string& name, const json& found,
-                            const std::string& expected) const {
-    return input_error("sweep", "{}: found {}, expected {}", place(name), shown(found), expected);
-  }
-
- private:
-  const json& object_;
-  std::string where_;
-  std::vector<std::string> names_;
-};
+}
 
 /// A member of the form {"dotted.key": value, ...}.
 std::vector<std::pair<std::string, json>> settings_of(const json& object,
@@ -155,18 +121,18 @@ RandomAxis random_axis(const std::string& key, const json& object, const std::st
 }
 
 void read_random(const json& object, const std::string& where, SweepConfig& sweep) {
-  const Fields fields(object, where, {"samples", "seed", "keys"});
   std::int64_t seed = 0;
-  sweep.samples = 0;
-  fields.read("samples", sweep.samples, 1);
-  fields.read("seed", seed, 0);
+  const json* keys = nullptr;
+  read_object(object, where,
+              {whole_number("samples", sweep.samples, 1),
+               whole_number("seed", seed, 0),
+               {"keys", &keys, {}, "config keys"}});
   sweep.random_seed = static_cast<std::uint64_t>(seed);
-  const auto* keys = fields.find("keys");
   if (keys == nullptr || sweep.samples == 0) {
     throw input_error("sweep", "{}: expected \"samples\" and \"keys\"", where);
   }
-  for (const auto& [key, value] : settings_of(*keys, fields.place("keys"))) {
-    sweep.random.push_back(random_axis(key, value, fields.place("keys")));
+  for (const auto& [key, value] : settings_of(*keys, place(where, "keys"))) {
+    sweep.random.push_back(random_axis(key, value, place(where, "keys")));
   }
 }
 
@@ -186,24 +152,19 @@ void read_seeds(const json& value, const std::string& where, SweepConfig& sweep)
   for (std::int64_t i = 0; count && i < value.get<std::int64_t>(); ++i) sweep.seeds.push_back(i);
 }
 
-void read_metric(const Fields& fields, SweepConfig& sweep) {
-  auto& metric = sweep.metric;
-  fields.read("metric", metric.name);
+void check_metric(const std::string& where, const std::string& direction, SweepConfig& sweep) {
   const auto names = metric_names(sweep.halving.has_value());
-  if (std::find(names.begin(), names.end(), metric.name) == names.end()) {
-    throw input_error("sweep", "{}: found {}, which {}; expected one of {}", fields.place("metric"),
-                      metric.name,
+  if (std::find(names.begin(), names.end(), sweep.metric.name) == names.end()) {
+    throw input_error("sweep", "{}: metric: found {}, which {}; expected one of {}", where,
+                      sweep.metric.name,
                       sweep.halving ? "no epoch has (asha judges by epochs)" : "no run writes",
                       fmt::join(names, ", "));
   }
-  metric.maximize = metric.name.ends_with("accuracy");
-  std::string direction = metric.maximize ? "maximize" : "minimize";
-  fields.read("direction", direction);
   if (direction != "maximize" && direction != "minimize") {
-    throw input_error("sweep", "{}: found {}, expected maximize or minimize",
-                      fields.place("direction"), direction);
+    throw input_error("sweep", "{}: direction: found {}, expected maximize or minimize", where,
+                      direction);
   }
-  metric.maximize = direction == "maximize";
+  sweep.metric.maximize = direction == "maximize";
 }
 
 /// Errors (input): a key that the sweep itself sets.
@@ -240,12 +201,42 @@ std::set<std::string> swept_keys(const SweepConfig& sweep, const std::string& wh
   return keys;
 }
 
+/// The members of a sweep file that are lists and objects; null: absent.
+struct Members {
+  const json *base = nullptr, *set = nullptr, *grid = nullptr, *zip = nullptr, *list = nullptr,
+             *random = nullptr, *seeds = nullptr, *limits = nullptr, *asha = nullptr;
+};
+
+Members read_members(const json& file, const std::string& where, std::string& direction,
+                     SweepConfig& sweep) {
+  Members members;
+  const std::string text = "a text";
+  read_object(file, where,
+              {{"description", &sweep.description, {}, text},
+               {"base", &members.base, {}, "the name of a config file, or a config"},
+               {"set", &members.set, {}, "config keys and values"},
+               {"grid", &members.grid, {}, "config keys and lists of values"},
+               {"zip", &members.zip, {}, "config keys and lists of values"},
+               {"list", &members.list, {}, "a list of at least one object"},
+               {"random", &members.random, {}, "samples and keys"},
+               {"seeds", &members.seeds, {}, "a list of seeds, or how many"},
+               {"metric", &sweep.metric.name, {}, text},
+               {"direction", &direction, {}, text},
+               whole_number("retries", sweep.retries, 0),
+               {"limits", &members.limits, {}, "trials, epochs and hours"},
+               {"asha", &members.asha, {}, "min_epochs and reduction"}});
+  if (!file.contains("direction")) {
+    direction = sweep.metric.name.ends_with("accuracy") ? "maximize" : "minimize";
+  }
+  return members;
+}
+
 /// The base config with the file's `set` and the command line's overrides put in.
-void read_base(const Fields& fields, const std::filesystem::path& file,
+void read_base(const Members& members, const std::filesystem::path& file,
                const std::vector<std::string>& overrides, const std::set<std::string>& swept,
                SweepConfig& sweep) {
   std::string where = file.string() + ": base";
-  if (const auto* base = fields.find("base")) {
+  if (const auto* base = members.base) {
     if (base->is_string()) {
       const auto path = file.parent_path() / base->get<std::string>();
       sweep.base = read_json(path, "sweep");
@@ -253,20 +244,21 @@ void read_base(const Fields& fields, const std::filesystem::path& file,
     } else if (base->is_object()) {
       sweep.base = *base;
     } else {
-      throw fields.wrong("base", *base, "the name of a config file, or a config");
+      throw wrong(where, *base, "the name of a config file, or a config");
     }
   }
   const auto base_seed = config_of_json(sweep.base, where).seed;
-  if (fields.find("seeds") == nullptr) sweep.seeds = {base_seed};
-  if (const auto* fixed = fields.find("set")) {
-    for (const auto& [key, value] : settings_of(*fixed, fields.place("set"))) {
+  if (members.seeds == nullptr) sweep.seeds = {base_seed};
+  if (members.set != nullptr) {
+    const auto set = place(file.string(), "set");
+    for (const auto& [key, value] : settings_of(*members.set, set)) {
       if (swept.contains(key)) {
-        throw input_error("sweep", "{}: {} is also swept; keep one", fields.place("set"), key);
+        throw input_error("sweep", "{}: {} is also swept; keep one", set, key);
       }
-      check_free(key, fields.place("set"));
+      check_free(key, set);
       sweep.base[dotted_key(key)] = value;
     }
-    (void)config_of_json(sweep.base, fields.place("set"));
+    (void)config_of_json(sweep.base, set);
   }
   const auto asked = load_config({}, overrides);
   const auto values = to_json(asked);
@@ -293,53 +285,47 @@ SweepConfig read_sweep(const std::filesystem::path& file,
                        const std::vector<std::string>& overrides) {
   const auto json = read_json(file, "sweep");
   const auto where = file.string();
-  const Fields fields(json, where,
-                      {"description", "base", "set", "grid", "zip", "list", "random", "seeds",
-                       "metric", "direction", "retries", "limits", "asha"});
   SweepConfig sweep;
   sweep.name = file.stem().string();
-  fields.read("description", sweep.description);
-  if (const auto* grid = fields.find("grid")) sweep.grid = axes_of(*grid, fields.place("grid"));
-  if (const auto* zip = fields.find("zip")) sweep.zip = axes_of(*zip, fields.place("zip"));
+  std::string direction;
+  const auto members = read_members(json, where, direction, sweep);
+  if (members.grid != nullptr) sweep.grid = axes_of(*members.grid, place(where, "grid"));
+  if (members.zip != nullptr) sweep.zip = axes_of(*members.zip, place(where, "zip"));
   for (const auto& axis : sweep.zip) {
     const auto& first = sweep.zip.front();
     if (axis.values.size() == first.values.size()) continue;
     throw input_error("sweep", "{}: {} has {} values and {} has {}; expected equally many",
-                      fields.place("zip"), first.key, first.values.size(), axis.key,
+                      place(where, "zip"), first.key, first.values.size(), axis.key,
                       axis.values.size());
   }
-  if (const auto* list = fields.find("list")) {
+  if (const auto* list = members.list) {
     if (!list->is_array() || list->empty()) {
-      throw fields.wrong("list", *list, "a list of at least one object");
+      throw wrong(place(where, "list"), *list, "a list of at least one object");
     }
     for (std::size_t i = 0; i < list->size(); ++i) {
-      sweep.list.push_back(settings_of((*list)[i], fmt::format("{}[{}]", fields.place("list"), i)));
+      sweep.list.push_back(settings_of((*list)[i], fmt::format("{}: list[{}]", where, i)));
     }
   }
-  if (const auto* random = fields.find("random")) {
-    read_random(*random, fields.place("random"), sweep);
+  if (members.random != nullptr) read_random(*members.random, place(where, "random"), sweep);
+  if (members.seeds != nullptr) read_seeds(*members.seeds, place(where, "seeds"), sweep);
+  if (members.limits != nullptr) {
+    read_object(*members.limits, place(where, "limits"),
+                {whole_number("trials", sweep.max_trials, 1),
+                 whole_number("epochs", sweep.max_epochs, 0),
+                 {"hours", &sweep.max_hours, at_least(0), "a number >= 0"}});
   }
-  if (const auto* seeds = fields.find("seeds")) read_seeds(*seeds, fields.place("seeds"), sweep);
-  fields.read("retries", sweep.retries, 0);
-  if (const auto* limits = fields.find("limits")) {
-    const Fields limit(*limits, fields.place("limits"), {"trials", "epochs", "hours"});
-    limit.read("trials", sweep.max_trials, 1);
-    limit.read("epochs", sweep.max_epochs, 0);
-    limit.read("hours", sweep.max_hours);
+  if (members.asha != nullptr && !members.asha->is_null()) {
+    auto& halving = sweep.halving.emplace();
+    read_object(*members.asha, place(where, "asha"),
+                {whole_number("min_epochs", halving.min_epochs, 1),
+                 whole_number("reduction", halving.reduction, 2)});
   }
-  if (const auto* asha = fields.find("asha"); asha != nullptr && !asha->is_null()) {
-    HalvingConfig halving;
-    const Fields rungs(*asha, fields.place("asha"), {"min_epochs", "reduction"});
-    rungs.read("min_epochs", halving.min_epochs, 1);
-    rungs.read("reduction", halving.reduction, 2);
-    sweep.halving = halving;
-  }
-  read_metric(fields, sweep);
+  check_metric(where, direction, sweep);
   if (sweep.halving && swept_keys(sweep, where).contains("train.epochs")) {
     throw input_error(
         "sweep", "{}: asha: train.epochs is swept, so rungs can't be compared; keep one", where);
   }
-  read_base(fields, file, overrides, swept_keys(sweep, where), sweep);
+  read_base(members, file, overrides, swept_keys(sweep, where), sweep);
   return sweep;
 }
 

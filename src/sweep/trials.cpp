@@ -4,9 +4,6 @@
 #include <map>
 #include <set>
 
-#include "xception/config/checks.h"
-#include "xception/config/decisive.h"
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/random.h"

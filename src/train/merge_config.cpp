@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 

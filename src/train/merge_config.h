@@ -1,6 +1,6 @@
 #pragma once
 
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 #include "xception/train/run_directory.h"
 
 // How a run that goes on gets its config; parts of start.cpp.

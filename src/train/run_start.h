@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 #include "xception/parallel/communicator.h"
 #include "xception/train/run_directory.h"
 #include "xception/train/start.h"

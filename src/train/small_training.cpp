@@ -10,6 +10,7 @@
 #include "xception/core/first_line.h"
 #include "xception/kernels/selftest_settings.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/train/generators.h"
 #include "xception/train/training.h"
 
@@ -28,8 +29,7 @@ RunConfig config_of(const SmallTraining& training) {
   RunConfig config;
   config.model.name = training.model;
   // A model that doesn't read them disregards them.
-  config.model.width = 0.125;
-  config.model.middle_blocks = 1;
+  config.model.own<XceptionOptions>() = {.width = 0.125, .middle_blocks = 1};
   config.model.dropout = training.dropout;
   config.optimizer.name = training.optimizer;
   if (training.optimizer == "sgd") config.optimizer.lr = kSgdRate;

@@ -8,8 +8,6 @@
 #include "rank_check.h"
 #include "run_start.h"
 #include "start_table.h"
-#include "xception/config/checks.h"
-#include "xception/config/decisive.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
 #include "xception/core/format.h"

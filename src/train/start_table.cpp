@@ -2,7 +2,6 @@
 
 #include <fmt/ranges.h>
 
-#include "xception/config/checks.h"
 #include "xception/core/error.h"
 #include "xception/core/format.h"
 #include "xception/core/log.h"

@@ -6,6 +6,7 @@
 #include "xception/bench/phase_clock.h"
 #include "xception/bench/workload.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/train/experiment.h"
 #include "xception/train/generators.h"
 #include "xception/train/trainer.h"
@@ -19,8 +20,8 @@ constexpr std::int64_t kBatch = 4;
 /// A narrow Xception with dropout on 12 random images, an epoch of three steps.
 RunConfig small_config() {
   RunConfig config;
-  config.model.width = 0.1;
-  config.model.middle_blocks = 0;
+  config.model.own<XceptionOptions>().width = 0.1;
+  config.model.own<XceptionOptions>().middle_blocks = 0;
   config.data.image_size = 71;
   config.data.validation_size = 0;
   config.train.batch_size = kBatch;

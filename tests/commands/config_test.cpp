@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "commands/command_testing.h"
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {

@@ -75,7 +75,7 @@ TEST(Split, ValidationMustLeaveSomethingToTrainOn) {
 /// As make_loader does for training, of images of 4 px that are flipped and not normalized.
 std::unique_ptr<Loader> training_loader(const Dataset& dataset,
                                         const std::vector<std::int64_t>& indices) {
-  RunConfig config;
+  InputConfig config;
   config.seed = 7;
   config.data.image_size = 4;
   config.augment.train = {{{"name", "horizontal_flip"}}};

@@ -22,7 +22,7 @@ const TensorMap& torchvision() {
 
 Pipeline make_pipeline(const json& transforms, std::int64_t image_size,
                        PixelSteps steps = PixelSteps::fused) {
-  RunConfig config;
+  InputConfig config;
   config.augment.train = transforms;
   config.data.image_size = image_size;
   return Pipeline(config, TransformList::train, torch::kCPU, steps);

@@ -7,8 +7,8 @@
 namespace xception {
 namespace {
 
-RunConfig config_of(const std::string& format) {
-  RunConfig config;
+InputConfig config_of(const std::string& format) {
+  InputConfig config;
   config.data.format = format;
   config.data.image_size = 32;
   config.seed = 5;

@@ -224,7 +224,7 @@ TEST(CudaOnHostUpdates, AreTheSameInAnyOrderOfThreads) {
     torch::manual_seed(5);
     const auto updates = updates_of(of, torch::kCPU);
     const ServeByCudaOnHost serve(seed);
-    fused_update(updates, of.config, {torch::full({}, 0.1), torch::ones({}), {}, {}});
+    fused_update(updates, of.rule, {torch::full({}, 0.1), torch::ones({}), {}, {}});
     return updates;
   };
   const auto one = after(1);

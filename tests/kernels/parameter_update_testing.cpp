@@ -8,10 +8,13 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <array>
+
 namespace xception {
 namespace {
 
 constexpr double kScale = 1024.0;
+constexpr double kRate = 0x1p-7;  // the same in float32
 
 torch::ScalarType wide_of(torch::ScalarType narrow) {
   return narrow == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
@@ -31,26 +34,26 @@ struct Reference {
   }
 
   void step(const UpdateCase& of, const std::vector<ParameterUpdate>& updates, double number) {
-    const auto& config = of.config;
+    const auto& rule = of.rule;
     std::vector<torch::Tensor> gradients;
     for (const auto& update : updates) {
       const auto wide = update.gradient.cpu().contiguous().to(wide_of(of.narrow));
       gradients.push_back(of.scaled ? wide / kScale : wide);
     }
-    const auto lr = torch::full({}, config.lr, torch::kFloat64);
-    if (config.name == "sgd") {
-      at::_fused_sgd_(parameters, gradients, first, config.weight_decay, config.momentum, lr,
+    const auto lr = torch::full({}, kRate, torch::kFloat64);
+    if (rule.kind == UpdateKind::sgd) {
+      at::_fused_sgd_(parameters, gradients, first, rule.weight_decay, rule.momentum, lr,
                       /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
                       /*is_first_step=*/false);
       return;
     }
     const std::vector<torch::Tensor> steps(parameters.size(), torch::full({}, number));
-    if (config.name == "adam") {
-      at::_fused_adam_(parameters, gradients, first, second, {}, steps, lr, config.beta1,
-                       config.beta2, config.weight_decay, config.eps, false, false);
+    if (rule.kind == UpdateKind::adam) {
+      at::_fused_adam_(parameters, gradients, first, second, {}, steps, lr, rule.beta1, rule.beta2,
+                       rule.weight_decay, rule.eps, false, false);
     } else {
-      at::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, config.beta1,
-                        config.beta2, config.weight_decay, config.eps, false, false);
+      at::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, rule.beta1, rule.beta2,
+                        rule.weight_decay, rule.eps, false, false);
     }
   }
 
@@ -67,23 +70,25 @@ void expect_near(const torch::Tensor& actual, const torch::Tensor& expected) {
 }  // namespace
 
 std::string UpdateCase::name() const {
-  return fmt::format("{} {}{}{}{}{}", config.name, c10::toString(narrow),
-                     config.weight_decay > 0 ? ", weight decay" : "",
-                     config.momentum > 0 ? ", momentum" : "", scaled ? ", scaled" : "",
+  static constexpr std::array names = {"adam", "adamw", "sgd"};
+  return fmt::format("{} {}{}{}{}{}", names.at(static_cast<std::size_t>(rule.kind)),
+                     c10::toString(narrow), rule.weight_decay > 0 ? ", weight decay" : "",
+                     rule.momentum > 0 ? ", momentum" : "", scaled ? ", scaled" : "",
                      copies ? "" : ", without copies");
 }
 
 std::vector<UpdateCase> update_cases() {
   std::vector<UpdateCase> cases;
   for (const auto narrow : {torch::kHalf, torch::kBFloat16, torch::kFloat32, torch::kFloat64}) {
-    for (const auto* rule : {"adam", "adamw", "sgd"}) {
+    for (const auto kind : {UpdateKind::adam, UpdateKind::adamw, UpdateKind::sgd}) {
       for (const bool more : {false, true}) {
-        UpdateCase of{.config = {}, .narrow = narrow, .scaled = more, .copies = more};
-        of.config.name = rule;
-        of.config.lr = 0x1p-7;  // the same in float32
-        of.config.weight_decay = more ? 0.1 : 0.0;
-        of.config.momentum = more ? 0.9 : 0.0;
-        cases.push_back(of);
+        const UpdateRule rule{.kind = kind,
+                              .beta1 = 0.9,
+                              .beta2 = 0.999,
+                              .eps = 1e-8,
+                              .momentum = more ? 0.9 : 0.0,
+                              .weight_decay = more ? 0.1 : 0.0};
+        cases.push_back({.rule = rule, .narrow = narrow, .scaled = more, .copies = more});
       }
     }
   }
@@ -105,8 +110,8 @@ std::vector<ParameterUpdate> updates_of(const UpdateCase& of, const torch::Devic
     ParameterUpdate update;
     update.parameter = make(wide, 1.0);
     update.gradient = make(of.narrow, of.scaled ? kScale : 1.0);
-    const bool adam = of.config.name != "sgd";
-    if (adam || of.config.momentum > 0) update.first = make(wide, 0.1);
+    const bool adam = of.rule.kind != UpdateKind::sgd;
+    if (adam || of.rule.momentum > 0) update.first = make(wide, 0.1);
     if (adam) update.second = make(wide, 0.1).abs_();
     if (of.copies) update.copy = make(of.narrow, 1.0);
     updates.push_back(update);
@@ -130,8 +135,7 @@ void expect_update(const UpdateCase& of, const torch::Device& device) {
   auto updates = updates_of(of, device);
   const auto wide = torch::TensorOptions().dtype(torch::kFloat32).device(device);
   const UpdateScalars scalars{
-      .lr = torch::full({}, of.config.lr,
-                        wide.dtype(device.is_cpu() ? torch::kFloat64 : torch::kFloat32)),
+      .lr = torch::full({}, kRate, wide.dtype(device.is_cpu() ? torch::kFloat64 : torch::kFloat32)),
       .step = torch::zeros({}, wide),
       .inverse_scale = of.scaled ? torch::full({1}, 1.0 / kScale, wide) : torch::Tensor(),
       .found_inf = of.scaled ? torch::zeros({1}, wide) : torch::Tensor()};
@@ -149,7 +153,7 @@ void expect_update(const UpdateCase& of, const torch::Device& device) {
   for (int step = 1; step <= 3; ++step) {
     for (auto& update : updates) update.gradient.mul_(0.7);
     scalars.step.add_(1);
-    fused_update(updates, of.config, scalars);
+    fused_update(updates, of.rule, scalars);
     reference.step(of, updates, step);
     expect_equal();
   }
@@ -157,7 +161,7 @@ void expect_update(const UpdateCase& of, const torch::Device& device) {
   scalars.found_inf.fill_(1.0);
   std::vector<torch::Tensor> before;
   for (const auto& update : updates) before.push_back(update.parameter.clone());
-  fused_update(updates, of.config, scalars);
+  fused_update(updates, of.rule, scalars);
   for (std::size_t i = 0; i < updates.size(); ++i) {
     EXPECT_TRUE(torch::allclose(updates[i].parameter, before[i], 0, 0, true));
   }

@@ -5,14 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "xception/config/config.h"
 #include "xception/kernels/parameter_update.h"
 
-// fused_update() against LibTorch's fused optimisers, wherever it runs.
+// fused_update() against LibTorch's fused optimizers, wherever it runs.
 namespace xception {
 
 struct UpdateCase {
-  OptimizerConfig config;
+  UpdateRule rule;
   torch::ScalarType narrow = torch::kFloat32;  ///< the gradients' dtype
   bool scaled = false;                         ///< gradients are 1024 times as large
   bool copies = true;

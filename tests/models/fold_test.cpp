@@ -12,6 +12,7 @@
 
 #include "models/module_state.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 
 namespace xception {
 namespace {
@@ -24,8 +25,8 @@ struct Case {
 
 Case xception(const std::string& name) {
   Case of{.name = name};
-  of.config.width = 0.125;
-  of.config.middle_blocks = 1;
+  of.config.own<XceptionOptions>().width = 0.125;
+  of.config.own<XceptionOptions>().middle_blocks = 1;
   return of;
 }
 
@@ -33,9 +34,9 @@ std::vector<Case> cases() {
   std::vector<Case> all{xception("xception"), xception("notebook"), xception("pointwise first"),
                         xception("activation between")};
   all[1].config.variant = "notebook";
-  all[2].config.separable_order = "pointwise_first";
-  all[3].config.intermediate_activation = "elu";
-  all[3].config.residual = false;
+  all[2].config.own<XceptionOptions>().separable_order = "pointwise_first";
+  all[3].config.own<XceptionOptions>().intermediate_activation = "elu";
+  all[3].config.own<XceptionOptions>().residual = false;
   Case inception{.name = "inception_v3", .image_size = 75};
   inception.config.name = "inception_v3";
   all.push_back(inception);

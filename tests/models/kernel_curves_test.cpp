@@ -10,14 +10,15 @@
 
 #include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 
 namespace xception {
 namespace {
 
 ModelConfig small_xception() {
   ModelConfig config;
-  config.width = 0.125;
-  config.middle_blocks = 1;
+  config.own<XceptionOptions>().width = 0.125;
+  config.own<XceptionOptions>().middle_blocks = 1;
   return config;
 }
 

@@ -15,6 +15,7 @@
 #include "xception/models/complexity.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/parallel/device.h"
 
 namespace xception {
@@ -28,8 +29,8 @@ struct Network {
 Network small_xception(const std::string& variant = "paper") {
   Network network;
   network.config.variant = variant;
-  network.config.width = 0.125;
-  network.config.middle_blocks = 1;
+  network.config.own<XceptionOptions>().width = 0.125;
+  network.config.own<XceptionOptions>().middle_blocks = 1;
   return network;
 }
 
@@ -93,11 +94,11 @@ TEST(FusedModels, XceptionEqualsReference) {
 
 TEST(FusedModels, XceptionsOptionsEqualReference) {
   auto pointwise = small_xception();
-  pointwise.config.separable_order = "pointwise_first";
+  pointwise.config.own<XceptionOptions>().separable_order = "pointwise_first";
   expect_equal_passes(pointwise);
   auto between = small_xception();
-  between.config.intermediate_activation = "elu";
-  between.config.residual = false;
+  between.config.own<XceptionOptions>().intermediate_activation = "elu";
+  between.config.own<XceptionOptions>().residual = false;
   expect_equal_passes(between);
 }
 

@@ -18,6 +18,7 @@
 #include "models/module_state.h"
 #include "support/python.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 
 namespace xception {
 namespace {
@@ -255,8 +256,8 @@ class XceptionOptionParity : public testing::TestWithParam<OptionCase> {};
 // A narrow network with one middle block, in which an option shows as well as in the full one.
 TEST_P(XceptionOptionParity, MatchesReference) {
   ModelConfig config;
-  config.width = 0.25;
-  config.middle_blocks = 1;
+  config.own<XceptionOptions>().width = 0.25;
+  config.own<XceptionOptions>().middle_blocks = 1;
   GetParam().set(config);
   const std::set<std::string> biases =
       config.variant == "notebook" ? kNotebookStem : std::set<std::string>{};
@@ -269,25 +270,29 @@ std::vector<OptionCase> option_cases() {
   std::vector<OptionCase> cases = {
       {"Narrow", "", [](ModelConfig&) {}},
       {"PointwiseFirst", "order=pointwise_first",
-       [](ModelConfig& c) { c.separable_order = "pointwise_first"; }},
+       [](ModelConfig& c) { c.own<XceptionOptions>().separable_order = "pointwise_first"; }},
       {"PointwiseFirstRelu", "order=pointwise_first activation=relu",
        [](ModelConfig& c) {
-         c.separable_order = "pointwise_first";
-         c.intermediate_activation = "relu";
+         c.own<XceptionOptions>().separable_order = "pointwise_first";
+         c.own<XceptionOptions>().intermediate_activation = "relu";
        }},
-      {"NoResidual", "residual=false", [](ModelConfig& c) { c.residual = false; }},
+      {"NoResidual", "residual=false",
+       [](ModelConfig& c) { c.own<XceptionOptions>().residual = false; }},
       {"NotebookNoResidualElu", "variant=notebook residual=false activation=elu",
        [](ModelConfig& c) {
          c.variant = "notebook";
-         c.residual = false;
-         c.intermediate_activation = "elu";
+         c.own<XceptionOptions>().residual = false;
+         c.own<XceptionOptions>().intermediate_activation = "elu";
        }},
-      {"NoMiddleFlow", "middle_blocks=0", [](ModelConfig& c) { c.middle_blocks = 0; }},
+      {"NoMiddleFlow", "middle_blocks=0",
+       [](ModelConfig& c) { c.own<XceptionOptions>().middle_blocks = 0; }},
   };
   for (const std::string activation :
        {"relu", "elu", "gelu", "silu", "leaky_relu", "mish", "hardswish"}) {
-    cases.push_back({"Intermediate_" + activation, "activation=" + activation,
-                     [activation](ModelConfig& c) { c.intermediate_activation = activation; }});
+    cases.push_back(
+        {"Intermediate_" + activation, "activation=" + activation, [activation](ModelConfig& c) {
+           c.own<XceptionOptions>().intermediate_activation = activation;
+         }});
   }
   return cases;
 }

@@ -12,6 +12,7 @@
 
 #include "xception/models/kernel_choice.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 
 namespace xception {
 namespace {
@@ -28,8 +29,8 @@ class ShadowedNetwork : public testing::TestWithParam<Trial> {
     ModelConfig config;
     config.name = GetParam().model;
     if (config.name == "xception") {
-      config.width = 0.25;
-      config.middle_blocks = 1;
+      config.own<XceptionOptions>().width = 0.25;
+      config.own<XceptionOptions>().middle_blocks = 1;
     }
     const std::int64_t size = config.name == "xception" ? 71 : 75;
     images_ = torch::randn({4, 3, size, size})

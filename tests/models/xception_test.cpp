@@ -31,7 +31,7 @@ TEST(XceptionParameters, Notebook) {
 
 TEST(XceptionParameters, WithoutResidualConnections) {
   ModelConfig config;
-  config.residual = false;
+  config.own<XceptionOptions>().residual = false;
   EXPECT_EQ(parameters_of(config), 19'850'370);
   config.num_classes = 1000;
   EXPECT_EQ(parameters_of(config), 21'878'880);
@@ -39,12 +39,13 @@ TEST(XceptionParameters, WithoutResidualConnections) {
 
 TEST(XceptionParameters, WidthAndDepth) {
   ModelConfig config;
-  config.middle_blocks = 7;
+  config.own<XceptionOptions>().middle_blocks = 7;
   // Three separable convolutions of 728 channels with BatchNorm.
   EXPECT_EQ(parameters_of(config), 20'827'442 - 3 * (728 * 9 + 728 * 728 + 2 * 728));
 
   config = ModelConfig{};
-  config.width = 0.01;  // 8 channels everywhere, but 2048 / 100 makes 24 and 1536 / 100 makes 16
+  // 8 channels everywhere, but 2048 / 100 makes 24 and 1536 / 100 makes 16
+  config.own<XceptionOptions>().width = 0.01;
   const auto model = build_model(config);
   const auto weights = model->named_parameters();
   EXPECT_EQ(weights["conv1.weight"].size(0), 8);
@@ -58,7 +59,7 @@ class XceptionVariant : public testing::TestWithParam<const char*> {};
 TEST_P(XceptionVariant, TakesAnySizeFromTheMinimum) {
   ModelConfig config;
   config.variant = GetParam();
-  config.width = 0.1;
+  config.own<XceptionOptions>().width = 0.1;
   config.num_classes = 7;
   const auto model = build_model(config);
   for (const std::int64_t size : {71, 72, 100, 299}) {
@@ -76,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(All, XceptionVariant, testing::Values("paper", "noteboo
 
 TEST(XceptionDropout, ActsInTrainingOnly) {
   ModelConfig config;
-  config.width = 0.1;
+  config.own<XceptionOptions>().width = 0.1;
   config.dropout = 0.9;
   const auto model = build_model(config);
   const auto images = torch::randn({4, 3, 71, 71});
@@ -90,9 +91,10 @@ TEST(XceptionDropout, ActsInTrainingOnly) {
 }
 
 TEST(XceptionConfig, WrongSpellingsAreInputErrors) {
-  for (auto spoil : {+[](ModelConfig& c) { c.variant = "notebok"; },
-                     +[](ModelConfig& c) { c.separable_order = "both"; },
-                     +[](ModelConfig& c) { c.intermediate_activation = "rrelu"; }}) {
+  for (auto spoil :
+       {+[](ModelConfig& c) { c.variant = "notebok"; },
+        +[](ModelConfig& c) { c.own<XceptionOptions>().separable_order = "both"; },
+        +[](ModelConfig& c) { c.own<XceptionOptions>().intermediate_activation = "rrelu"; }}) {
     ModelConfig config;
     spoil(config);
     EXPECT_THROW(static_cast<void>(build_model(config)), Error);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/python.h"
+#include "xception/core/error.h"
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/schedule.h"
 
@@ -153,7 +154,8 @@ TEST(GradientScaler, FollowsPyTorchs) {
   const auto weight = torch::ones({3}).requires_grad_();
   OptimizerConfig config;
   config.name = "sgd";
-  config.momentum = 0.0;
+  std::set<std::string> given;
+  read_keys({{"momentum", 0.0}}, "test", "optimizer", config.keys(), given);
   const auto optimizer = build_optimizer(config, {{"weight", weight}});
   const auto lr = torch::full({}, 0.1, torch::kFloat64);
   for (std::int64_t i = 0; i < bad.size(0); ++i) {
@@ -181,6 +183,31 @@ TEST(GradientScaler, OffPassesThrough) {
   EXPECT_TRUE(scaler.state().tensors.empty());
 }
 
+ScheduleConfig schedule_of(const nlohmann::json& json) {
+  ScheduleConfig schedule;
+  std::set<std::string> given;
+  read_keys(json, "test", "schedule", schedule.keys(), given);
+  return schedule;
+}
+
+TEST(Optimizer, AdamwAloneBoundsTheDecayOfAStep) {
+  OptimizerConfig config;
+  std::set<std::string> given;
+  read_keys({{"name", "adamw"}, {"lr", 0.5}, {"weight_decay", 2.0}}, "test", "optimizer",
+            config.keys(), given);
+  EXPECT_THROW(check_optimizer(config), Error);
+  config.name = "adam";
+  EXPECT_NO_THROW(check_optimizer(config));
+  config.name = "lamb";
+  EXPECT_THROW((void)build_optimizer(config, {}), Error);
+}
+
+TEST(Schedule, UnknownIsAnError) {
+  ScheduleConfig schedule;
+  schedule.name = "linear";
+  EXPECT_THROW((void)learning_rate(schedule, 0.1, 0, 10, 5), Error);
+}
+
 TEST(Schedule, Constant) {
   EXPECT_EQ(learning_rate({}, 0.1, 0, 10, 5), 0.1);
   EXPECT_EQ(learning_rate({}, 0.1, 49, 10, 5), 0.1);
@@ -195,9 +222,7 @@ TEST(Schedule, WarmupRisesThenHolds) {
 }
 
 TEST(Schedule, CosineFallsToTheMinimum) {
-  ScheduleConfig schedule;
-  schedule.name = "cosine";
-  schedule.min_lr = 0.01;
+  const auto schedule = schedule_of({{"name", "cosine"}, {"min_lr", 0.01}});
   EXPECT_NEAR(learning_rate(schedule, 0.1, 0, 10, 4), 0.1, 1e-15);
   EXPECT_NEAR(learning_rate(schedule, 0.1, 20, 10, 4), 0.055, 1e-15);
   EXPECT_NEAR(learning_rate(schedule, 0.1, 40, 10, 4), 0.01, 1e-15);

@@ -7,6 +7,7 @@
 
 #include "data/file_testing.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/trainer.h"
 
@@ -53,8 +54,8 @@ class DeviceFaultInTraining : public FolderTest {
   /// Trains two epochs of two steps.
   void train(const std::string& kernels) const {
     RunConfig config;
-    config.model.width = 0.1;
-    config.model.middle_blocks = 0;
+    config.model.own<XceptionOptions>().width = 0.1;
+    config.model.own<XceptionOptions>().middle_blocks = 0;
     config.data.image_size = 71;
     config.data.validation_size = 0;
     config.train.batch_size = 4;

@@ -10,6 +10,7 @@
 #include "xception/kernels/selftest.h"
 #include "xception/kernels/selftest_settings.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/device_test.h"
@@ -36,8 +37,8 @@ struct Fixture {
       : place(device) {
     precision = parse_precision(precision_name);
     seed_generators(0);
-    config.model.width = 0.25;
-    config.model.middle_blocks = 1;
+    config.model.own<XceptionOptions>().width = 0.25;
+    config.model.own<XceptionOptions>().middle_blocks = 1;
     config.data.image_size = 71;
     resolve_model(config);
     const auto generator_images = torch::randint(0, 256, {40, 3, 32, 32});

@@ -9,6 +9,7 @@
 #include "parallel/ranks_testing.h"
 #include "support/python.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
@@ -34,8 +35,8 @@ struct Recipe {
 ModelConfig narrow_xception() {
   ModelConfig config;
   config.name = "xception";
-  config.width = 0.125;
-  config.middle_blocks = 1;
+  config.own<XceptionOptions>().width = 0.125;
+  config.own<XceptionOptions>().middle_blocks = 1;
   return config;
 }
 

@@ -18,7 +18,9 @@
 
 #include "train/fake_graph.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/train/evaluator.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {
@@ -438,8 +440,8 @@ TEST(Evaluate, CountsEachImageOnceWhateverTheBatch) {
 TEST(Evaluate, FoldsBatchNormsWhereAsked) {
   Fixture fixture(parse_precision("fp32"));
   ModelConfig config;
-  config.width = 0.125;
-  config.middle_blocks = 0;
+  config.own<XceptionOptions>().width = 0.125;
+  config.own<XceptionOptions>().middle_blocks = 0;
   config.num_classes = kClasses;
   const auto model = build_model(config);
   fixture.config.data.image_size = 71;

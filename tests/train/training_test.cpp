@@ -11,6 +11,7 @@
 #include "parallel/ranks_testing.h"
 #include "xception/core/json.h"
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 #include "xception/train/trainer.h"
 
 namespace xception {
@@ -18,8 +19,8 @@ namespace {
 
 RunConfig small() {
   RunConfig config;
-  config.model.width = 0.125;
-  config.model.middle_blocks = 1;
+  config.model.own<XceptionOptions>().width = 0.125;
+  config.model.own<XceptionOptions>().middle_blocks = 1;
   config.data.image_size = 71;
   config.data.validation_size = 1;
   config.train.batch_size = 4;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "xception/bench/workload.h"
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

@@ -6,11 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "xception/config/config.h"
 #include "xception/data/dataset.h"
 #include "xception/models/classifier.h"
 #include "xception/models/complexity.h"
 #include "xception/train/execution.h"
+#include "xception/train/run_config.h"
 #include "xception/train/step_probe.h"
 
 namespace xception {

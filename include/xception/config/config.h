@@ -1,36 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "xception/config/keys.h"
 
 namespace xception {
-
-/// `model.*`: which network. A key that the chosen model doesn't have may not be set.
-struct ModelConfig {
-  std::string name = "xception";  ///< a name of the models' registry
-  std::string variant;            ///< empty: the model's first variant
-  std::int64_t num_classes = 10;
-  std::optional<double> dropout;  ///< before the classifier; unset: the model's own
-  // Xception
-  double width = 1.0;              ///< multiplies every channel count
-  std::int64_t middle_blocks = 8;  ///< blocks of the middle flow
-  bool residual = true;            ///< shortcuts around the blocks (paper, Fig. 9)
-  std::string separable_order = "depthwise_first";
-  std::string intermediate_activation = "none";  ///< between the two convolutions (paper, Fig. 10)
-  // Inception V3
-  std::optional<double>
-      aux_weight;          ///< of the auxiliary head's loss; unset: 0.4 from 299 px, else 0
-  bool aux_logits = true;  ///< whether the auxiliary head is built
-
-  void visit(KeyVisitor& visitor);
-};
 
 /// `data.*`: which images, split how, of which size.
 struct DataConfig {
@@ -44,7 +21,7 @@ struct DataConfig {
   std::int64_t test_limit = 0;
   bool drop_last = false;
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `augment.*`: the transforms of each split, in order, and the normalisation after them.
@@ -55,32 +32,14 @@ struct AugmentConfig {
   std::vector<double> mean = {0.485, 0.456, 0.406};
   std::vector<double> std = {0.229, 0.224, 0.225};
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
-/// `optimizer.*`.
-struct OptimizerConfig {
-  std::string name = "adam";
-  double lr = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double momentum = 0.9;
-  double weight_decay = 0.0;
-  double clip_norm = 0.0;  ///< 0: gradients are not clipped
-
-  void visit(KeyVisitor& visitor);
-};
-
-/// `schedule.*`: the learning rate as a function of the step.
-struct ScheduleConfig {
-  std::string name = "constant";
-  double warmup_epochs = 0.0;
-  double min_lr = 0.0;
-  double step_epochs = 2.0;
-  double gamma = 0.94;
-
-  void visit(KeyVisitor& visitor);
+/// What decides a run's input: which images, how they are transformed, in which order.
+struct InputConfig {
+  DataConfig data;
+  AugmentConfig augment;
+  std::int64_t seed = 0;
 };
 
 /// `train.*`: how the run goes.
@@ -104,7 +63,7 @@ struct TrainConfig {
   std::int64_t log_interval = 50;
   std::int64_t checkpoint_interval = 0;  ///< steps; 0: at the end of each epoch
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
 
 /// `parallel.*`.
@@ -116,44 +75,7 @@ struct ParallelConfig {
   double bucket_mb = 25.0;  ///< of gradients that are reduced together
   bool find_unused_parameters = false;
 
-  void visit(KeyVisitor& visitor);
+  std::vector<Key> keys();
 };
-
-/// All that decides the result of a run. Written to the run directory before the first step.
-struct RunConfig {
-  ModelConfig model;
-  DataConfig data;
-  AugmentConfig augment;
-  OptimizerConfig optimizer;
-  ScheduleConfig schedule;
-  TrainConfig train;
-  ParallelConfig parallel;
-  std::int64_t seed = 0;
-
-  /// The dotted keys that the file or the command line gave. Not written.
-  std::set<std::string> given;
-};
-
-/// Reads a config file and applies `key=value` overrides in order. A value is JSON where it parses
-/// as JSON, else a string. Without a file, the defaults are overridden.
-/// Errors: a key that two overrides give different values; input errors that name the file or
-/// `command line`, the key, what was found and expected.
-[[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
-                                    const std::vector<std::string>& overrides);
-
-/// Reads the config that `to_json` wrote. `where` starts the messages. Errors (input).
-[[nodiscard]] RunConfig config_of_json(const nlohmann::json& json, const std::string& where);
-
-/// Settles the global batch for so many ranks: `train.batch_size`, or the ranks times
-/// `train.batch_size_per_device`, which is 0 afterwards. Errors (input): both are given and differ.
-void resolve_batch_size(RunConfig& config, int ranks);
-/// Errors (input): the ranks don't divide the batch; names one that they do.
-void check_batch_size(const RunConfig& config, int ranks);
-
-/// Every key with its value, in the order of declaration; `load_config` reads it back unchanged.
-[[nodiscard]] nlohmann::ordered_json to_json(RunConfig config);
-
-/// Every key with type, default, range and meaning.
-[[nodiscard]] std::vector<KeyDescription> config_schema();
 
 }  // namespace xception

@@ -1,13 +1,15 @@
 #pragma once
 
+#include <any>
 #include <cstdint>
-#include <functional>
 #include <limits>
+#include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace xception {
@@ -38,31 +40,68 @@ struct Range {
   return Range{.low = low, .high = high, .high_open = true};
 }
 
+/// What a string key accepts; empty: any string.
 using Choices = std::vector<std::string>;
 
-/// The keys of a section, each declared once, in one function a section: its name, the member that
-/// holds it (whose value beforehand is the default), what it accepts and what it means. Reading,
-/// writing, range checks and `xception config --schema` are visitors over that one declaration.
-class KeyVisitor {
- public:
-  virtual ~KeyVisitor() = default;
+/// The variable that holds a key's value. It isn't owned. Its type is the key's.
+using KeyVariable = std::variant<
+    std::int64_t*, double*, bool*, std::string*,
+    std::optional<double>*,   ///< `null` in JSON: chosen by the program, as the meaning says
+    std::vector<double>*,     ///< a list of exactly as many numbers as the default has
+    nlohmann::json*,          ///< a list of objects, each with a `name`, checked by who builds them
+    const nlohmann::json**>;  ///< any JSON; set to the value within what was read, null if absent
 
-  virtual void key(std::string_view name, std::int64_t& value, Range range,
-                   std::string_view meaning) = 0;
-  virtual void key(std::string_view name, double& value, Range range, std::string_view meaning) = 0;
-  /// `null` in JSON is "chosen by the program", as the meaning says.
-  virtual void key(std::string_view name, std::optional<double>& value, Range range,
-                   std::string_view meaning) = 0;
-  virtual void key(std::string_view name, bool& value, std::string_view meaning) = 0;
-  /// An empty list of choices accepts any string.
-  virtual void key(std::string_view name, std::string& value, const Choices& choices,
-                   std::string_view meaning) = 0;
-  /// A list of exactly as many numbers as the default has.
-  virtual void key(std::string_view name, std::vector<double>& value, Range range,
-                   std::string_view meaning) = 0;
-  /// A list of objects, each with a `name`, checked by whoever builds from it.
-  virtual void list(std::string_view name, nlohmann::json& value, std::string_view meaning) = 0;
+/// A key of a JSON object. A section declares each of its keys once, in a function that returns a
+/// list of them; reading, writing, range checks and `xception config --schema` go over that list,
+/// which must not outlive the variables.
+struct Key {
+  std::string name;
+  KeyVariable variable;                            ///< its value beforehand is the default
+  std::variant<Range, Choices> accepts = Range{};  ///< Range: of a number, or of each in a list
+  std::string meaning;
+  /// The components that read it, by name, which the meaning in the schema begins with; empty: it
+  /// is read whichever component is chosen.
+  std::vector<std::string> readers = {};
 };
+
+/// The options that components (models, optimizers, schedules) have for themselves. `Options` is a
+/// component's struct of them, with their defaults and `std::vector<Key> keys()`.
+class ComponentOptions {
+ public:
+  /// A component's own, which stay where they are while this object lives.
+  template <class Options>
+  [[nodiscard]] Options& own() {
+    for (auto& options : all_) {
+      if (auto* found = std::any_cast<Options>(&options)) return *found;
+    }
+    return all_.emplace_back().template emplace<Options>();
+  }
+  template <class Options>
+  [[nodiscard]] Options own() const {
+    return ComponentOptions(*this).own<Options>();
+  }
+
+ private:
+  std::list<std::any> all_;  ///< at most one of a type, made when it is first asked for
+};
+
+/// The keys of a component's own options.
+template <class Options>
+[[nodiscard]] std::vector<Key> own_keys(ComponentOptions& config) {
+  return config.own<Options>().keys();
+}
+
+/// Adds a component's own keys to those of its section. A name that several components have is one
+/// key of the section, which all of them read; they agree on its default and on what it accepts.
+void add_keys(std::vector<Key>& section, const std::string& component, std::vector<Key> keys);
+
+/// The dotted keys that were given another value than in `defaults` (the same keys) though the
+/// component `chosen` doesn't read them.
+[[nodiscard]] std::vector<std::string> unread_keys(const std::string& section,
+                                                   const std::vector<Key>& keys,
+                                                   const std::vector<Key>& defaults,
+                                                   const std::set<std::string>& given,
+                                                   const std::string& chosen);
 
 /// One key as `xception config --schema` lists it.
 struct KeyDescription {
@@ -73,20 +112,31 @@ struct KeyDescription {
   std::string meaning;
 };
 
-/// Reads an object's keys into whatever `visit` declares, and adds the dotted names of those
-/// present to `given`. Errors (input): unknown key (proposes the nearest of the declared ones, or
-/// of `elsewhere`), wrong type, out of range; the message names `where` (`configs/a.json`), the
-/// dotted key, what was found and what is expected.
+/// Sets a key's variable. Returns what is wrong with the value, as the end of a message (`found 3,
+/// expected true or false`); empty: nothing is.
+[[nodiscard]] std::string assign(const Key& key, const nlohmann::json& value);
+
+/// Reads an object's keys into their variables, and adds the dotted names of those present to
+/// `given`. Errors (input): unknown key (proposes the nearest of `keys`, or of `elsewhere`), wrong
+/// type, out of range; the message names `where` (`configs/a.json`), the dotted key, what was found
+/// and what is expected.
 void read_keys(const nlohmann::json& object, const std::string& where, const std::string& prefix,
-               const std::function<void(KeyVisitor&)>& visit, std::set<std::string>& given,
+               const std::vector<Key>& keys, std::set<std::string>& given,
                const std::vector<std::string>& elsewhere = {});
 
-/// The declared keys with their values.
-[[nodiscard]] nlohmann::ordered_json write_keys(const std::function<void(KeyVisitor&)>& visit);
+/// The keys with their values.
+[[nodiscard]] nlohmann::ordered_json write_keys(const std::vector<Key>& keys);
 
-/// The declared keys with type, value as the default, range and meaning.
+/// The keys with type, value as the default, range and meaning.
 [[nodiscard]] std::vector<KeyDescription> list_keys(const std::string& prefix,
-                                                    const std::function<void(KeyVisitor&)>& visit);
+                                                    const std::vector<Key>& keys);
+
+/// A value as messages show it: JSON, cut after 60 characters.
+[[nodiscard]] std::string shown(const nlohmann::json& value);
+
+/// Where a dotted key stands in a config's JSON: `train.epochs` at /train/epochs, `seed` at /seed.
+/// `config[dotted_key(key)]` reads or writes it.
+[[nodiscard]] nlohmann::json::json_pointer dotted_key(const std::string& key);
 
 /// The nearest of `names` to `word` by edit distance, or empty if none is near.
 [[nodiscard]] std::string nearest_name(std::string_view word,

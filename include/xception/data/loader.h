@@ -68,12 +68,12 @@ struct LoaderOptions {
 /// transforms it there; of others it reads and transforms image by image in threads of its own, a
 /// batch ahead. config: the seed, image size and transforms count. Errors (input): no images; as
 /// Pipeline.
-[[nodiscard]] std::unique_ptr<Loader> make_loader(const Dataset& dataset, const RunConfig& config,
+[[nodiscard]] std::unique_ptr<Loader> make_loader(const Dataset& dataset, const InputConfig& config,
                                                   const LoaderOptions& options,
                                                   const torch::Device& device);
 
 /// Builds both lists of transforms for their errors (input): as Pipeline, with the data set's image
 /// size where it has one.
-void check_transforms(const RunConfig& config, const Dataset& dataset);
+void check_transforms(const InputConfig& config, const Dataset& dataset);
 
 }  // namespace xception

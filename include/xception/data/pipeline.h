@@ -37,7 +37,7 @@ class Pipeline {
  public:
   /// Reads `config.augment` and `config.data.image_size`. Errors (input): unknown transform or
   /// option.
-  Pipeline(const RunConfig& config, TransformList list, const torch::Device& device,
+  Pipeline(const InputConfig& config, TransformList list, const torch::Device& device,
            PixelSteps steps = PixelSteps::fused);
 
   /// Errors (input): images of this size don't end at image_size x image_size; nor do they in any

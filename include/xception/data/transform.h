@@ -42,8 +42,8 @@ class Transform {
  public:
   virtual ~Transform() = default;
 
-  /// Declares the options, with their defaults.
-  virtual void visit(KeyVisitor& visitor) = 0;
+  /// The options, at their defaults until they are read.
+  [[nodiscard]] virtual std::vector<Key> keys() = 0;
 
   /// The size that leaves for the size that enters. Errors (input): impossible.
   [[nodiscard]] virtual Size output(Size input) const { return input; }

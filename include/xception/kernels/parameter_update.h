@@ -4,11 +4,11 @@
 
 #include <vector>
 
-#include "xception/config/config.h"
+#include "xception/kernels/update_rule.h"
 
 namespace xception {
 
-/// A parameter and what a step of its optimiser reads and writes. All tensors are on one device,
+/// A parameter and what a step of its optimizer reads and writes. All tensors are on one device,
 /// dense, of the parameter's sizes and strides.
 struct ParameterUpdate {
   torch::Tensor parameter;  ///< float32; float64 where the gradient is
@@ -27,14 +27,13 @@ struct UpdateScalars {
   torch::Tensor found_inf;      ///< the same: where it isn't 0, nothing changes; undefined: 0
 };
 
-/// A step of adam, adamw or sgd (config.name) for all parameters at once, equal but for rounding to
-/// torch.optim's Adam, AdamW and SGD with fused=True: without amsgrad, dampening or Nesterov's
-/// momentum. Besides, gradients may be narrower than parameters, which saves their cast, and a
-/// narrow copy of each parameter is written in the same pass, which saves another. Arithmetic in
-/// the parameters' dtype.
+/// A step of `rule` for all parameters at once, equal but for rounding to torch.optim's Adam, AdamW
+/// and SGD with fused=True: without amsgrad, dampening or Nesterov's momentum. Besides, gradients
+/// may be narrower than parameters, which saves their cast, and a narrow copy of each parameter is
+/// written in the same pass, which saves another. Arithmetic in the parameters' dtype.
 ///
 /// Errors (run): another device, or tensors that don't fit each other.
-void fused_update(const std::vector<ParameterUpdate>& updates, const OptimizerConfig& config,
+void fused_update(const std::vector<ParameterUpdate>& updates, const UpdateRule& rule,
                   const UpdateScalars& scalars);
 
 }  // namespace xception

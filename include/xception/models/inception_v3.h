@@ -2,7 +2,6 @@
 
 #include <torch/nn/modules/linear.h>
 
-#include "xception/config/config.h"
 #include "xception/models/classifier.h"
 #include "xception/models/inception_blocks.h"
 #include "xception/models/layers.h"

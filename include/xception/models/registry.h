@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "xception/config/config.h"
 #include "xception/models/classifier.h"
+#include "xception/models/model_config.h"
 
 namespace xception {
 
@@ -17,8 +18,8 @@ struct ModelEntry {
   std::string name = {};
   std::string description = {};            ///< one line, with its source
   std::vector<std::string> variants = {};  ///< the first is the default
-  /// The keys of `model.*` that it reads, besides `name` and `variant`, which every model has.
-  std::vector<std::string> options = {};
+  /// The keys of `model.*` that not every model reads.
+  std::function<std::vector<Key>(ModelConfig&)> keys = {};
   std::int64_t default_image_size = 0;  ///< px
   std::int64_t min_image_size = 0;      ///< px
   double default_dropout = 0;           ///< where `model.dropout` is unset
@@ -39,13 +40,17 @@ struct ModelEntry {
 /// aux_weight (0.4 if the model has an auxiliary head, `aux_logits` has it built and the image is
 /// large enough for it; else 0).
 ///
-/// Errors (input): unknown name or variant; a key of `model.*` in `config.given` that the model
-/// doesn't read, with another value than the default (a resolved config that is read back gives
-/// every key); an image below the minimum; an aux_weight above 0 without `aux_logits` or with an
-/// image too small for the head (299 px for Inception V3).
+/// image_size: of the network's input, px. given: the dotted keys that a file or the command line
+/// gave.
+///
+/// Errors (input): unknown name or variant; a key of `model.*` in `given` that the model doesn't
+/// read, with another value than the default (a resolved config that is read back gives every key);
+/// an image below the minimum; an aux_weight above 0 without `aux_logits` or with an image too
+/// small for the head (299 px for Inception V3).
 ///
 /// Resolving a resolved config changes nothing.
-void resolve_model(RunConfig& config);
+void resolve_model(ModelConfig& config, std::int64_t image_size,
+                   const std::set<std::string>& given);
 
 /// Builds a model with freshly initialised parameters, drawn from the CPU generator, on the CPU,
 /// float32, contiguous, in training mode. What the config leaves open has the model's default,

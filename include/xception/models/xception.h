@@ -8,12 +8,22 @@
 #include <string>
 #include <vector>
 
-#include "xception/config/config.h"
 #include "xception/models/classifier.h"
 #include "xception/models/layers.h"
 #include "xception/models/registry.h"
 
 namespace xception {
+
+/// The keys of `model.*` that Xception alone has.
+struct XceptionOptions {
+  double width = 1.0;              ///< multiplies every channel count
+  std::int64_t middle_blocks = 8;  ///< blocks of the middle flow
+  bool residual = true;            ///< shortcuts around the blocks (paper, Fig. 9)
+  std::string separable_order = "depthwise_first";
+  std::string intermediate_activation = "none";  ///< between the two convolutions (paper, Fig. 10)
+
+  [[nodiscard]] std::vector<Key> keys();
+};
 
 /// What distinguishes one Xception from another, apart from the number of channels.
 struct XceptionStyle {

@@ -7,10 +7,24 @@
 #include <utility>
 #include <vector>
 
-#include "xception/config/config.h"
+#include "xception/config/keys.h"
 #include "xception/core/state.h"
 
 namespace xception {
+
+/// `optimizer.*`. What an optimizer has for itself stands beside its code (src/optim/optimizers).
+struct OptimizerConfig : ComponentOptions {
+  std::string name = "adam";
+  double lr = 1e-3;
+  double weight_decay = 0.0;
+  double clip_norm = 0.0;  ///< 0: gradients are not clipped
+
+  /// These and every optimizer's own, in the order in which a config is written.
+  [[nodiscard]] std::vector<Key> keys();
+};
+
+/// Refuses settings that the chosen optimizer can't be meant with. Errors (input).
+void check_optimizer(const OptimizerConfig& config);
 
 /// Parameters with their names, in the order of registration.
 using NamedParameters = std::vector<std::pair<std::string, torch::Tensor>>;

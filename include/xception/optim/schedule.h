@@ -1,16 +1,31 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
-#include "xception/config/config.h"
+#include "xception/config/keys.h"
 
 namespace xception {
+
+/// `schedule.*`: the learning rate as a function of the step. What a schedule has for itself stands
+/// beside its function (schedule.cpp).
+struct ScheduleConfig : ComponentOptions {
+  std::string name = "constant";
+  double warmup_epochs = 0.0;
+
+  /// These and every schedule's own, in the order in which a config is written.
+  [[nodiscard]] std::vector<Key> keys();
+};
+
+/// Refuses settings that can't be meant together. lr: `optimizer.lr`; epochs: of the whole run.
+/// Errors (input): the key, what was found, what was expected.
+void check_schedule(const ScheduleConfig& schedule, double lr, std::int64_t epochs);
 
 /// The learning rate of a step, a pure function of its number: a linear rise over the warm-up, then
 /// constant; or half a cosine down to `min_lr` at the last step; or `lr * gamma^k` after k times
 /// `step_epochs` epochs (the paper's: x 0.94 every 2 epochs).
-/// step: optimiser steps before this one, over the whole run.
+/// step: optimizer steps before this one, over the whole run. Error (input): an unknown schedule.
 [[nodiscard]] double learning_rate(const ScheduleConfig& schedule, double lr, std::int64_t step,
                                    std::int64_t steps_per_epoch, std::int64_t epochs);
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "xception/config/config.h"
 #include "xception/sweep/sweep_file.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

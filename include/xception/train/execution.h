@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "xception/config/config.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/parallel/communicator.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

@@ -4,13 +4,13 @@
 
 #include <memory>
 
-#include "xception/config/config.h"
 #include "xception/data/loader.h"
 #include "xception/models/classifier.h"
 #include "xception/parallel/rank_place.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/execution.h"
 #include "xception/train/precision.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

@@ -4,11 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "xception/config/config.h"
 #include "xception/models/classifier.h"
 #include "xception/models/kernel_choice.h"
 #include "xception/parallel/device.h"
 #include "xception/train/checkpoint.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "xception/config/config.h"
 #include "xception/core/folder_lock.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 

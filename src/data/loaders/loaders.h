@@ -6,13 +6,13 @@ namespace xception {
 
 /// For a subset that has its pixels in memory.
 [[nodiscard]] std::unique_ptr<Loader> make_resident_loader(const Dataset& dataset,
-                                                           const RunConfig& config,
+                                                           const InputConfig& config,
                                                            const LoaderOptions& options,
                                                            const torch::Device& device);
 
 /// For any subset. As many threads as LibTorch's operations have.
 [[nodiscard]] std::unique_ptr<Loader> make_streamed_loader(const Dataset& dataset,
-                                                           const RunConfig& config,
+                                                           const InputConfig& config,
                                                            const LoaderOptions& options,
                                                            const torch::Device& device);
 

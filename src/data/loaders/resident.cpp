@@ -7,7 +7,7 @@ namespace {
 /// place is a device tensor, so that a recorded graph moves it on by itself.
 class ResidentLoader : public Loader {
  public:
-  ResidentLoader(const Dataset& dataset, const RunConfig& config, const LoaderOptions& options,
+  ResidentLoader(const Dataset& dataset, const InputConfig& config, const LoaderOptions& options,
                  const torch::Device& device)
       : pipeline_(config, options.transforms, device, options.steps),
         indices_(torch::tensor(options.indices, torch::kInt64)),
@@ -77,7 +77,7 @@ class ResidentLoader : public Loader {
 
 }  // namespace
 
-std::unique_ptr<Loader> make_resident_loader(const Dataset& dataset, const RunConfig& config,
+std::unique_ptr<Loader> make_resident_loader(const Dataset& dataset, const InputConfig& config,
                                              const LoaderOptions& options,
                                              const torch::Device& device) {
   return std::make_unique<ResidentLoader>(dataset, config, options, device);

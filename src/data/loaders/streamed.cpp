@@ -27,7 +27,7 @@ struct Slot {
 /// batch is being read, the images at the same offsets of the next one are prepared, too.
 class StreamedLoader : public Loader {
  public:
-  StreamedLoader(const Dataset& dataset, const RunConfig& config, const LoaderOptions& options,
+  StreamedLoader(const Dataset& dataset, const InputConfig& config, const LoaderOptions& options,
                  const torch::Device& device)
       : images_(dataset.images),
         name_(dataset.name),
@@ -189,7 +189,7 @@ class StreamedLoader : public Loader {
 
 }  // namespace
 
-std::unique_ptr<Loader> make_streamed_loader(const Dataset& dataset, const RunConfig& config,
+std::unique_ptr<Loader> make_streamed_loader(const Dataset& dataset, const InputConfig& config,
                                              const LoaderOptions& options,
                                              const torch::Device& device) {
   return std::make_unique<StreamedLoader>(dataset, config, options, device);

@@ -12,8 +12,8 @@ class CenterCrop : public Transform {
  public:
   explicit CenterCrop(std::int64_t image_size) : size_(image_size) {}
 
-  void visit(KeyVisitor& visitor) override {
-    visitor.key("size", size_, between(1, 8192), "side of the square, px");
+  std::vector<Key> keys() override {
+    return {{"size", &size_, between(1, 8192), "side of the square, px"}};
   }
 
   Size output(Size) const override { return {size_, size_}; }

@@ -6,8 +6,8 @@ namespace {
 /// torchvision.transforms.v2.RandomHorizontalFlip(p).
 class HorizontalFlip : public Transform {
  public:
-  void visit(KeyVisitor& visitor) override {
-    visitor.key("p", probability_, between(0, 1), "share of the images that are mirrored");
+  std::vector<Key> keys() override {
+    return {{"p", &probability_, between(0, 1), "share of the images that are mirrored"}};
   }
 
   std::int64_t draws() const override { return 1; }

@@ -7,8 +7,8 @@ namespace {
 /// of the input with a black border.
 class PadAndCrop : public Transform {
  public:
-  void visit(KeyVisitor& visitor) override {
-    visitor.key("padding", padding_, between(0, 1024), "width of the border, px");
+  std::vector<Key> keys() override {
+    return {{"padding", &padding_, between(0, 1024), "width of the border, px"}};
   }
 
   std::int64_t draws() const override { return 2; }

@@ -18,11 +18,11 @@ class RandomResizedCrop : public Transform {
  public:
   explicit RandomResizedCrop(std::int64_t image_size) : size_(image_size) {}
 
-  void visit(KeyVisitor& visitor) override {
-    visitor.key("size", size_, between(1, 8192), "side of the result, px");
-    visitor.key("scale", scale_, {.low = 0, .high = 1, .low_open = true},
-                "least and largest share of the image's area");
-    visitor.key("ratio", ratio_, above(0), "least and largest width / height");
+  std::vector<Key> keys() override {
+    return {{"size", &size_, between(1, 8192), "side of the result, px"},
+            {"scale", &scale_, Range{.low = 0, .high = 1, .low_open = true},
+             "least and largest share of the image's area"},
+            {"ratio", &ratio_, above(0), "least and largest width / height"}};
   }
 
   Size output(Size) const override { return {size_, size_}; }

@@ -10,8 +10,8 @@ class Resize : public Transform {
  public:
   explicit Resize(std::int64_t image_size) : size_(image_size) {}
 
-  void visit(KeyVisitor& visitor) override {
-    visitor.key("size", size_, between(1, 8192), "length of the shorter side, px");
+  std::vector<Key> keys() override {
+    return {{"size", &size_, between(1, 8192), "length of the shorter side, px"}};
   }
 
   Size output(Size input) const override {

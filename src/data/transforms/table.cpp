@@ -42,8 +42,7 @@ std::vector<std::unique_ptr<Transform>> build_transforms(const nlohmann::json& l
     options.erase("name");
     auto transform = found->make(image_size);
     std::set<std::string> given;
-    read_keys(
-        options, where, name, [&](KeyVisitor& visitor) { transform->visit(visitor); }, given);
+    read_keys(options, where, name, transform->keys(), given);
     transforms.push_back(std::move(transform));
   }
   return transforms;

@@ -18,8 +18,6 @@ using raw::In;
 using raw::OnLoad;
 using raw::Out;
 using raw::Update;
-using raw::UpdateKind;
-using raw::UpdateRule;
 using raw::Window;
 
 /// Rows of a matrix (rows, C).

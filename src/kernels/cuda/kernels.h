@@ -4,6 +4,7 @@
 
 #include "../raw.h"
 #include "launch_plan.h"
+#include "xception/kernels/update_rule.h"
 
 namespace xception::cuda {
 
@@ -21,8 +22,6 @@ using raw::In;
 using raw::OnLoad;
 using raw::Out;
 using raw::Update;
-using raw::UpdateKind;
-using raw::UpdateRule;
 using raw::Window;
 
 /// Where kernels are launched.

@@ -3,7 +3,8 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <torch/types.h>
 
-#include "builders.h"
+#include "entry.h"
+#include "xception/core/error.h"
 
 namespace xception {
 namespace {
@@ -13,11 +14,25 @@ using FusedAdam = void(at::TensorList, at::TensorList, at::TensorList, at::Tenso
                        double, bool, bool, const std::optional<torch::Tensor>&,
                        const std::optional<torch::Tensor>&);
 
+struct AdamOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+
+  std::vector<Key> keys() {
+    return {{"beta1", &beta1, below(0, 1), "decay of the first moment"},
+            {"beta2", &beta2, below(0, 1), "decay of the second moment"},
+            {"eps", &eps, at_least(1e-30), "added to the denominator"}};
+  }
+};
+
 /// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as torch.optim's with fused=True.
 class Adam : public Optimizer {
  public:
-  Adam(const OptimizerConfig& config, const NamedParameters& parameters)
-      : config_(config), parameters_(parameters) {
+  Adam(UpdateKind kind, const OptimizerConfig& config, const NamedParameters& parameters)
+      : parameters_(parameters) {
+    const auto [beta1, beta2, eps] = config.own<AdamOptions>();
+    rule_ = {kind, beta1, beta2, eps, /*momentum=*/0.0, config.weight_decay};
     for (const auto& [name, parameter] : parameters_) {
       // zeros_like keeps the memory format: the fused CPU kernel walks all lists in storage order.
       first_.push_back(torch::zeros_like(parameter));
@@ -33,15 +48,16 @@ class Adam : public Optimizer {
     // One count serves all parameters: the kernel only reads it. It must be 1 at the first update.
     step_.add_(1);
     if (found_inf.defined()) step_.sub_(found_inf.squeeze());
-    fused_update(lists.with_copies, config_, {lr, step_, inverse_scale, found_inf});
+    fused_update(lists.with_copies, rule_, {lr, step_, inverse_scale, found_inf});
     if (lists.parameters.empty()) return;
     const std::vector<torch::Tensor> steps(lists.parameters.size(), step_);
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
-    const auto update = config_.name == "adamw" ? static_cast<FusedAdam*>(torch::_fused_adamw_)
-                                                : static_cast<FusedAdam*>(torch::_fused_adam_);
-    update(lists.parameters, lists.gradients, lists.first, lists.second, {}, steps, lr,
-           config_.beta1, config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
+    const auto update = rule_.kind == UpdateKind::adamw
+                            ? static_cast<FusedAdam*>(torch::_fused_adamw_)
+                            : static_cast<FusedAdam*>(torch::_fused_adam_);
+    update(lists.parameters, lists.gradients, lists.first, lists.second, {}, steps, lr, rule_.beta1,
+           rule_.beta2, rule_.weight_decay, rule_.eps, /*amsgrad=*/false,
            /*maximize=*/false, /*grad_scale=*/{}, skip);
   }
 
@@ -68,18 +84,34 @@ class Adam : public Optimizer {
     return parameters_.empty() ? torch::Device(torch::kCPU) : parameters_.front().second.device();
   }
 
-  OptimizerConfig config_;
+  UpdateRule rule_;
   NamedParameters parameters_;
   std::vector<torch::Tensor> first_;
   std::vector<torch::Tensor> second_;
   torch::Tensor step_;
 };
 
+template <UpdateKind kind>
+std::unique_ptr<Optimizer> build(const OptimizerConfig& config, const NamedParameters& parameters) {
+  return std::make_unique<Adam>(kind, config, parameters);
+}
+
+void check_adamw(const OptimizerConfig& config) {
+  if (config.lr * config.weight_decay < 1.0) return;
+  throw input_error("config",
+                    "optimizer.weight_decay: found {} with optimizer.lr {}: a step of adamw "
+                    "scales weights by 1 - lr * weight_decay, which must stay above 0; lower it",
+                    config.weight_decay, config.lr);
+}
+
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adam(const OptimizerConfig& config,
-                                     const NamedParameters& parameters) {
-  return std::make_unique<Adam>(config, parameters);
+OptimizerEntry adam_entry() {
+  return {"adam", own_keys<AdamOptions>, build<UpdateKind::adam>};
+}
+
+OptimizerEntry adamw_entry() {
+  return {"adamw", own_keys<AdamOptions>, build<UpdateKind::adamw>, check_adamw};
 }
 
 }  // namespace xception

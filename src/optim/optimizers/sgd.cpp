@@ -1,18 +1,27 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <torch/types.h>
 
-#include "builders.h"
+#include "entry.h"
 
 namespace xception {
 namespace {
+
+struct SgdOptions {
+  double momentum = 0.9;
+
+  std::vector<Key> keys() { return {{"momentum", &momentum, below(0, 1), "momentum"}}; }
+};
 
 /// Stochastic gradient descent with momentum, as torch.optim.SGD's with fused=True.
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerConfig& config, const NamedParameters& parameters)
-      : config_(config), parameters_(parameters) {
+      : rule_{.kind = UpdateKind::sgd,
+              .momentum = config.own<SgdOptions>().momentum,
+              .weight_decay = config.weight_decay},
+        parameters_(parameters) {
     // The kernel takes momentum buffers only where there is momentum.
-    if (config_.momentum == 0.0) return;
+    if (rule_.momentum == 0.0) return;
     for (const auto& [name, parameter] : parameters_) {
       momentum_.push_back(torch::zeros_like(parameter));
     }
@@ -22,14 +31,14 @@ class Sgd : public Optimizer {
             const torch::Tensor& inverse_scale) override {
     const torch::NoGradGuard no_grad;
     const auto lists = step_lists(parameters_, copies(), momentum_, {});
-    fused_update(lists.with_copies, config_,
+    fused_update(lists.with_copies, rule_,
                  {.lr = lr, .step = {}, .inverse_scale = inverse_scale, .found_inf = found_inf});
     if (lists.parameters.empty()) return;
     const std::optional<torch::Tensor> skip =
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
     // Without dampening, a momentum of zero makes the first step like every other.
-    torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, config_.weight_decay,
-                       config_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
+    torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, rule_.weight_decay,
+                       rule_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
                        /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, skip);
   }
 
@@ -48,16 +57,19 @@ class Sgd : public Optimizer {
   }
 
  private:
-  OptimizerConfig config_;
+  UpdateRule rule_;
   NamedParameters parameters_;
   std::vector<torch::Tensor> momentum_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config,
-                                    const NamedParameters& parameters) {
-  return std::make_unique<Sgd>(config, parameters);
+OptimizerEntry sgd_entry() {
+  return {.name = "sgd",
+          .keys = own_keys<SgdOptions>,
+          .build = [](const OptimizerConfig& config, const NamedParameters& parameters) {
+            return std::make_unique<Sgd>(config, parameters);
+          }};
 }
 
 }  // namespace xception

@@ -4,11 +4,12 @@
 #include <cstdio>
 
 #include "xception/models/registry.h"
+#include "xception/models/xception.h"
 
 int main() {
   xception::ModelConfig config;
   config.name = "xception";
-  config.width = 0.25;
+  config.own<xception::XceptionOptions>().width = 0.25;
   config.num_classes = 10;
 
   auto model = xception::build_model(config);

@@ -1,4 +1,4 @@
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 namespace xception {
 namespace {
 
-class ConfigTest : public FolderTest {
+class RunConfigTest : public FolderTest {
  protected:
   std::string error_in(const std::string& json) {
     const auto file = write("a.json", json);
@@ -23,7 +23,7 @@ std::string override_error(const std::string& text) {
   return error_of([&] { (void)load_config({}, {text}); });
 }
 
-TEST_F(ConfigTest, OverridesComeAfterTheFile) {
+TEST_F(RunConfigTest, OverridesComeAfterTheFile) {
   const auto file = write("a.json", R"({"train": {"epochs": 3, "batch_size": 7}, "seed": 5})");
   const auto config = load_config(file, {"train.epochs=6", "model.name=other"});
   EXPECT_EQ(config.train.epochs, 6);
@@ -35,7 +35,7 @@ TEST_F(ConfigTest, OverridesComeAfterTheFile) {
   EXPECT_FALSE(config.given.contains("train.precision"));
 }
 
-TEST_F(ConfigTest, WrittenAndReadBackIsTheSame) {
+TEST_F(RunConfigTest, WrittenAndReadBackIsTheSame) {
   const auto config =
       load_config({}, {"optimizer.lr=0.1", "model.aux_weight=0.25", "augment.std=[0.1,0.2,0.3]",
                        R"(augment.train=[{"name":"resize","size":80}])", "model.residual=false"});
@@ -43,13 +43,13 @@ TEST_F(ConfigTest, WrittenAndReadBackIsTheSame) {
   EXPECT_EQ(to_json(load_config(write("b.json", json.dump()), {})), json);
 }
 
-TEST_F(ConfigTest, NullIsLeftToTheProgram) {
+TEST_F(RunConfigTest, NullIsLeftToTheProgram) {
   const auto config = load_config({}, {"model.aux_weight=null"});
   EXPECT_FALSE(config.model.aux_weight.has_value());
   EXPECT_FALSE(config.given.contains("model.aux_weight"));
 }
 
-TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
+TEST_F(RunConfigTest, UnknownKeysNameTheNearest) {
   expect_in(error_in(R"({"train": {"epoch": 3}})"),
             "a.json: train.epoch: unknown key; did you "
             "mean train.epochs?");
@@ -58,7 +58,7 @@ TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
   expect_in(override_error("epochs=1"), "unknown key");
 }
 
-TEST_F(ConfigTest, WrongTypesSayWhatWasFoundAndExpected) {
+TEST_F(RunConfigTest, WrongTypesSayWhatWasFoundAndExpected) {
   expect_in(error_in(R"({"train": {"epochs": "three"}})"),
             "train.epochs: found \"three\", expected an integer, 1 <= x <= 1000000");
   expect_in(error_in(R"({"train": {"epochs": 1.5}})"), "expected an integer");
@@ -70,7 +70,7 @@ TEST_F(ConfigTest, WrongTypesSayWhatWasFoundAndExpected) {
   expect_in(error_in("[1]"), "expected an object");
 }
 
-TEST_F(ConfigTest, RangesAndChoicesAreChecked) {
+TEST_F(RunConfigTest, RangesAndChoicesAreChecked) {
   expect_in(override_error("optimizer.lr=0"), "out of range; expected > 0");
   expect_in(override_error("optimizer.lr=-1e-3"), "out of range");
   expect_in(override_error("optimizer.beta1=1"), "0 <= x < 1");
@@ -83,11 +83,11 @@ TEST_F(ConfigTest, RangesAndChoicesAreChecked) {
   expect_in(override_error("augment.std=[0.1,"), "malformed JSON");
 }
 
-TEST_F(ConfigTest, NumbersThatOverflowAreErrorsOfTheFile) {
+TEST_F(RunConfigTest, NumbersThatOverflowAreErrorsOfTheFile) {
   expect_in(error_in(R"({"optimizer": {"lr": 1e999}})"), "a.json");
 }
 
-TEST_F(ConfigTest, SchemaListsEveryKeyWithItsDefault) {
+TEST_F(RunConfigTest, SchemaListsEveryKeyWithItsDefault) {
   const auto schema = config_schema();
   const auto json = to_json(RunConfig());
   std::size_t keys = 1;  // seed
@@ -102,12 +102,6 @@ TEST_F(ConfigTest, SchemaListsEveryKeyWithItsDefault) {
     EXPECT_EQ(json.at(key.key.substr(0, dot)).at(key.key.substr(dot + 1)), key.default_value)
         << key.key;
   }
-}
-
-TEST(NearestName, FindsSlipsAndNothingElse) {
-  EXPECT_EQ(nearest_name("epoch", {"epochs", "batch_size"}), "epochs");
-  EXPECT_EQ(nearest_name("bach_size", {"epochs", "batch_size"}), "batch_size");
-  EXPECT_EQ(nearest_name("zzzzzz", {"epochs", "batch_size"}), "");
 }
 
 }  // namespace

@@ -1,14 +1,20 @@
 #pragma once
 
+#include <functional>
+
 #include "xception/kernels/parameter_update.h"
 #include "xception/optim/optimizer.h"
 
 namespace xception {
 
-std::unique_ptr<Optimizer> make_adam(const OptimizerConfig& config,
-                                     const NamedParameters& parameters);
-std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config,
-                                    const NamedParameters& parameters);
+/// An optimizer as the table in optimizer.cpp knows it.
+struct OptimizerEntry {
+  std::string name;
+  std::function<std::vector<Key>(OptimizerConfig&)> keys;  ///< its own of `optimizer.*`
+  std::function<std::unique_ptr<Optimizer>(const OptimizerConfig&, const NamedParameters&)> build;
+  /// Refuses settings that can't be meant together. Errors (input).
+  std::function<void(const OptimizerConfig&)> check = {};
+};
 
 /// What a step updates, of the parameters that have a gradient.
 struct StepLists {
@@ -22,9 +28,5 @@ struct StepLists {
 StepLists step_lists(const NamedParameters& parameters, const std::vector<torch::Tensor>& copies,
                      const std::vector<torch::Tensor>& first,
                      const std::vector<torch::Tensor>& second);
-
-/// The gradient with the parameter's strides: the fused CPU kernels walk storage and would silently
-/// pair the wrong elements. It nearly always has them already.
-torch::Tensor in_layout_of(const torch::Tensor& parameter, const torch::Tensor& gradient);
 
 }  // namespace xception

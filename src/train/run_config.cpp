@@ -1,32 +1,34 @@
-#include "xception/config/config.h"
+#include "xception/train/run_config.h"
 
 #include <map>
 #include <utility>
 
-#include "xception/config/dotted_key.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/models/registry.h"
 
 namespace xception {
 namespace {
 
 using nlohmann::json;
 
-/// Calls `each(name, section)` for the sections in order; the seed stands beside them.
-template <class Each>
-void for_each_section(RunConfig& config, Each each) {
-  each("model", config.model);
-  each("data", config.data);
-  each("augment", config.augment);
-  each("optimizer", config.optimizer);
-  each("schedule", config.schedule);
-  each("train", config.train);
-  each("parallel", config.parallel);
-}
+struct Section {
+  std::string name;  ///< empty: the keys that stand beside the sections
+  std::vector<Key> keys;
+};
 
-void visit_seed(KeyVisitor& visitor, RunConfig& config) {
-  visitor.key("seed", config.seed, between(0, 9007199254740992.0),
-              "of the split, the order, the augmentation and the initial weights");
+/// All keys, in the order in which they are written.
+std::vector<Section> sections_of(RunConfig& config) {
+  return {{"model", config.model.keys()},
+          {"data", config.data.keys()},
+          {"augment", config.augment.keys()},
+          {"optimizer", config.optimizer.keys()},
+          {"schedule", config.schedule.keys()},
+          {"train", config.train.keys()},
+          {"parallel", config.parallel.keys()},
+          {"",
+           {{"seed", &config.seed, between(0, 9007199254740992.0),
+             "of the split, the order, the augmentation and the initial weights"}}}};
 }
 
 /// Every dotted key, for proposals across sections.
@@ -39,22 +41,20 @@ std::vector<std::string> all_keys() {
 /// Reads a whole config object; `where` names its source in messages.
 void read_config(const json& object, const std::string& where, RunConfig& config) {
   const auto elsewhere = all_keys();
-  // The top level: sections are taken apart below, the seed is read here.
+  const auto sections = sections_of(config);
+  // What stands beside the sections comes first, so that an unknown section is found first.
   json top = object;
-  if (object.is_object()) {
-    for_each_section(config, [&](const std::string& name, auto&) { top.erase(name); });
+  auto names = elsewhere;
+  for (const auto& [name, keys] : sections) {
+    if (name.empty()) continue;
+    names.push_back(name);
+    if (top.is_object()) top.erase(name);
   }
-  const auto visit_top = [&](KeyVisitor& visitor) { visit_seed(visitor, config); };
-  std::vector<std::string> names = elsewhere;
-  for_each_section(config, [&](const std::string& name, auto&) { names.push_back(name); });
-  read_keys(top, where, "", visit_top, config.given, names);
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    const auto item = object.find(name);
-    if (item == object.end()) return;
-    read_keys(
-        *item, where, name, [&](KeyVisitor& visitor) { section.visit(visitor); }, config.given,
-        elsewhere);
-  });
+  read_keys(top, where, "", sections.back().keys, config.given, names);
+  for (const auto& [name, keys] : sections) {
+    if (name.empty() || !object.contains(name)) continue;
+    read_keys(object.at(name), where, name, keys, config.given, elsewhere);
+  }
 }
 
 /// The dotted keys that an object of a config's form gives.
@@ -123,6 +123,10 @@ RunConfig config_of_json(const nlohmann::json& json, const std::string& where) {
   return config;
 }
 
+void resolve_model(RunConfig& config) {
+  resolve_model(config.model, config.data.image_size, config.given);
+}
+
 void resolve_batch_size(RunConfig& config, int ranks) {
   auto& train = config.train;
   if (const auto each = train.batch_size_per_device; each > 0) {
@@ -155,24 +159,80 @@ void check_batch_size(const RunConfig& config, int ranks) {
 
 nlohmann::ordered_json to_json(RunConfig config) {
   nlohmann::ordered_json object;
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    object[name] = write_keys([&](KeyVisitor& visitor) { section.visit(visitor); });
-  });
-  object["seed"] = config.seed;
+  for (const auto& [name, keys] : sections_of(config)) {
+    if (name.empty()) {
+      object.update(write_keys(keys));
+    } else {
+      object[name] = write_keys(keys);
+    }
+  }
   return object;
 }
 
 std::vector<KeyDescription> config_schema() {
   RunConfig config;
-  std::vector<KeyDescription> keys;
-  const auto append = [&](const std::string& name, const auto& visit) {
-    for (auto& key : list_keys(name, visit)) keys.push_back(std::move(key));
+  std::vector<KeyDescription> all;
+  for (const auto& [name, keys] : sections_of(config)) {
+    for (auto& key : list_keys(name, keys)) all.push_back(std::move(key));
+  }
+  return all;
+}
+
+nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
+  const auto erase = [&](const char* section, const char* key) {
+    if (const auto found = config.find(section); found != config.end() && found->is_object()) {
+      found->erase(key);
+    }
   };
-  for_each_section(config, [&](const std::string& name, auto& section) {
-    append(name, [&](KeyVisitor& visitor) { section.visit(visitor); });
-  });
-  append("", [&](KeyVisitor& visitor) { visit_seed(visitor, config); });
-  return keys;
+  erase("data", "dir");
+  for (const auto* key : {"log_interval", "checkpoint_interval", "stop_after_epoch",
+                          "batch_size_per_device", "selftest_seconds"}) {
+    erase("train", key);
+  }
+  const auto batch_norm = config.value("/parallel/batch_norm"_json_pointer, std::string());
+  config.erase("parallel");
+  if (!batch_norm.empty()) config["batch_norm"] = batch_norm;
+  return config;
+}
+
+void check_together(const RunConfig& config) {
+  const auto& train = config.train;
+  check_schedule(config.schedule, config.optimizer.lr, train.epochs);
+  if (train.stop_after_epoch > train.epochs) {
+    throw input_error("config",
+                      "train.stop_after_epoch: found {}, but train.epochs is {}; expected at most "
+                      "that, or 0 to train all",
+                      train.stop_after_epoch, train.epochs);
+  }
+  if (train.accumulate > train.batch_size) {
+    throw input_error("config",
+                      "train.accumulate: found {}, but train.batch_size is {}, so that parts would "
+                      "be empty; expected at most that",
+                      train.accumulate, train.batch_size);
+  }
+  check_optimizer(config.optimizer);
+  const auto& parallel = config.parallel;
+  if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
+    throw input_error("config",
+                      "parallel.heartbeat: found {} s, in which no rank can be sure to be heard; "
+                      "expected at least 1, or 0 for never",
+                      parallel.heartbeat);
+  }
+}
+
+std::vector<std::string> unread_keys(const RunConfig& config) {
+  const auto values = to_json(config);
+  std::vector<std::string> sentences;
+  const auto add = [&](const std::string& section, auto part, auto defaults) {
+    for (const auto& key :
+         unread_keys(section, part.keys(), defaults.keys(), config.given, part.name)) {
+      sentences.push_back(fmt::format("{} is {}, but {}.name {} doesn't read it", key,
+                                      values.at(dotted_key(key)).dump(), section, part.name));
+    }
+  };
+  add("optimizer", config.optimizer, OptimizerConfig());
+  add("schedule", config.schedule, ScheduleConfig());
+  return sentences;
 }
 
 }  // namespace xception

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "xception/config/config.h"
+#include "xception/models/model_config.h"
+#include "xception/optim/optimizer.h"
+#include "xception/optim/schedule.h"
+
+namespace xception {
+
+/// All that decides the result of a run. Written to the run directory before the first step.
+struct RunConfig : InputConfig {
+  ModelConfig model;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  TrainConfig train;
+  ParallelConfig parallel;
+
+  /// The dotted keys that the file or the command line gave. Not written.
+  std::set<std::string> given;
+};
+
+/// Reads a config file and applies `key=value` overrides in order. A value is JSON where it parses
+/// as JSON, else a string. Without a file, the defaults are overridden.
+/// Errors: a key that two overrides give different values; input errors that name the file or
+/// `command line`, the key, what was found and expected.
+[[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
+                                    const std::vector<std::string>& overrides);
+
+/// Reads the config that `to_json` wrote. `where` starts the messages. Errors (input).
+[[nodiscard]] RunConfig config_of_json(const nlohmann::json& json, const std::string& where);
+
+/// Settles the global batch for so many ranks: `train.batch_size`, or the ranks times
+/// `train.batch_size_per_device`, which is 0 afterwards. Errors (input): both are given and differ.
+void resolve_batch_size(RunConfig& config, int ranks);
+/// Errors (input): the ranks don't divide the batch; names one that they do.
+void check_batch_size(const RunConfig& config, int ranks);
+
+/// Every key with its value, in the order of declaration; `load_config` reads it back unchanged.
+[[nodiscard]] nlohmann::ordered_json to_json(RunConfig config);
+
+/// A run's config (as `to_json` writes it) without the keys that cannot change its result: paths,
+/// threads, ranks, logging. Keys that are missing are no error: an older version wrote it.
+[[nodiscard]] nlohmann::ordered_json decisive_config(nlohmann::ordered_json config);
+
+/// Every key with type, default, range and meaning.
+[[nodiscard]] std::vector<KeyDescription> config_schema();
+
+/// Fills in what the config leaves to its model, and checks the rest against the model's limits
+/// (models/registry.h).
+void resolve_model(RunConfig& config);
+
+/// Refuses settings of which each is in its range but that can't be meant together, such as a
+/// warm-up longer than the training. For a run that begins: one that goes on has what it has.
+/// Errors (input): the key, what was found, what was expected.
+void check_together(const RunConfig& config);
+
+/// Keys that were given and aren't at their default, but that the chosen optimizer.name or
+/// schedule.name doesn't read: a sentence each.
+[[nodiscard]] std::vector<std::string> unread_keys(const RunConfig& config);
+
+}  // namespace xception
