@@ -1,14 +1,13 @@
 #include "xception/models/batch_norm.h"
 
 #include <ATen/Context.h>
-#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/batch_norm_update_stats.h>
 #include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_batch_norm_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <vector>
+#include "xception/core/error.h"
 
 namespace xception {
 namespace {
@@ -102,8 +101,14 @@ class Normalize : public torch::autograd::Function<Normalize> {
 
 }  // namespace
 
+BatchNorm2dImpl::BatchNorm2dImpl(const torch::nn::Conv2d& conv, double eps)
+    : BatchNorm2dImpl(torch::nn::BatchNorm2dOptions(conv->options.out_channels()).eps(eps)) {
+  convolution_ = conv;
+}
+
 torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
   if (folded_) return x;
+  if (kernels() == Kernels::fused && is_training()) uncounted_ = true;
   if (!sync_ || !is_training()) {
     if (kernels() == Kernels::reference) return torch::nn::BatchNorm2dImpl::forward(x);
     return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(),
@@ -133,7 +138,8 @@ bool BatchNorm2dImpl::fuses(const torch::Tensor& x) const {
   return weight.scalar_type() == wanted && running_mean.scalar_type() == wanted;
 }
 
-BatchNormArguments BatchNorm2dImpl::arguments() const {
+BatchNormArguments BatchNorm2dImpl::arguments() {
+  if (is_training()) uncounted_ = true;
   return {.weight = weight,
           .bias = bias,
           .running_mean = running_mean,
@@ -143,24 +149,20 @@ BatchNormArguments BatchNorm2dImpl::arguments() const {
           .training = is_training()};
 }
 
-void count_batches(const torch::nn::Module& network, const torch::nn::Module* except) {
-  std::vector<torch::Tensor> counts;
-  const auto visit = [&](const auto& self, const torch::nn::Module& module) -> void {
-    if (&module == except) return;
-    const auto* norm = module.as<BatchNorm2dImpl>();
-    if (norm != nullptr && norm->is_training() && norm->kernels() == Kernels::fused) {
-      counts.push_back(norm->num_batches_tracked);
-    }
-    for (const auto& child : module.children()) self(self, *child);
-  };
-  visit(visit, network);
-  if (!counts.empty()) at::_foreach_add_(counts, 1);
-}
-
 void synchronize_batch_norm(torch::nn::Module& network,
                             const std::shared_ptr<const StatisticsSync>& sync) {
-  for (const auto& module : network.modules()) {
-    if (auto* norm = module->as<BatchNorm2dImpl>()) norm->synchronize(sync);
+  for (const auto& item : network.named_modules({}, /*include_self=*/false)) {
+    auto& module = *item.value();
+    if (auto* norm = module.as<BatchNorm2dImpl>()) {
+      norm->synchronize(sync);
+    } else if (module.as<torch::nn::BatchNorm1dImpl>() || module.as<torch::nn::BatchNorm2dImpl>() ||
+               module.as<torch::nn::BatchNorm3dImpl>()) {
+      throw input_error("models",
+                        "parallel.batch_norm=sync: {} is LibTorch's own BatchNorm, which can't be "
+                        "synchronized; make it a xception::BatchNorm2d, or set "
+                        "parallel.batch_norm=rank0",
+                        item.key());
+    }
   }
 }
 

@@ -1,21 +1,9 @@
 #include "xception/models/fold.h"
 
-#include <cmath>
+#include <memory>
 
 namespace xception {
 namespace {
-
-std::vector<NormalizedConv> normalized_convs_in(torch::nn::Module& network) {
-  std::vector<NormalizedConv> all;
-  const auto take = [&all](torch::nn::Module* module) {
-    if (const auto* has = dynamic_cast<HasNormalizedConvs*>(module)) {
-      for (const auto& pair : has->normalized_convs()) all.push_back(pair);
-    }
-  };
-  take(&network);
-  for (const auto& module : network.modules(/*include_self=*/false)) take(module.get());
-  return all;
-}
 
 /// Puts the BatchNorm into the convolution.
 void fold(torch::nn::Conv2dImpl& conv, const BatchNorm2dImpl& norm, torch::ScalarType dtype) {
@@ -32,19 +20,23 @@ void fold(torch::nn::Conv2dImpl& conv, const BatchNorm2dImpl& norm, torch::Scala
 
 FoldedBatchNorms::FoldedBatchNorms(torch::nn::Module& network, torch::ScalarType dtype) {
   const torch::NoGradGuard no_grad;
-  for (auto& pair : normalized_convs_in(network)) {
-    if (pair.norm->folded()) continue;  // by another one, which lives on
-    folded_.push_back({pair, pair.conv->weight, pair.conv->bias});
-    fold(*pair.conv, *pair.norm, dtype);
-    pair.norm->set_folded(true);
+  for (const auto& module : network.modules(/*include_self=*/false)) {
+    const auto norm = std::dynamic_pointer_cast<BatchNorm2dImpl>(module);
+    // What is folded already is another one's, which lives on.
+    if (norm == nullptr || !norm->convolution() || norm->folded()) continue;
+    auto conv = norm->convolution();
+    folded_.push_back({norm, conv->weight, conv->bias});
+    fold(*conv, *norm, dtype);
+    norm->set_folded(true);
   }
 }
 
 FoldedBatchNorms::~FoldedBatchNorms() {
-  for (auto& folded : folded_) {
-    folded.of.conv->weight = folded.weight;
-    folded.of.conv->bias = folded.bias;
-    folded.of.norm->set_folded(false);
+  for (auto& [norm, weight, bias] : folded_) {
+    auto conv = norm->convolution();
+    conv->weight = weight;
+    conv->bias = bias;
+    norm->set_folded(false);
   }
 }
 

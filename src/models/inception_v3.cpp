@@ -53,28 +53,27 @@ InceptionV3::InceptionV3(const ModelConfig& config)
   conv_2b_ = register_module("Conv2d_2b_3x3", ConvBnRelu(Conv2dOptions(32, 64, 3).padding(1)));
   conv_3b_ = register_module("Conv2d_3b_1x1", ConvBnRelu(Conv2dOptions(64, 80, 1)));
   conv_4a_ = register_module("Conv2d_4a_3x3", ConvBnRelu(Conv2dOptions(80, 192, 3)));
-  mixed_5b_ = register_module("Mixed_5b", InceptionA(192, 32));
-  mixed_5c_ = register_module("Mixed_5c", InceptionA(256, 64));
-  mixed_5d_ = register_module("Mixed_5d", InceptionA(288, 64));
-  mixed_6a_ = register_module("Mixed_6a", InceptionB(288));
-  mixed_6b_ = register_module("Mixed_6b", InceptionC(768, 128));
-  mixed_6c_ = register_module("Mixed_6c", InceptionC(768, 160));
-  mixed_6d_ = register_module("Mixed_6d", InceptionC(768, 160));
-  mixed_6e_ = register_module("Mixed_6e", InceptionC(768, 192));
+  mixed_5b_ = register_module("Mixed_5b", inception_a(192, 32));
+  mixed_5c_ = register_module("Mixed_5c", inception_a(256, 64));
+  mixed_5d_ = register_module("Mixed_5d", inception_a(288, 64));
+  mixed_6a_ = register_module("Mixed_6a", inception_b(288));
+  mixed_6b_ = register_module("Mixed_6b", inception_c(768, 128));
+  mixed_6c_ = register_module("Mixed_6c", inception_c(768, 160));
+  mixed_6d_ = register_module("Mixed_6d", inception_c(768, 160));
+  mixed_6e_ = register_module("Mixed_6e", inception_c(768, 192));
   if (config.aux_logits) {
     aux_ = register_module("AuxLogits", InceptionAux(768, config.num_classes));
     // A head that never runs gets no gradients: nobody should wait for them.
     for (auto& parameter : aux_->parameters()) parameter.set_requires_grad(run_aux_);
   }
-  mixed_7a_ = register_module("Mixed_7a", InceptionD(768));
-  mixed_7b_ = register_module("Mixed_7b", InceptionE(1280));
-  mixed_7c_ = register_module("Mixed_7c", InceptionE(2048));
+  mixed_7a_ = register_module("Mixed_7a", inception_d(768));
+  mixed_7b_ = register_module("Mixed_7b", inception_e(1280));
+  mixed_7c_ = register_module("Mixed_7c", inception_e(2048));
   fc_ = register_module("fc", torch::nn::Linear(2048, config.num_classes));
   init_weights(*this, aux_);
 }
 
-Logits InceptionV3::forward(const torch::Tensor& images) {
-  count_batches(*this, aux_ && !run_aux_ ? aux_.get() : nullptr);
+Logits InceptionV3::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images.
   torch::Tensor x = conv_1a_->forward(images);    // (N, 32, 149, 149)
   x = conv_2a_->forward(x);                       // (N, 32, 147, 147)

@@ -1,11 +1,11 @@
 #include "xception/models/layers.h"
 
+#include <fmt/ranges.h>
 #include <torch/nn/init.h>
 
 #include <array>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
 #include "xception/core/error.h"
 #include "xception/kernels/depthwise.h"
@@ -14,24 +14,41 @@
 
 namespace xception {
 
+namespace {
+
+using torch::Tensor;
+
+constexpr std::array<Activation, 8> kActivations{{
+    {"none", [](const Tensor& x) { return x; }},
+    {"relu", [](const Tensor& x) { return at::relu(x); }},
+    {"elu", [](const Tensor& x) { return at::elu(x); }},
+    {"gelu", [](const Tensor& x) { return at::gelu(x); }},
+    {"silu", [](const Tensor& x) { return at::silu(x); }},
+    {"leaky_relu", [](const Tensor& x) { return at::leaky_relu(x); }},
+    {"mish", [](const Tensor& x) { return at::mish(x); }},
+    {"hardswish", [](const Tensor& x) { return at::hardswish(x); }},
+}};
+
+}  // namespace
+
+const Activation Activation::none = kActivations[0];
+const Activation Activation::relu = kActivations[1];
+
+std::vector<std::string> activation_names() {
+  std::vector<std::string> names;
+  for (const auto& activation : kActivations) names.emplace_back(activation.name);
+  return names;
+}
+
 Activation parse_activation(std::string_view name) {
-  using enum Activation;
-  static constexpr std::array<std::pair<std::string_view, Activation>, 8> table{
-      {{"none", none},
-       {"relu", relu},
-       {"elu", elu},
-       {"gelu", gelu},
-       {"silu", silu},
-       {"leaky_relu", leaky_relu},
-       {"mish", mish},
-       {"hardswish", hardswish}}};
-  for (const auto& [spelling, activation] : table) {
-    if (spelling == name) return activation;
+  for (const auto& activation : kActivations) {
+    if (activation.name == name) return activation;
   }
-  throw input_error("models",
-                    "activation \"{}\": expected none, relu, elu, gelu, silu, leaky_relu, mish or "
-                    "hardswish",
-                    name);
+  auto names = activation_names();
+  const auto last = names.back();
+  names.pop_back();
+  throw input_error("models", "activation \"{}\": expected {} or {}", name, fmt::join(names, ", "),
+                    last);
 }
 
 SeparableOrder parse_separable_order(std::string_view name) {
@@ -41,41 +58,23 @@ SeparableOrder parse_separable_order(std::string_view name) {
                     name);
 }
 
-torch::Tensor activate(const torch::Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return x;
-    case Activation::relu:
-      return at::relu(x);
-    case Activation::elu:
-      return at::elu(x);
-    case Activation::gelu:
-      return at::gelu(x);
-    case Activation::silu:
-      return at::silu(x);
-    case Activation::leaky_relu:
-      return at::leaky_relu(x);
-    case Activation::mish:
-      return at::mish(x);
-    case Activation::hardswish:
-      return at::hardswish(x);
+torch::Tensor Features::value(const torch::Tensor& shortcut) const {
+  if (norm == nullptr) return activation(shortcut.defined() ? x + shortcut : x);
+  const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
+  const bool with_relu = activation == Activation::relu;
+  if (fits && norm->fuses(x)) {
+    const auto y = fused_bn_act(x, norm->arguments(), with_relu, shortcut);
+    return with_relu ? y : activation(y);
   }
-  throw run_error("models", "activation {} is not one of the enum's", static_cast<int>(activation));
+  torch::Tensor normalized = norm->forward(x);
+  if (shortcut.defined()) normalized.add_(shortcut);
+  // Only ReLU's backward can do with the result alone.
+  return with_relu ? at::relu_(normalized) : activation(normalized);
 }
 
-torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation,
-                     const torch::Tensor& shortcut) {
-  const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
-  if (fits && bn->fuses(x)) {
-    const bool relu = activation == Activation::relu;
-    const auto y = fused_bn_act(x, bn->arguments(), relu, shortcut);
-    return relu ? y : activate(y, activation);
-  }
-  torch::Tensor normalised = bn->forward(x);
-  if (shortcut.defined()) normalised.add_(shortcut);
-  // Only ReLU's backward can do with the result alone.
-  if (activation == Activation::relu) return at::relu_(normalised);
-  return activate(normalised, activation);
+Features relu(Features features) {
+  features.activation = Activation::relu;
+  return features;
 }
 
 torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut, std::int64_t padding,
@@ -104,24 +103,29 @@ SeparableConvImpl::SeparableConvImpl(std::int64_t in_channels, std::int64_t out_
       torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1).bias(false)));
 }
 
-torch::Tensor SeparableConvImpl::forward(const torch::Tensor& x, Activation before) {
-  if (fuses(x)) {
-    const bool relu = before == Activation::relu;
-    return after_depthwise(
-        fused_depthwise(relu ? x : activate(x, before), conv1_->weight, {}, relu));
-  }
-  const auto input = activate(x, before);
-  if (order_ == SeparableOrder::depthwise_first) return after_depthwise(conv1_->forward(input));
-  return conv1_->forward(activate(pointwise_->forward(input), between_));
+torch::Tensor SeparableConvImpl::forward(const Features& x) {
+  if (order_ == SeparableOrder::depthwise_first) return pointwise(between_(depthwise(x)));
+  return conv1_->forward(between_(pointwise_->forward(x.value())));
 }
 
-torch::Tensor SeparableConvImpl::forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn) {
-  if (bn->folded()) {
-    auto convolved = x;  // of no use to anyone else
-    return fuses(x) ? forward(x, Activation::relu) : forward(at::relu_(convolved));
+torch::Tensor SeparableConvImpl::depthwise(const Features& x) {
+  const bool with_relu = x.activation == Activation::relu;
+  if (fuses(x.x) && (with_relu || x.activation == Activation::none)) {
+    if (x.norm == nullptr || x.norm->folded()) {
+      return fused_depthwise(x.x, conv1_->weight, {}, with_relu);
+    }
+    if (x.norm->fuses(x.x)) {
+      return fused_bn_depthwise(x.x, x.norm->arguments(), with_relu, conv1_->weight, {});
+    }
   }
-  if (!fuses(x) || !bn->fuses(x)) return forward(bn_act(x, bn, Activation::relu));
-  return after_depthwise(fused_bn_depthwise(x, bn->arguments(), /*relu=*/true, conv1_->weight, {}));
+  const auto input = x.value();
+  return fuses(input) ? fused_depthwise(input, conv1_->weight, {}, /*relu=*/false)
+                      : conv1_->forward(input);
+}
+
+torch::Tensor SeparableConvImpl::pointwise(const torch::Tensor& x) {
+  const bool as_product = kernels() == Kernels::fused && x.is_cpu() && fused_kernels_take(x);
+  return as_product ? pixel_product(x, {pointwise_}) : pointwise_->forward(x);
 }
 
 const torch::nn::Conv2d& SeparableConvImpl::last() const {
@@ -129,30 +133,13 @@ const torch::nn::Conv2d& SeparableConvImpl::last() const {
 }
 
 bool SeparableConvImpl::fuses(const torch::Tensor& x) const {
-  if (kernels() != Kernels::fused || order_ != SeparableOrder::depthwise_first) return false;
   const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  return fused_kernels_take(x) && conv1_->weight.scalar_type() == wanted;
+  return kernels() == Kernels::fused && fused_kernels_take(x) &&
+         conv1_->weight.scalar_type() == wanted;
 }
 
-torch::Tensor SeparableConvImpl::after_depthwise(const torch::Tensor& x) {
-  const auto input = activate(x, between_);
-  const bool as_product = kernels() == Kernels::fused && x.is_cpu() && fused_kernels_take(input);
-  return as_product ? pixel_product(input, {pointwise_}) : pointwise_->forward(input);
-}
-
-ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options) {
-  conv_ = register_module("conv", torch::nn::Conv2d(options.bias(false)));
-  bn_ = register_module(
-      "bn", BatchNorm2d(torch::nn::BatchNorm2dOptions(options.out_channels()).eps(1e-3)));
-}
-
-torch::Tensor ConvBnReluImpl::forward(const torch::Tensor& x) {
-  return bn_act(conv_->forward(x), bn_, Activation::relu);
-}
-
-std::vector<NormalizedConv> ConvBnReluImpl::normalized_convs() const {
-  return {{conv_, bn_}};
-}
+ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options)
+    : unit_(*this, "conv", torch::nn::Conv2d(options.bias(false)), "bn", /*eps=*/1e-3) {}
 
 void init_kaiming_fan_out(torch::nn::Module& module) {
   for (const auto& child : module.modules(/*include_self=*/false)) {

@@ -9,7 +9,6 @@
 namespace xception {
 namespace {
 
-using torch::nn::BatchNorm2dOptions;
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
@@ -20,10 +19,6 @@ bool is_notebook(const std::string& variant) {
   if (variant == "notebook") return true;
   if (variant.empty() || variant == "paper") return false;
   throw input_error("models", "xception: variant \"{}\": expected paper or notebook", variant);
-}
-
-BatchNorm2d batch_norm(std::int64_t channels) {
-  return BatchNorm2d(BatchNorm2dOptions(channels));
 }
 
 /// A channel count of the paper times the width: a multiple of 8, which tensor cores like.
@@ -53,16 +48,16 @@ XceptionBlockImpl::XceptionBlockImpl(const Shape& shape, const XceptionStyle& st
     skip_ = register_module("skip", Conv2d(Conv2dOptions(shape.in_channels, out_channels, 1)
                                                .stride(halve_ ? 2 : 1)
                                                .bias(style.notebook)));
-    if (!style.notebook) skipbn_ = register_module("skipbn", batch_norm(out_channels));
+    if (!style.notebook) skipbn_ = register_module("skipbn", BatchNorm2d(skip_));
   }
 
   const auto rep = register_module("rep", std::make_shared<torch::nn::Module>());
   std::int64_t in_channels = shape.in_channels;
   int index = leading_relu_ ? 1 : 0;  // index 0 is the leading ReLU's, which has no parameters
   for (const std::int64_t channels : shape.channels) {
-    separables_.push_back(rep->register_module(
-        std::to_string(index), SeparableConv(in_channels, channels, style.order, style.between)));
-    norms_.push_back(rep->register_module(std::to_string(index + 1), batch_norm(channels)));
+    separables_.emplace_back(*rep, std::to_string(index),
+                             SeparableConv(in_channels, channels, style.order, style.between),
+                             std::to_string(index + 1));
     in_channels = channels;
     index += 3;  // separable convolution, BatchNorm, the ReLU that follows
   }
@@ -71,29 +66,21 @@ XceptionBlockImpl::XceptionBlockImpl(const Shape& shape, const XceptionStyle& st
 torch::Tensor XceptionBlockImpl::shortcut(const torch::Tensor& x) {
   if (!residual_) return {};
   if (!skip_) return x;
-  const torch::Tensor projected = skip_->forward(x);  // (N, out, H/2, W/2)
-  return skipbn_ ? bn_act(projected, skipbn_, Activation::none) : projected;
+  Features y = skip_->forward(x);  // (N, out, H/2, W/2)
+  if (skipbn_) y.norm = skipbn_.get();
+  return y.value();
 }
 
 torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
-  torch::Tensor y = separables_.front()->forward(
-      x, leading_relu_ ? Activation::relu : Activation::none);  // (N, channels[0], H, W)
-  for (std::size_t i = 1; i < separables_.size(); ++i) {
-    y = separables_[i]->forward_bn_relu(y, norms_[i - 1]);  // (N, channels[i], H, W)
+  Features y = x;
+  for (auto& separable : separables_) {
+    const bool first = &separable == &separables_.front();
+    y = separable.forward(first && !leading_relu_ ? y : relu(y));  // (N, channels[i], H, W)
   }
-  auto& norm = norms_.back();
-  if (!halve_) return bn_act(y, norm, Activation::none, shortcut(x));  // (N, out, H, W)
-  y = bn_act(y, norm, Activation::none);
-  return pool_add(y, shortcut(x), /*padding=*/1, kernels());  // (N, out, H/2, W/2), rounded up
-}
-
-std::vector<NormalizedConv> XceptionBlockImpl::normalized_convs() const {
-  std::vector<NormalizedConv> pairs;
-  if (skipbn_) pairs.push_back({skip_, skipbn_});
-  for (std::size_t i = 0; i < separables_.size(); ++i) {
-    pairs.push_back({separables_[i]->last(), norms_[i]});
-  }
-  return pairs;
+  if (!halve_) return y.value(shortcut(x));  // (N, out, H, W)
+  const auto normalized = y.value();
+  // (N, out, H/2, W/2), rounded up
+  return pool_add(normalized, shortcut(x), /*padding=*/1, kernels());
 }
 
 Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
@@ -112,10 +99,8 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
                       .padding(style.notebook ? 1 : 0)
                       .bias(style.notebook));
   };
-  conv1_ = register_module("conv1", stem(3, c(32), 2));
-  bn1_ = register_module("bn1", batch_norm(c(32)));
-  conv2_ = register_module("conv2", stem(c(32), c(64), 1));
-  bn2_ = register_module("bn2", batch_norm(c(64)));
+  conv1_ = ConvBn(*this, "conv1", stem(3, c(32), 2), "bn1");
+  conv2_ = ConvBn(*this, "conv2", stem(c(32), c(64), 1), "bn2");
 
   const auto add_block = [&](const XceptionBlockImpl::Shape& shape) {
     const auto name = "block" + std::to_string(blocks_.size() + 1);
@@ -131,36 +116,29 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
   }
   // Exit flow.
   add_block({c(728), {c(728), c(1024)}, /*halve=*/true});
-  conv3_ = register_module("conv3", SeparableConv(c(1024), c(1536), style.order, style.between));
-  bn3_ = register_module("bn3", batch_norm(c(1536)));
-  conv4_ = register_module("conv4", SeparableConv(c(1536), c(2048), style.order, style.between));
-  bn4_ = register_module("bn4", batch_norm(c(2048)));
+  const auto separable = [&style](std::int64_t in, std::int64_t out) {
+    return SeparableConv(in, out, style.order, style.between);
+  };
+  conv3_ = SeparableConvBn(*this, "conv3", separable(c(1024), c(1536)), "bn3");
+  conv4_ = SeparableConvBn(*this, "conv4", separable(c(1536), c(2048)), "bn4");
   fc_ = register_module("fc", torch::nn::Linear(c(2048), config.num_classes));
 
   if (!style.notebook) init_kaiming_fan_out(*this);
 }
 
-Logits Xception::forward(const torch::Tensor& images) {
-  count_batches(*this);
+Logits Xception::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images; the notebook's are 150, 150, 75, 38, 19, 10.
-  torch::Tensor x = conv1_->forward(images);  // (N, 32, 149, 149)
-  x = bn_act(x, bn1_, Activation::relu);
-  x = conv2_->forward(x);  // (N, 64, 147, 147)
-  x = bn_act(x, bn2_, Activation::relu);
+  torch::Tensor x = relu(conv1_.forward(images)).value();  // (N, 32, 149, 149)
+  x = relu(conv2_.forward(x)).value();                     // (N, 64, 147, 147)
   for (auto& block : blocks_) {
     // (N, 128, 74, 74), (N, 256, 37, 37), (N, 728, 19, 19), 8 x the same, (N, 1024, 10, 10)
     x = block->forward(x);
   }
-  x = conv3_->forward(x);                // (N, 1536, 10, 10)
-  x = conv4_->forward_bn_relu(x, bn3_);  // (N, 2048, 10, 10)
-  x = bn_act(x, bn4_, Activation::relu);
-  x = global_average_pool(x);  // (N, 2048)
-  x = at::dropout(x, dropout_, is_training());
+  Features y = relu(conv3_.forward(x));           // (N, 1536, 10, 10)
+  y = relu(conv4_.forward(y));                    // (N, 2048, 10, 10)
+  x = global_average_pool(y.value());             // (N, 2048)
+  x = at::dropout(x, dropout_, is_training());    // (N, 2048)
   return {.logits = fc_->forward(x), .aux = {}};  // (N, num_classes)
-}
-
-std::vector<NormalizedConv> Xception::normalized_convs() const {
-  return {{conv1_, bn1_}, {conv2_, bn2_}, {conv3_->last(), bn3_}, {conv4_->last(), bn4_}};
 }
 
 ModelEntry xception_entry() {

@@ -30,9 +30,10 @@ TEST(Activation, HasItsFormula) {
        {"leaky_relu", torch::where(x > 0, x, 0.01 * x)},
        {"mish", x * softplus.tanh()},
        {"hardswish", x * (x + 3.0).clamp(0.0, 6.0) / 6.0}}};
+  ASSERT_EQ(activation_names().size(), expected.size());
   for (const auto& [name, y] : expected) {
     const auto before = x.clone();
-    EXPECT_TRUE(torch::allclose(activate(x, parse_activation(name)), y, 1e-12, 1e-12)) << name;
+    EXPECT_TRUE(torch::allclose(parse_activation(name)(x), y, 1e-12, 1e-12)) << name;
     EXPECT_TRUE(torch::equal(x, before)) << name << " changed its input";
   }
 }
@@ -43,15 +44,16 @@ TEST(Activation, UnknownNamesAreInputErrors) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Error::Kind::input);
-    EXPECT_THAT(error.what(), HasSubstr("[models] activation \"Relu\""));
-    EXPECT_THAT(error.what(), HasSubstr("leaky_relu"));
+    EXPECT_STREQ(error.what(),
+                 "[models] activation \"Relu\": expected none, relu, elu, gelu, silu, leaky_relu, "
+                 "mish or hardswish");
   }
   EXPECT_THROW(static_cast<void>(parse_separable_order("pointwise")), Error);
 }
 
 TEST(SeparableConv, OrdersAndActivation) {
   for (const auto order : {SeparableOrder::depthwise_first, SeparableOrder::pointwise_first}) {
-    SeparableConv layer(8, 16, order, Activation::elu);
+    SeparableConv layer(8, 16, order, parse_activation("elu"));
     const auto weights = layer->named_parameters();
     ASSERT_EQ(weights.size(), 2U);
     const auto& depthwise = weights["conv1.weight"];
@@ -68,17 +70,48 @@ TEST(SeparableConv, OrdersAndActivation) {
   }
 }
 
-TEST(BnAct, NormalisesThenActivates) {
+TEST(Features, AreNormalizedThenActivated) {
   BatchNorm2d bn(torch::nn::BatchNorm2dOptions(3));
+  const auto value = [&](const torch::Tensor& x, const char* activation) {
+    Features features(x, bn.get());
+    features.activation = parse_activation(activation);
+    return features.value();
+  };
   const auto x = torch::randn({4, 3, 5, 5}) * 3.0 + 1.0;
   const auto before = x.clone();
   const auto mean = x.mean({0, 2, 3}, true);
   const auto variance = x.var(torch::IntArrayRef{0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
-  const auto normalised = (x - mean) / (variance + 1e-5).sqrt();
-  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::none), normalised, 1e-4, 1e-5));
-  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::relu), normalised.relu(), 1e-4, 1e-5));
-  EXPECT_TRUE(torch::allclose(bn_act(x, bn, Activation::silu), at::silu(normalised), 1e-4, 1e-5));
+  const auto normalized = (x - mean) / (variance + 1e-5).sqrt();
+  EXPECT_TRUE(torch::allclose(value(x, "none"), normalized, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(value(x, "relu"), normalized.relu(), 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(value(x, "silu"), at::silu(normalized), 1e-4, 1e-5));
   EXPECT_TRUE(torch::equal(x, before));
+}
+
+TEST(Features, OfASeparableConvolutionAreNormalizedAndActivatedFirst) {
+  torch::nn::Module parent;
+  SeparableConv separable(8, 16, SeparableOrder::depthwise_first, Activation::none);
+  SeparableConvBn unit(parent, "conv", separable, "bn");
+  ASSERT_TRUE(parent.named_parameters().contains("conv.pointwise.weight"));
+  EXPECT_EQ(parent.named_parameters()["bn.weight"].size(0), 16);
+  BatchNorm2d before(torch::nn::BatchNorm2dOptions(8));
+  const auto x =
+      torch::randn({2, 8, 6, 6}).contiguous(torch::MemoryFormat::ChannelsLast) * 2.0 + 1.0;
+  const auto weights = separable->named_parameters();
+  for (const auto* activation : {"none", "relu", "elu"}) {
+    const auto activate = parse_activation(activation);
+    const auto between = activate(before->forward(x));
+    const auto expected = at::conv2d(at::conv2d(between, weights["conv1.weight"], {}, 1, 1, 1, 8),
+                                     weights["pointwise.weight"]);
+    for (const auto kernels : {Kernels::reference, Kernels::fused}) {
+      use_kernels(*separable, kernels);
+      before->use_kernels(kernels);
+      Features features(x, before.get());
+      features.activation = activate;
+      EXPECT_TRUE(torch::allclose(unit.forward(features).x, expected, 1e-4, 1e-5))
+          << activation << ", " << kernels_name(kernels);
+    }
+  }
 }
 
 TEST(PoolAdd, HalvesRoundingUpAndAdds) {

@@ -25,11 +25,12 @@ class SmallModel : public Classifier {
     conv_ = register_module("conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, channels, 3)));
     bn_ = register_module("bn", torch::nn::BatchNorm2d(channels));
   }
-  Logits forward(const torch::Tensor& images) override {
+
+ private:
+  Logits compute(const torch::Tensor& images) override {
     return {bn_->forward(conv_->forward(images)).mean({2, 3}), {}};
   }
 
- private:
   torch::nn::Conv2d conv_{nullptr};
   torch::nn::BatchNorm2d bn_{nullptr};
 };

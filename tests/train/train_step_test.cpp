@@ -35,14 +35,41 @@ class LinearClassifier : public Classifier {
     linear_ = register_module("linear", torch::nn::Linear(3 * 4 * 4, kClasses));
   }
 
-  Logits forward(const torch::Tensor& images) override {
+ private:
+  Logits compute(const torch::Tensor& images) override {
     const auto logits = linear_->forward(images.flatten(1));
     return {logits, is_training() ? logits * 0.5 : torch::Tensor()};
   }
 
- private:
   torch::nn::Linear linear_{nullptr};
 };
+
+/// Remembers what images it got.
+class Witness : public Classifier {
+ public:
+  torch::Tensor seen;
+
+ private:
+  Logits compute(const torch::Tensor& images) override {
+    seen = images;
+    return {};
+  }
+};
+
+TEST(Precision, KnowsWhatANetworkGets) {
+  for (const auto* name : {"fp32", "fp16", "bf16", "fp64"}) {
+    const auto precision = parse_precision(name);
+    for (const auto weights : {torch::kFloat32, torch::kFloat64}) {
+      Witness model;
+      const Autocast autocast(precision, torch::kCPU);
+      const auto images = torch::rand({1, 3, 2, 2}, precision.images(weights));
+      model.forward(images);
+      EXPECT_TRUE(model.seen.is_same(images)) << name << " is written, and then copied";
+      model.forward(torch::rand({1, 3, 2, 2}, weights));
+      EXPECT_EQ(model.seen.scalar_type(), images.scalar_type()) << name;
+    }
+  }
+}
 
 /// Everything that a step needs, over random images.
 struct Fixture {

@@ -11,11 +11,18 @@ struct Logits {
   torch::Tensor aux;     ///< (N, num_classes) of the auxiliary head, or undefined
 };
 
-/// An image classifier: normalised images (N, 3, H, W) in, logits out.
+/// An image classifier. A new one overrides compute(), registers its modules in its constructor,
+/// and normalizes with xception::BatchNorm2d.
 class Classifier : public torch::nn::Module {
  public:
-  /// images: (N, 3, H, W), floating point, of the parameters' dtype or under autocast.
-  virtual Logits forward(const torch::Tensor& images) = 0;
+  /// A forward pass, with the bookkeeping that all networks need.
+  /// images: (N, 3, H, W), normalized, of the parameters' dtype; under autocast of any.
+  Logits forward(const torch::Tensor& images);
+
+ protected:
+  /// The network itself. images: (N, 3, H, W), of the parameters' dtype; under autocast already
+  /// rounded to its dtype, unless they are float64, which autocast leaves alone.
+  virtual Logits compute(const torch::Tensor& images) = 0;
 };
 
 /// Evaluation mode for as long as it lives; then the mode that the model was in.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <torch/nn/modules/conv.h>
 #include <torch/types.h>
 
 #include <vector>
@@ -9,22 +8,8 @@
 
 namespace xception {
 
-/// A convolution and the BatchNorm that alone reads its result.
-struct NormalizedConv {
-  torch::nn::Conv2d conv{nullptr};
-  BatchNorm2d norm{nullptr};
-};
-
-/// A module that has such pairs.
-class HasNormalizedConvs {
- public:
-  virtual ~HasNormalizedConvs() = default;
-  /// Its own, not its children's.
-  [[nodiscard]] virtual std::vector<NormalizedConv> normalized_convs() const = 0;
-};
-
 /// Evaluation without BatchNorm's passes. For as long as it lives, each convolution of
-/// `network` that a BatchNorm follows has that BatchNorm in its weight and bias,
+/// `network` that a BatchNorm names as its own has that BatchNorm in its weight and bias,
 ///   weight * gamma / sqrt(running_var + eps),  (bias - running_mean) * gamma / ... + beta,
 /// computed in float64 and rounded to `dtype`, and the BatchNorm gives back what it gets; then all
 /// is as it was. What is folded already is left alone. Only in evaluation mode and without
@@ -41,7 +26,7 @@ class FoldedBatchNorms {
 
  private:
   struct Folded {
-    NormalizedConv of;
+    BatchNorm2d norm;
     torch::Tensor weight, bias;  ///< the convolution's own
   };
   std::vector<Folded> folded_;

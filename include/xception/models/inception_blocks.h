@@ -3,90 +3,52 @@
 #include <torch/nn/modules/linear.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "xception/models/branches.h"
 #include "xception/models/layers.h"
 
 namespace xception {
 
-// The modules of Inception V3 (Szegedy et al., arXiv 1512.00567), with the names of torchvision's.
-// Each computes branches from its input and concatenates their channels; in the layers' names,
-// `dbl` is the branch of two 3x3 (or a factorised pair of 7x7) convolutions. What fused kernels
-// merge is Branches' matter.
-
-/// 5x5, two 3x3, and pooled branches (the paper's Fig. 5). Keeps the image's size.
-class InceptionAImpl : public torch::nn::Module, public KernelUser {
+/// A module of Inception V3 (Szegedy et al., arXiv 1512.00567): branches that all read its input,
+/// and whose results' channels it gives one after another. Below, one function for each kind.
+class InceptionBlockImpl : public torch::nn::Module, public KernelUser {
  public:
-  InceptionAImpl(std::int64_t in_channels, std::int64_t pool_channels);
-  /// x: (N, in_channels, H, W) -> (N, 224 + pool_channels, H, W)
-  torch::Tensor forward(const torch::Tensor& x);
+  /// A unit of this block, for its branches.
+  ConvBnRelu unit(const std::string& name, const ConvBnRelu& unit) {
+    return register_module(name, unit);
+  }
+  void add(std::vector<ConvBnRelu> units, Branch::Pooling pooling = Branch::Pooling::none) {
+    branches_.push_back({.pooling = pooling, .units = std::move(units)});
+  }
+
+  torch::Tensor forward(const torch::Tensor& x) { return concat_branches(x, branches_, kernels()); }
 
  private:
-  ConvBnRelu branch1x1_{nullptr};
-  ConvBnRelu branch5x5_1_{nullptr}, branch5x5_2_{nullptr};
-  ConvBnRelu branch3x3dbl_1_{nullptr}, branch3x3dbl_2_{nullptr}, branch3x3dbl_3_{nullptr};
-  ConvBnRelu branch_pool_{nullptr};
+  std::vector<Branch> branches_;
 };
-TORCH_MODULE(InceptionA);
+TORCH_MODULE(InceptionBlock);
 
-/// Reduction from 35 to 17 px (the paper's Fig. 10).
-class InceptionBImpl : public torch::nn::Module, public KernelUser {
- public:
-  explicit InceptionBImpl(std::int64_t in_channels);
-  /// x: (N, in_channels, H, W) -> (N, 480 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down
-  torch::Tensor forward(const torch::Tensor& x);
+// Units have the names of torchvision's, in which `dbl` is the branch of two 3x3 (or a factorized
+// pair of 7x7) convolutions. All map (N, in_channels, H, W) to what is said.
 
- private:
-  ConvBnRelu branch3x3_{nullptr};
-  ConvBnRelu branch3x3dbl_1_{nullptr}, branch3x3dbl_2_{nullptr}, branch3x3dbl_3_{nullptr};
-};
-TORCH_MODULE(InceptionB);
+/// 5x5, two 3x3, and pooled branches (the paper's Fig. 5): (N, 224 + pool_channels, H, W).
+[[nodiscard]] InceptionBlock inception_a(std::int64_t in_channels, std::int64_t pool_channels);
 
-/// 7x7 convolutions factorised into 1x7 and 7x1 (the paper's Fig. 6). Keeps the image's size.
-class InceptionCImpl : public torch::nn::Module, public KernelUser {
- public:
-  /// channels_7x7: of the layers inside the 7x7 branches
-  InceptionCImpl(std::int64_t in_channels, std::int64_t channels_7x7);
-  /// x: (N, in_channels, H, W) -> (N, 768, H, W)
-  torch::Tensor forward(const torch::Tensor& x);
+/// Reduction from 35 to 17 px (the paper's Fig. 10):
+/// (N, 480 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down.
+[[nodiscard]] InceptionBlock inception_b(std::int64_t in_channels);
 
- private:
-  ConvBnRelu branch1x1_{nullptr};
-  ConvBnRelu branch7x7_1_{nullptr}, branch7x7_2_{nullptr}, branch7x7_3_{nullptr};
-  ConvBnRelu branch7x7dbl_1_{nullptr}, branch7x7dbl_2_{nullptr}, branch7x7dbl_3_{nullptr},
-      branch7x7dbl_4_{nullptr}, branch7x7dbl_5_{nullptr};
-  ConvBnRelu branch_pool_{nullptr};
-};
-TORCH_MODULE(InceptionC);
+/// 7x7 convolutions factorized into 1x7 and 7x1 (the paper's Fig. 6): (N, 768, H, W).
+/// channels_7x7: of the units inside the 7x7 branches.
+[[nodiscard]] InceptionBlock inception_c(std::int64_t in_channels, std::int64_t channels_7x7);
 
-/// Reduction from 17 to 8 px.
-class InceptionDImpl : public torch::nn::Module, public KernelUser {
- public:
-  explicit InceptionDImpl(std::int64_t in_channels);
-  /// x: (N, in_channels, H, W) -> (N, 512 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down
-  torch::Tensor forward(const torch::Tensor& x);
+/// Reduction from 17 to 8 px: (N, 512 + in_channels, (H - 1) / 2, (W - 1) / 2), rounded down.
+[[nodiscard]] InceptionBlock inception_d(std::int64_t in_channels);
 
- private:
-  ConvBnRelu branch3x3_1_{nullptr}, branch3x3_2_{nullptr};
-  ConvBnRelu branch7x7x3_1_{nullptr}, branch7x7x3_2_{nullptr}, branch7x7x3_3_{nullptr},
-      branch7x7x3_4_{nullptr};
-};
-TORCH_MODULE(InceptionD);
-
-/// 3x3 convolutions split into a 1x3 beside a 3x1 (the paper's Fig. 7). Keeps the image's size.
-class InceptionEImpl : public torch::nn::Module, public KernelUser {
- public:
-  explicit InceptionEImpl(std::int64_t in_channels);
-  /// x: (N, in_channels, H, W) -> (N, 2048, H, W)
-  torch::Tensor forward(const torch::Tensor& x);
-
- private:
-  ConvBnRelu branch1x1_{nullptr};
-  ConvBnRelu branch3x3_1_{nullptr}, branch3x3_2a_{nullptr}, branch3x3_2b_{nullptr};
-  ConvBnRelu branch3x3dbl_1_{nullptr}, branch3x3dbl_2_{nullptr}, branch3x3dbl_3a_{nullptr},
-      branch3x3dbl_3b_{nullptr};
-  ConvBnRelu branch_pool_{nullptr};
-};
-TORCH_MODULE(InceptionE);
+/// 3x3 convolutions split into a 1x3 beside a 3x1 (the paper's Fig. 7): (N, 2048, H, W).
+[[nodiscard]] InceptionBlock inception_e(std::int64_t in_channels);
 
 /// The auxiliary classifier on the 17 px features (the paper's section 4).
 class InceptionAuxImpl : public torch::nn::Module {

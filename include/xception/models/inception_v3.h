@@ -21,21 +21,20 @@ class InceptionV3 : public Classifier, public KernelUser {
   /// Errors (input): unknown variant; an auxiliary loss without the head.
   explicit InceptionV3(const ModelConfig& config);
 
+ private:
   /// images: (N, 3, H, W) -> logits: (N, num_classes); aux: the same in training mode if
   /// aux_weight is above 0, else undefined
-  Logits forward(const torch::Tensor& images) override;
+  Logits compute(const torch::Tensor& images) override;
 
- private:
   double dropout_;
   bool run_aux_;
   ConvBnRelu conv_1a_{nullptr}, conv_2a_{nullptr}, conv_2b_{nullptr}, conv_3b_{nullptr},
       conv_4a_{nullptr};
-  InceptionA mixed_5b_{nullptr}, mixed_5c_{nullptr}, mixed_5d_{nullptr};
-  InceptionB mixed_6a_{nullptr};
-  InceptionC mixed_6b_{nullptr}, mixed_6c_{nullptr}, mixed_6d_{nullptr}, mixed_6e_{nullptr};
+  InceptionBlock mixed_5b_{nullptr}, mixed_5c_{nullptr}, mixed_5d_{nullptr};
+  InceptionBlock mixed_6a_{nullptr}, mixed_6b_{nullptr}, mixed_6c_{nullptr}, mixed_6d_{nullptr},
+      mixed_6e_{nullptr};
   InceptionAux aux_{nullptr};
-  InceptionD mixed_7a_{nullptr};
-  InceptionE mixed_7b_{nullptr}, mixed_7c_{nullptr};
+  InceptionBlock mixed_7a_{nullptr}, mixed_7b_{nullptr}, mixed_7c_{nullptr};
   torch::nn::Linear fc_{nullptr};
 };
 

@@ -4,23 +4,37 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "xception/models/batch_norm.h"
-#include "xception/models/fold.h"
 
 namespace xception {
 
 // The units of the networks. A network registers the modules that hold its parameters, and writes
-// its forward as a sequence of these units, so that a unit, or two neighbours, can later get
-// another implementation without a change to the network or to the names of its parameters.
+// its forward pass as a sequence of these units, so that a unit, or two neighbors, can have another
+// implementation without a change to the network or to the names of its parameters.
 
 /// An elementwise nonlinearity, with PyTorch's default constants (elu: alpha 1, leaky_relu: slope
-/// 0.01, gelu: the exact one).
-enum class Activation { none, relu, elu, gelu, silu, leaky_relu, mish, hardswish };
+/// 0.01, gelu: the exact one). A new one is a line of the table in layers.cpp, and nothing else.
+struct Activation {
+  std::string_view name;
+  torch::Tensor (*function)(const torch::Tensor& x);
 
-/// The activation of a name as spelt in the enum. Error (input): unknown name.
+  /// Any shape -> the same; x itself is left as it is.
+  torch::Tensor operator()(const torch::Tensor& x) const { return function(x); }
+  bool operator==(const Activation& other) const { return name == other.name; }
+
+  static const Activation none, relu;  ///< those that fused operations do
+};
+
+/// The names of all, `none` first.
+[[nodiscard]] std::vector<std::string> activation_names();
+
+/// The activation of a name. Error (input): unknown name.
 [[nodiscard]] Activation parse_activation(std::string_view name);
 
 /// Which convolution of a separable convolution comes first.
@@ -32,13 +46,25 @@ enum class SeparableOrder {
 /// The order of a name as spelt in the enum. Error (input): unknown name.
 [[nodiscard]] SeparableOrder parse_separable_order(std::string_view name);
 
-/// The activation of x, any shape; x itself is left as it is.
-[[nodiscard]] torch::Tensor activate(const torch::Tensor& x, Activation activation);
+/// An image on its way from one unit to the next, with what is still to be done to it: BatchNorm,
+/// then an activation. A fused operation does them while it reads the image; anybody else asks for
+/// value(). Read it once: each reading computes again, and in training updates BatchNorm's running
+/// statistics.
+struct Features {
+  // Implicit: an image to which nothing is to be done.
+  Features(torch::Tensor image, BatchNorm2dImpl* bn = nullptr) : x(std::move(image)), norm(bn) {}
 
-/// BatchNorm, plus the shortcut (left out where undefined), then the activation.
-/// x, shortcut: (N, C, H, W) -> the same. One operation with fused kernels, for none and ReLU.
-[[nodiscard]] torch::Tensor bn_act(const torch::Tensor& x, BatchNorm2d& bn, Activation activation,
-                                   const torch::Tensor& shortcut = {});
+  /// BatchNorm, plus the shortcut (left out where undefined), then the activation.
+  /// (N, C, H, W); the shortcut has the same shape. One operation with fused kernels.
+  [[nodiscard]] torch::Tensor value(const torch::Tensor& shortcut = {}) const;
+
+  torch::Tensor x;        ///< (N, C, H, W)
+  BatchNorm2dImpl* norm;  ///< or nullptr; the network's, which outlives these
+  Activation activation = Activation::none;
+};
+
+/// The ReLU of features that have no activation yet, done by who reads them.
+[[nodiscard]] Features relu(Features features);
 
 /// Max pooling 3x3, stride 2, plus the shortcut (left out where undefined).
 /// x: (N, C, H, W) -> (N, C, H', W'), the shape of the shortcut: with padding 1 half of H and W
@@ -63,22 +89,18 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
   SeparableConvImpl(std::int64_t in_channels, std::int64_t out_channels, SeparableOrder order,
                     Activation between);
 
-  /// x: (N, in_channels, H, W) -> (N, out_channels, H, W), of x or, with `before`, of its
-  /// activation, which fused kernels do as they read x; x itself is left as it is.
-  torch::Tensor forward(const torch::Tensor& x, Activation before = Activation::none);
-
-  /// The same of BatchNorm's and then ReLU's result: with fused kernels, a depthwise convolution
-  /// normalises as it reads x.
-  torch::Tensor forward_bn_relu(const torch::Tensor& x, BatchNorm2d& bn);
+  /// (N, in_channels, H, W) -> (N, out_channels, H, W). With fused kernels, a depthwise convolution
+  /// that comes first normalizes and activates as it reads.
+  torch::Tensor forward(const Features& x);
 
   /// The convolution whose result forward() gives.
   [[nodiscard]] const torch::nn::Conv2d& last() const;
 
  private:
-  /// Whether the fused depthwise convolution comes first and takes x.
+  /// Whether the fused depthwise convolution takes x.
   [[nodiscard]] bool fuses(const torch::Tensor& x) const;
-  /// What follows a depthwise convolution that came first.
-  torch::Tensor after_depthwise(const torch::Tensor& x);
+  torch::Tensor depthwise(const Features& x);
+  torch::Tensor pointwise(const torch::Tensor& x);
 
   SeparableOrder order_;
   Activation between_;
@@ -86,26 +108,62 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
 };
 TORCH_MODULE(SeparableConv);
 
+/// A convolution (torch::nn::Conv2d or SeparableConv) and the BatchNorm of its result. The unit is
+/// no module: both are children of the module that has it, under the names that it gives them,
+/// since parameters have the names of published weights.
+template <typename Convolution>
+class WithBatchNorm {
+ public:
+  WithBatchNorm() = default;
+  WithBatchNorm(torch::nn::Module& parent, const std::string& name, const Convolution& convolution,
+                const std::string& norm_name, double eps = 1e-5)
+      : convolution_(parent.register_module(name, convolution)),
+        norm_(parent.register_module(norm_name, BatchNorm2d(last(), eps))) {}
+
+  /// (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it, and the
+  /// BatchNorm still to be done.
+  [[nodiscard]] Features forward(const Features& x) {
+    if constexpr (std::is_same_v<Convolution, SeparableConv>) {
+      return {convolution_->forward(x), norm_.get()};
+    } else {
+      return {convolution_->forward(x.value()), norm_.get()};
+    }
+  }
+
+  /// The convolution that the BatchNorm follows.
+  [[nodiscard]] const torch::nn::Conv2d& last() const {
+    if constexpr (std::is_same_v<Convolution, SeparableConv>) {
+      return convolution_->last();
+    } else {
+      return convolution_;
+    }
+  }
+  [[nodiscard]] BatchNorm2d norm() const { return norm_; }
+
+ private:
+  Convolution convolution_{nullptr};
+  BatchNorm2d norm_{nullptr};
+};
+using ConvBn = WithBatchNorm<torch::nn::Conv2d>;
+using SeparableConvBn = WithBatchNorm<SeparableConv>;
+
 /// A convolution without bias, BatchNorm (eps 1e-3) and ReLU: the unit of Inception V3.
 ///
 /// Children: `conv`, `bn`; the names of torchvision's BasicConv2d.
-class ConvBnReluImpl : public torch::nn::Module, public HasNormalizedConvs {
+class ConvBnReluImpl : public torch::nn::Module {
  public:
   /// The options' bias is overruled: there is none.
   explicit ConvBnReluImpl(torch::nn::Conv2dOptions options);
 
   /// x: (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it
-  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const torch::Tensor& x) { return relu(unit_.forward(x)).value(); }
 
-  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
-
-  // For who merges units.
-  [[nodiscard]] torch::nn::Conv2d conv() const { return conv_; }
-  [[nodiscard]] BatchNorm2d bn() const { return bn_; }
+  // For fused operations of several units.
+  [[nodiscard]] torch::nn::Conv2d conv() const { return unit_.last(); }
+  [[nodiscard]] BatchNorm2d bn() const { return unit_.norm(); }
 
  private:
-  torch::nn::Conv2d conv_{nullptr};
-  BatchNorm2d bn_{nullptr};
+  ConvBn unit_;
 };
 TORCH_MODULE(ConvBnRelu);
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
@@ -39,7 +38,7 @@ struct XceptionStyle {
 /// Children: `skip`, `skipbn` (where the shape changes; the notebook's has no `skipbn`), `rep`,
 /// whose children have the indices that timm's Sequential gives them, activations and pooling
 /// counted.
-class XceptionBlockImpl : public torch::nn::Module, public KernelUser, public HasNormalizedConvs {
+class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
  public:
   struct Shape {
     std::int64_t in_channels;
@@ -53,8 +52,6 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser, public Ha
   /// x: (N, in_channels, H, W) -> (N, channels.back(), H, W), or half of H and W, rounded up
   torch::Tensor forward(const torch::Tensor& x);
 
-  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
-
  private:
   /// The shortcut's value, undefined without residual connections.
   torch::Tensor shortcut(const torch::Tensor& x);
@@ -62,10 +59,9 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser, public Ha
   bool residual_;
   bool halve_;
   bool leading_relu_;
-  torch::nn::Conv2d skip_{nullptr};
+  torch::nn::Conv2d skip_{nullptr};  ///< empty: the shortcut is the identity
   BatchNorm2d skipbn_{nullptr};
-  std::vector<SeparableConv> separables_;
-  std::vector<BatchNorm2d> norms_;  ///< one behind each separable convolution
+  std::vector<SeparableConvBn> separables_;
 };
 TORCH_MODULE(XceptionBlock);
 
@@ -83,22 +79,19 @@ TORCH_MODULE(XceptionBlock);
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
 /// intermediate_activation. `width` multiplies the channel counts, rounded to multiples of 8. With
 /// other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of `block12`.
-class Xception : public Classifier, public HasNormalizedConvs {
+class Xception : public Classifier {
  public:
   /// Errors (input): unknown variant, activation or order.
   explicit Xception(const ModelConfig& config);
 
-  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
-  Logits forward(const torch::Tensor& images) override;
-
-  [[nodiscard]] std::vector<NormalizedConv> normalized_convs() const override;
-
  private:
+  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
+  Logits compute(const torch::Tensor& images) override;
+
   double dropout_;
-  torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
-  BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr}, bn4_{nullptr};
+  ConvBn conv1_, conv2_;
   std::vector<XceptionBlock> blocks_;
-  SeparableConv conv3_{nullptr}, conv4_{nullptr};
+  SeparableConvBn conv3_, conv4_;
   torch::nn::Linear fc_{nullptr};
 };
 

@@ -14,8 +14,8 @@ struct Precision {
   torch::ScalarType autocast_dtype = torch::kFloat32;
   bool scaled = false;  ///< needs a gradient scaler
 
-  /// The dtype of images for a network with such weights, which reads them by a convolution alone:
-  /// that to which autocast, which leaves float64 as it is, would round them.
+  /// The dtype that Classifier::forward gives to a network with such weights, for pipelines to
+  /// write at once: autocast's, which leaves float64 as it is.
   [[nodiscard]] torch::ScalarType images(torch::ScalarType weights) const {
     return autocast && weights != torch::kFloat64 ? autocast_dtype : weights;
   }
