@@ -37,7 +37,7 @@ std::vector<Key> XceptionOptions::keys() {
           {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
            "order inside a separable convolution"},
           {"intermediate_activation", &intermediate_activation,
-           Choices{"none", "relu", "elu", "gelu", "silu", "leaky_relu", "mish", "hardswish"},
+           activation_names(),
            "activation between depthwise and pointwise convolution"}};
 }
 
