@@ -13,8 +13,8 @@ torch::Tensor tile(const RgbImage& image) {
   const auto places = torch::arange(kSide);
   const auto pixels =
       torch::tensor(at::ArrayRef<std::uint8_t>(image.pixels)).view({image.height, image.width, 3});
-  return pixels.index_select(0, places * image.height / kSide)
-      .index_select(1, places * image.width / kSide);
+  return pixels.index_select(0, places.mul(image.height).floor_divide(kSide))
+      .index_select(1, places.mul(image.width).floor_divide(kSide));
 }
 
 }  // namespace
