@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
   cat <<'USAGE'
 scripts/test.sh [options] [CTEST_OPTIONS...]
-Builds, checks the sources' format, runs every test but those labelled slow.
+Builds, checks the sources' format, runs every test but those labeled slow.
 
   --asan      with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan)
   --slow      the slow tests too

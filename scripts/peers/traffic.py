@@ -98,10 +98,10 @@ class Step:
     def sum(self, y, added):
         self.count("sum", y, self.read(added), y)
 
-    def depthwise(self, x, relu=False, normalised=False):
+    def depthwise(self, x, relu=False, normalized=False):
         """Depthwise 3x3 of x, after ReLU, after x's BatchNorm."""
         if not self.fused:
-            if normalised:
+            if normalized:
                 x = self.batch_norm(x)
             if relu:
                 # A tensor of its own: backward needs it, and a shortcut reads x as it was.
@@ -114,7 +114,7 @@ class Step:
         y = self.image(x.channels, x.size)
         self.count("depthwise_forward", x, y)
         self.count("depthwise_backward", x, y, x)
-        if normalised:  # its sums are depthwise_backward's
+        if normalized:  # its sums are depthwise_backward's
             self.count("statistics", x)
             self.count("bn_backward", x, x, x)
             self.parameters += 2 * x.channels
@@ -156,9 +156,9 @@ class Step:
                     self.count("gradient sums", image, image, image)
         if self.fused:
             # Parameter, two moments, gradient; parameter, moments and an fp16 copy written.
-            self.once["optimiser"] += self.parameters * (3 * 4 + HALF + 3 * 4 + HALF)
+            self.once["optimizer"] += self.parameters * (3 * 4 + HALF + 3 * 4 + HALF)
         else:
-            self.once["optimiser"] += self.parameters * 32
+            self.once["optimizer"] += self.parameters * 32
             self.once["casts"] += self.weights * 2 * (4 + HALF)  # weights to fp16, gradients back
         return self
 
@@ -183,7 +183,7 @@ def xception(fused, size):
         x = xception_block(net, x, [728, 728, 728])
     x = xception_block(net, x, [728, 1024], halves=True)
     x = net.convolution(net.depthwise(x), 1536, x.size)
-    x = net.convolution(net.depthwise(x, relu=True, normalised=True), 2048, x.size)
+    x = net.convolution(net.depthwise(x, relu=True, normalized=True), 2048, x.size)
     x = net.batch_norm(x, relu=True)
     net.linear(net.average(x, 1), 10)
     return net.finish()
@@ -193,7 +193,7 @@ def xception_block(net, x, channels, halves=False, leading_relu=True):
     shortcut, y = x, x
     for place, out in enumerate(channels):
         first = place == 0
-        y = net.convolution(net.depthwise(y, relu=leading_relu or not first, normalised=not first), out, y.size)
+        y = net.convolution(net.depthwise(y, relu=leading_relu or not first, normalized=not first), out, y.size)
     if not halves:
         return net.batch_norm(y, added=shortcut)
     shortcut = net.batch_norm(net.convolution(x, channels[-1], halved(x.size, 1)))
@@ -210,7 +210,7 @@ def unit(net, x, channels, taps=1, size=None, first=False):
 
 
 def branches(net, x, channels, averaged_last):
-    """1x1 units that all read x; the last one the average of each pixel's 3x3 neighbours."""
+    """1x1 units that all read x; the last one the average of each pixel's 3x3 neighbors."""
     if not net.fused:
         last = [net.average(x, x.size)] if averaged_last else []
         own = channels[:-1] if averaged_last else channels

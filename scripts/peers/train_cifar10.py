@@ -2,7 +2,7 @@
 """The peer: the same recipe in PyTorch, as a careful practitioner would write it.
 
 Trains timm's legacy_xception or torchvision's inception_v3 on CIFAR-10's binary files: images as
-uint8 on the device; pad and crop, flip, resize, normalise on whole batches; fused Adam; autocast,
+uint8 on the device; pad and crop, flip, resize, normalize on whole batches; fused Adam; autocast,
 with a gradient scaler for fp16; cuDNN's benchmark; sums on the device, read once an epoch; validation
 each epoch. Prints a line an epoch and, at the end, one JSON object with the curve and the images a
 second.
@@ -70,7 +70,7 @@ def prepare(images, size, memory_format):
 
 
 class Training:
-    """A model with its optimiser, and what a training step and an evaluated batch do."""
+    """A model with its optimizer, and what a training step and an evaluated batch do."""
 
     def __init__(self, name, size, precision, memory_format, device, lr=1e-3, padding=4, compiled=None):
         self.size, self.padding = size, padding

@@ -21,7 +21,7 @@ void add_report_command(CLI::App& program, Invocation& /*invocation*/) {
                     "Also where --out holds a report of other runs");
   command
       ->add_option("--baseline", request.baseline,
-                   "notebook, none, or a JSON file: what stands in grey beside the runs")
+                   "notebook, none, or a JSON file: what stands in gray beside the runs")
       ->capture_default_str();
   command->add_option("--checkpoint", request.checkpoint, "Whose test answers: best or last")
       ->check(CLI::IsMember({"best", "last"}))

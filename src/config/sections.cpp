@@ -27,7 +27,7 @@ std::vector<Key> TrainConfig::keys() {
   return {{"epochs", &epochs, between(1, 1e6), "passes over the training images"},
           {"stop_after_epoch", &stop_after_epoch, between(0, 1e6),
            "save and leave after so many epochs, to go on later; 0: train all epochs"},
-          {"batch_size", &batch_size, between(1, 1e6), "images an optimiser step, over all ranks"},
+          {"batch_size", &batch_size, between(1, 1e6), "images an optimizer step, over all ranks"},
           {"batch_size_per_device", &batch_size_per_device, between(0, 1e6),
            "in place of batch_size: images a step on each rank; 0: not used"},
           {"eval_batch_size", &eval_batch_size, between(0, 1e6),

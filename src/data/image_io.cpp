@@ -138,16 +138,16 @@ Picture decode_jpeg(const std::string& name, std::string_view bytes, const Befor
   int width = 0;
   int height = 0;
   int subsampling = -1;
-  int colours = -1;
+  int colors = -1;
   const int status = tjDecompressHeader3(decoder.get(), data, bytes.size(), &width, &height,
-                                         &subsampling, &colours);
+                                         &subsampling, &colors);
   // The status isn't what counts: it is an error for a chroma subsampling that TurboJPEG has no
   // name for, which it decodes all the same, and success for a file that ends before its image.
-  if (width < 1 || height < 1 || colours < 0) {
+  if (width < 1 || height < 1 || colors < 0) {
     const char* found = jpeg_has_end(bytes) ? "it has no image" : "it ends early";
     throw damaged(name, "JPEG", status == 0 ? found : tjGetErrorStr2(decoder.get()));
   }
-  const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
+  const bool cmyk = colors == TJCS_CMYK || colors == TJCS_YCCK;
   RgbImage image = blank_image(name, width, height, before, cmyk ? 4 : 3);
   // The default transforms (accurate DCT, smooth upsampling) are those of Pillow. The limit on
   // scans keeps a small progressive file from taking minutes.
@@ -231,7 +231,7 @@ class PngReader {
     png_longjmp(png, 1);
   }
 
-  static void on_warning(png_structp, png_const_charp) {}  // harmless by libpng's own judgement
+  static void on_warning(png_structp, png_const_charp) {}  // harmless by libpng's own judgment
 
   static void on_read(png_structp png, png_bytep to, std::size_t count) {
     auto* self = static_cast<PngReader*>(png_get_io_ptr(png));

@@ -121,7 +121,7 @@ constexpr std::array<Class, kClasses> kClassTable{{
 
 // ---- One image ------------------------------------------------------------------------------
 
-using Colour = std::array<float, 3>;  // 0 to 255
+using Color = std::array<float, 3>;  // 0 to 255
 
 /// A picture as three planes, before it is rounded to bytes.
 using Canvas = std::array<float, kPixelBytes>;
@@ -134,7 +134,7 @@ float draw(CounterRandom& random, float low, float high) {
   return low + (high - low) * static_cast<float>(random.bits() >> 8) * 0x1.0p-24F;
 }
 
-Colour draw_colour(CounterRandom& random) {
+Color draw_color(CounterRandom& random) {
   const auto component = [&] { return draw(random, 20.0F, 236.0F); };
   const float red = component();
   const float green = component();
@@ -142,54 +142,54 @@ Colour draw_colour(CounterRandom& random) {
   return {red, green, blue};
 }
 
-float distance(const Colour& a, const Colour& b) {
+float distance(const Color& a, const Color& b) {
   float sum = 0;
   for (std::size_t c = 0; c < 3; ++c) sum += (a[c] - b[c]) * (a[c] - b[c]);
   return std::sqrt(sum);
 }
 
-/// A colour that can be told from `other`.
-Colour draw_contrast(CounterRandom& random, const Colour& other) {
-  Colour colour = draw_colour(random);
-  while (distance(colour, other) < 120.0F) colour = draw_colour(random);
-  return colour;
+/// A color that can be told from `other`.
+Color draw_contrast(CounterRandom& random, const Color& other) {
+  Color color = draw_color(random);
+  while (distance(color, other) < 120.0F) color = draw_color(random);
+  return color;
 }
 
-/// Paints `colour` wherever covers(point) holds, with anti-aliased edges. A point is a position
-/// relative to `centre`, turned by `angle` and divided by `scale`; none beyond distance 1.25
+/// Paints `color` wherever covers(point) holds, with anti-aliased edges. A point is a position
+/// relative to `center`, turned by `angle` and divided by `scale`; none beyond distance 1.25
 /// counts.
 template <class Covers>
-void paint(Canvas& canvas, Point centre, float scale, float angle, const Colour& colour,
+void paint(Canvas& canvas, Point center, float scale, float angle, const Color& color,
            Covers covers) {
   const float cosine = std::cos(angle) / scale;
   const float sine = std::sin(angle) / scale;
   const float reach = 1.25F * scale;
   const auto clamp = [](float x) { return std::clamp(static_cast<int>(x), 0, kImageSide); };
-  for (int y = clamp(centre.v - reach); y < clamp(centre.v + reach + 1); ++y) {
-    for (int x = clamp(centre.u - reach); x < clamp(centre.u + reach + 1); ++x) {
+  for (int y = clamp(center.v - reach); y < clamp(center.v + reach + 1); ++y) {
+    for (int x = clamp(center.u - reach); x < clamp(center.u + reach + 1); ++x) {
       int covered = 0;
       for (int sample = 0; sample < kSubsamples * kSubsamples; ++sample) {
         const auto offset = [](int i) {
           return (static_cast<float>(i) + 0.5F) / static_cast<float>(kSubsamples);
         };
-        const float dx = static_cast<float>(x) + offset(sample % kSubsamples) - centre.u;
-        const float dy = static_cast<float>(y) + offset(sample / kSubsamples) - centre.v;
+        const float dx = static_cast<float>(x) + offset(sample % kSubsamples) - center.u;
+        const float dy = static_cast<float>(y) + offset(sample / kSubsamples) - center.v;
         covered += covers({cosine * dx + sine * dy, cosine * dy - sine * dx}) ? 1 : 0;
       }
       if (covered == 0) continue;
       const float share = static_cast<float>(covered) / (kSubsamples * kSubsamples);
       for (int c = 0; c < 3; ++c) {
         float& pixel = canvas[static_cast<std::size_t>((c * kImageSide + y) * kImageSide + x)];
-        pixel += share * (colour[static_cast<std::size_t>(c)] - pixel);
+        pixel += share * (color[static_cast<std::size_t>(c)] - pixel);
       }
     }
   }
 }
 
-/// A slope from one colour to a similar one, in any direction.
-void paint_background(Canvas& canvas, CounterRandom& random, const Colour& colour) {
+/// A slope from one color to a similar one, in any direction.
+void paint_background(Canvas& canvas, CounterRandom& random, const Color& color) {
   const float angle = draw(random, 0.0F, 2 * std::numbers::pi_v<float>);
-  Colour slope;
+  Color slope;
   for (float& component : slope) component = draw(random, -35.0F, 35.0F);
   const float dx = std::cos(angle) / kImageSide;
   const float dy = std::sin(angle) / kImageSide;
@@ -197,32 +197,32 @@ void paint_background(Canvas& canvas, CounterRandom& random, const Colour& colou
     const float x = static_cast<float>(i % kImageSide) - kImageSide / 2.0F;
     const float y = static_cast<float>(i / kImageSide % kImageSide) - kImageSide / 2.0F;
     const auto c = static_cast<std::size_t>(i / (kImageSide * kImageSide));
-    canvas[static_cast<std::size_t>(i)] = colour[c] + slope[c] * (dx * x + dy * y);
+    canvas[static_cast<std::size_t>(i)] = color[c] + slope[c] * (dx * x + dy * y);
   }
 }
 
 /// Small bars and blobs that belong to no class.
 void paint_clutter(Canvas& canvas, CounterRandom& random, std::int64_t count) {
   for (; count > 0; --count) {
-    const Colour colour = draw_colour(random);
-    const Point centre{draw(random, 0.0F, kImageSide), draw(random, 0.0F, kImageSide)};
+    const Color color = draw_color(random);
+    const Point center{draw(random, 0.0F, kImageSide), draw(random, 0.0F, kImageSide)};
     const float length = draw(random, 1.5F, 4.0F);
     const float thickness = draw(random, 0.2F, 0.7F);
     const float angle = draw(random, 0.0F, std::numbers::pi_v<float>);
-    paint(canvas, centre, length, angle, colour,
+    paint(canvas, center, length, angle, color,
           [thickness](Point p) { return p.u * p.u + p.v * p.v / (thickness * thickness) < 1.0F; });
   }
 }
 
-void paint_object(Canvas& canvas, CounterRandom& random, const Class& kind, const Colour& colour) {
+void paint_object(Canvas& canvas, CounterRandom& random, const Class& kind, const Color& color) {
   const float radius = draw(random, 10.0F, 13.5F);
   const float middle = kImageSide / 2.0F;
-  const Point centre{middle + draw(random, -3.0F, 3.0F), middle + draw(random, -3.0F, 3.0F)};
+  const Point center{middle + draw(random, -3.0F, 3.0F), middle + draw(random, -3.0F, 3.0F)};
   const float angle = draw(random, 0.0F, 2 * std::numbers::pi_v<float>);
   const float period = kind.shortest_period * draw(random, 1.0F, 1.4F) / radius;
   const Point phase{draw(random, 0.0F, 1.0F), draw(random, 0.0F, 1.0F)};
   const Variant variant{period, phase, random.below(2) == 0};
-  paint(canvas, centre, radius, angle, colour, [&](Point p) { return kind.covers(p, variant); });
+  paint(canvas, center, radius, angle, color, [&](Point p) { return kind.covers(p, variant); });
 }
 
 /// Adds noise, close to normal (the sum of four bytes), and rounds.
@@ -240,8 +240,8 @@ void finish(const Canvas& canvas, CounterRandom& random, std::span<std::uint8_t>
 
 void paint_image(CounterRandom random, const Class& kind, std::span<std::uint8_t> pixels) {
   Canvas canvas;
-  const Colour background = draw_colour(random);
-  const Colour foreground = draw_contrast(random, background);
+  const Color background = draw_color(random);
+  const Color foreground = draw_contrast(random, background);
   paint_background(canvas, random, background);
   paint_clutter(canvas, random, 1 + random.below(4));  // behind the object
   paint_object(canvas, random, kind, foreground);

@@ -17,8 +17,8 @@ using torch::autograd::tensor_list;
 
 constexpr const char* kName = "fused_bn_slices";
 
-/// Of 3x3 neighbours; being symmetric, it is also its own backward.
-at::Tensor average_neighbours(const at::Tensor& x) {
+/// The average of 3x3 pixels; being symmetric, it is also its own backward.
+at::Tensor avg_pool_3x3(const at::Tensor& x) {
   return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1)
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
@@ -31,7 +31,7 @@ at::Tensor same_memory(const at::Tensor& x) {
 
 /// What backward needs of a slice, as it lies among the saved variables.
 struct SavedSlice {
-  at::Tensor averaged;  ///< undefined where the slice itself was normalised
+  at::Tensor averaged;  ///< undefined where the slice itself was normalized
   BatchNormSaved bn;
 };
 
@@ -65,7 +65,7 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
       bn.bias = parameters[2 * i + 1];
       auto x = product.narrow(1, channel, bn.weight.size(0));
       channel += x.size(1);
-      if (slice.average) x = average_neighbours(x);
+      if (slice.average) x = avg_pool_3x3(x);
       const auto state = operations.statistics(x, bn);
       results.push_back(operations.bn_forward(
           x, /*residual=*/{}, {.coefficients = state.coefficients, .relu = relu},
@@ -99,10 +99,10 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
       channel += channels;
       const auto dy = as_rows(gradients[i], x);
       const auto reduced = operations.bn_reduce(dy, x, /*output=*/{}, slice.bn, relu);
-      const auto d_normalised = operations.bn_backward(
+      const auto d_normalized = operations.bn_backward(
           dy, x, /*output=*/{}, {.coefficients = slice.bn.state.coefficients, .relu = relu},
           reduced.input, /*d_residual=*/{}, average ? at::Tensor() : dx);
-      if (average) dx.copy_(average_neighbours(d_normalised));
+      if (average) dx.copy_(avg_pool_3x3(d_normalized));
       result.insert(result.end(), {reduced.weight, reduced.bias});
     }
     result.insert(result.end(), 2, at::Tensor());

@@ -31,7 +31,7 @@ bool fits_kernels(const at::Tensor& x) {
 
 }  // namespace
 
-bool fused_kernels_take(const torch::Tensor& x) {
+bool can_fuse_image(const torch::Tensor& x) {
   return x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
          fits_kernels(x);
 }
@@ -62,7 +62,7 @@ void serve_cpu_tensors_with(const Operations* operations) {
 }
 
 void check_image(const char* operation, const at::Tensor& x) {
-  if (!fused_kernels_take(x)) throw_not_an_image(operation, x);
+  if (!can_fuse_image(x)) throw_not_an_image(operation, x);
 }
 
 void check_rows(const char* operation, const at::Tensor& x) {

@@ -9,7 +9,7 @@ namespace xception {
 
 /// Errors (run): x isn't an image that the kernels take.
 void check_image(const char* operation, const at::Tensor& x);
-/// The same, but a channel slice of one will do.
+/// Errors (run): x is neither an image that the kernels take nor a channel slice of one.
 void check_rows(const char* operation, const at::Tensor& x);
 /// Errors (run): `place`, where a result of x's sizes and dtype is to be written, isn't rows, or
 /// has a gradient.
@@ -25,7 +25,7 @@ void check_first_order(const char* operation);
 /// A gradient as the kernels read it: channels_last, of x's dtype.
 at::Tensor as_image(const at::Tensor& gradient, const at::Tensor& x);
 
-/// The same, or a channel slice: what BatchNorm's functions read.
+/// A gradient as BatchNorm's kernels read it: a channel slice stays one, all else is as_image().
 at::Tensor as_rows(const at::Tensor& gradient, const at::Tensor& x);
 
 /// The BatchNorm of a forward pass among the saved variables of an autograd function, as

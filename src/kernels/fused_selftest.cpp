@@ -78,7 +78,7 @@ struct Check {
   Operation fused, plain;
 };
 
-torch::Tensor normalised(const Inputs& in) {
+torch::Tensor normalized(const Inputs& in) {
   const auto bn = in.batch_norm();
   return at::batch_norm(in.x, bn.weight, bn.bias, bn.running_mean, bn.running_var, true,
                         bn.momentum, bn.eps, at::globalContext().userEnabledCuDNN());
@@ -92,7 +92,7 @@ std::array<Check, 4> checks() {
   return {{
       {"BatchNorm, addition and ReLU",
        [](const Inputs& in) { return fused_bn_act(in.x, in.batch_norm(), true, in.residual); },
-       [](const Inputs& in) { return (normalised(in) + in.residual).relu(); }},
+       [](const Inputs& in) { return (normalized(in) + in.residual).relu(); }},
       {"depthwise convolution of a ReLU",
        [](const Inputs& in) { return fused_depthwise(in.x, in.weight, {}, true); },
        [](const Inputs& in) { return depthwise(in, in.x.relu()); }},
@@ -100,7 +100,7 @@ std::array<Check, 4> checks() {
        [](const Inputs& in) {
          return fused_bn_depthwise(in.x, in.batch_norm(), true, in.weight, {});
        },
-       [](const Inputs& in) { return depthwise(in, normalised(in).relu()); }},
+       [](const Inputs& in) { return depthwise(in, normalized(in).relu()); }},
       {"max pooling and addition",
        [](const Inputs& in) { return fused_max_pool(in.x, 1, in.halved); },
        [](const Inputs& in) { return at::max_pool2d(in.x, 3, 2, 1) + in.halved; }},
@@ -192,7 +192,7 @@ std::string first_difference(const torch::Device& device) {
   const std::array<Precision, 2> precisions{{{torch::kFloat32, 1e-3}, {narrow, 0.02}}};
   for (const auto& precision : precisions) {
     if (!update_agrees(device, precision.dtype)) {
-      return fmt::format("an optimiser's step with gradients of {} differs from LibTorch's",
+      return fmt::format("an optimizer's step with gradients of {} differs from LibTorch's",
                          c10::toString(precision.dtype));
     }
     for (const std::int64_t channels : {kChannels, kOdd}) {

@@ -26,15 +26,15 @@ void check_values(const char* name, const torch::Tensor& values, bool fits,
 void check_all(const torch::Tensor& columns, const torch::Tensor& rows, const torch::Tensor& scale,
                const torch::Tensor& offset) {
   check_values("columns", columns,
-               columns.dim() == 3 && columns.size(1) > 0 && columns.size(2) % raw::kColours == 0,
+               columns.dim() == 3 && columns.size(1) > 0 && columns.size(2) % raw::kColors == 0,
                columns);
   if (rows.defined()) {
     const bool fits = rows.dim() == 3 && (rows.size(0) == 1 || rows.size(0) == columns.size(0)) &&
                       rows.size(1) > 0 && rows.size(2) == columns.size(1);
     check_values("rows", rows, fits, columns);
   }
-  check_values("scale", scale, scale.dim() == 1 && scale.size(0) == raw::kColours, columns);
-  check_values("offset", offset, offset.dim() == 1 && offset.size(0) == raw::kColours, columns);
+  check_values("scale", scale, scale.dim() == 1 && scale.size(0) == raw::kColors, columns);
+  check_values("offset", offset, offset.dim() == 1 && offset.size(0) == raw::kColors, columns);
 }
 
 }  // namespace

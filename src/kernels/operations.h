@@ -14,7 +14,7 @@ namespace xception {
 // such, whose pixels lie row_stride() elements apart. A is the dtype of arithmetic: float64 for
 // float64 images, else float32.
 
-/// What BatchNorm needs of its module.
+/// A BatchNorm module's parameters, buffers and constants (xception/kernels/bn_act.h).
 struct BatchNormArguments;
 
 /// A BatchNorm with its statistics known.
@@ -122,7 +122,7 @@ const Operations& cpu_operations();
 /// nullptr: a build without CUDA.
 const Operations* cuda_operations();
 
-/// Those of x's device. Error (run): a device without.
+/// The operations of x's device. Error (run): a device that has none.
 const Operations& operations_for(const at::Tensor& x);
 
 /// For tests: who serves tensors of the CPU; nullptr: cpu_operations().

@@ -42,15 +42,15 @@ struct Window {
   std::int64_t stride = 1, padding = 0;
 };
 
-constexpr int kColours = 3;
+constexpr int kColors = 3;
 
 /// Images resampled along columns, and what makes pixels of them; a line is 3 W' values.
 struct ImageRows {
   const float* columns = nullptr;  ///< (N, height, values)
   const float* rows = nullptr;     ///< (N or 1, out_height, height); null: the identity
   std::int64_t rows_stride = 0;    ///< from one image's map to the next; 0: one for all
-  const float* scale = nullptr;    ///< (kColours)
-  const float* offset = nullptr;   ///< (kColours)
+  const float* scale = nullptr;    ///< (kColors)
+  const float* offset = nullptr;   ///< (kColors)
   std::int64_t height = 0, out_height = 0, values = 0;
 };
 

@@ -79,12 +79,12 @@ inline raw::ImageRows image_rows_of(const at::Tensor& columns, const at::Tensor&
           .values = columns.size(2)};
 }
 
-/// What image_rows() writes to.
+/// New memory for the result of image_rows().
 inline at::Tensor image_for_rows(const at::Tensor& columns, const at::Tensor& rows,
                                  at::ScalarType dtype) {
   return empty_image(
-      {columns.size(0), raw::kColours, rows.defined() ? rows.size(1) : columns.size(1),
-       columns.size(2) / raw::kColours},
+      {columns.size(0), raw::kColors, rows.defined() ? rows.size(1) : columns.size(1),
+       columns.size(2) / raw::kColors},
       columns.options().dtype(dtype));
 }
 

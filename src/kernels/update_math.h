@@ -3,7 +3,7 @@
 #include "host_device.h"
 #include "xception/kernels/update_rule.h"
 
-// What an optimiser's step needs beside the tensors, for CPUs and GPUs alike; all in double.
+// What an optimizer's step needs beside the tensors, for CPUs and GPUs alike; all in double.
 
 namespace xception {
 

@@ -48,7 +48,7 @@ Statistics global_statistics(const torch::Tensor& x, const StatisticsSync& sync)
   return {mean, variance, count};
 }
 
-/// Normalises with given statistics; their gradient goes through the sums over all ranks.
+/// Normalizes with given statistics; their gradient goes through the sums over all ranks.
 class Normalize : public torch::autograd::Function<Normalize> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
@@ -131,8 +131,8 @@ torch::Tensor BatchNorm2dImpl::forward(const torch::Tensor& x) {
                           statistics.count, options.eps(), sync_);
 }
 
-bool BatchNorm2dImpl::fuses(const torch::Tensor& x) const {
-  if (folded_ || kernels() != Kernels::fused || !fused_kernels_take(x)) return false;
+bool BatchNorm2dImpl::can_fuse(const torch::Tensor& x) const {
+  if (folded_ || kernels() != Kernels::fused || !can_fuse_image(x)) return false;
   if (sync_ && is_training()) return false;
   const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   return weight.scalar_type() == wanted && running_mean.scalar_type() == wanted;

@@ -28,11 +28,11 @@ class Block {
   Block(const torch::Tensor& x, const std::vector<Branch>& branches, Kernels kernels)
       : x_(x), branches_(branches), kernels_(kernels) {}
 
-  [[nodiscard]] bool fuses() const {
-    if (kernels_ != Kernels::fused || !fused_kernels_take(x_)) return false;
+  [[nodiscard]] bool can_fuse() const {
+    if (kernels_ != Kernels::fused || !can_fuse_image(x_)) return false;
     return std::all_of(branches_.begin(), branches_.end(), [&](const Branch& branch) {
       return branch.units.empty() ||
-             (branch.units.front()->bn()->fuses(x_) && branch.units.back()->bn()->fuses(x_));
+             (branch.units.front()->bn()->can_fuse(x_) && branch.units.back()->bn()->can_fuse(x_));
     });
   }
 
@@ -65,7 +65,7 @@ class Block {
  private:
   /// The result of a branch's first units, each computed once; of none: what the first one reads.
   torch::Tensor run(const Branch& branch, std::size_t units) {
-    if (units == 0 && branch.pooling == Branch::Pooling::average) return average_neighbours(x_);
+    if (units == 0 && branch.pooling == Branch::Pooling::average) return avg_pool_3x3(x_);
     if (units == 0 && branch.pooling == Branch::Pooling::max) {
       return pool_add(x_, /*shortcut=*/{}, /*padding=*/0, kernels_);
     }
@@ -146,14 +146,14 @@ class Block {
 
 }  // namespace
 
-torch::Tensor average_neighbours(const torch::Tensor& x) {
+torch::Tensor avg_pool_3x3(const torch::Tensor& x) {
   return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1);
 }
 
 torch::Tensor concat_branches(const torch::Tensor& x, const std::vector<Branch>& branches,
                               Kernels kernels) {
   Block block(x, branches, kernels);
-  return block.fuses() ? block.fused() : block.plain();
+  return block.can_fuse() ? block.fused() : block.plain();
 }
 
 }  // namespace xception

@@ -31,7 +31,7 @@ void count_batches(const torch::nn::Module& network) {
 
 }  // namespace
 
-Logits Classifier::forward(const torch::Tensor& images) {
+ClassifierOutput Classifier::forward(const torch::Tensor& images) {
   auto output = compute(as_autocast_reads(images));
   count_batches(*this);
   return output;

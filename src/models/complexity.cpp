@@ -33,7 +33,7 @@ struct Layer : at::ObserverContext {
 std::int64_t multiply_adds_per_output(const at::RecordFunction& function) {
   const std::string_view name = function.name();
   const auto inputs = function.inputs();
-  if (name == "aten::convolution") {  // (input, weight, ...): every flavour passes through it
+  if (name == "aten::convolution") {  // (input, weight, ...): every flavor passes through it
     const at::Tensor& weight = inputs[1].toTensor();  // (out, in / groups, kernel...)
     return weight.numel() / weight.size(0);
   }

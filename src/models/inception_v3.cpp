@@ -12,7 +12,7 @@ constexpr std::int64_t kMinImageSize = 75;
 constexpr std::int64_t kAuxMinImageSize = 299;
 constexpr double kDefaultDropout = 0.5;
 
-/// The truncated normal distribution of torchvision's initialisation for every convolution and
+/// The truncated normal distribution of torchvision's initialization for every convolution and
 /// linear layer; linear biases keep PyTorch's default.
 ///
 /// torchvision's source asks for a standard deviation of 0.01 for the auxiliary head's second
@@ -73,7 +73,7 @@ InceptionV3::InceptionV3(const ModelConfig& config)
   init_weights(*this, aux_);
 }
 
-Logits InceptionV3::compute(const torch::Tensor& images) {
+ClassifierOutput InceptionV3::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images.
   torch::Tensor x = conv_1a_->forward(images);    // (N, 32, 149, 149)
   x = conv_2a_->forward(x);                       // (N, 32, 147, 147)

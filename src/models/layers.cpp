@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 #include <torch/nn/init.h>
 
-#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -18,7 +17,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::array<Activation, 8> kActivations{{
+constexpr Activation kActivations[] = {
     {"none", [](const Tensor& x) { return x; }},
     {"relu", [](const Tensor& x) { return at::relu(x); }},
     {"elu", [](const Tensor& x) { return at::elu(x); }},
@@ -27,7 +26,7 @@ constexpr std::array<Activation, 8> kActivations{{
     {"leaky_relu", [](const Tensor& x) { return at::leaky_relu(x); }},
     {"mish", [](const Tensor& x) { return at::mish(x); }},
     {"hardswish", [](const Tensor& x) { return at::hardswish(x); }},
-}};
+};
 
 }  // namespace
 
@@ -62,7 +61,7 @@ torch::Tensor Features::value(const torch::Tensor& shortcut) const {
   if (norm == nullptr) return activation(shortcut.defined() ? x + shortcut : x);
   const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
   const bool with_relu = activation == Activation::relu;
-  if (fits && norm->fuses(x)) {
+  if (fits && norm->can_fuse(x)) {
     const auto y = fused_bn_act(x, norm->arguments(), with_relu, shortcut);
     return with_relu ? y : activation(y);
   }
@@ -80,7 +79,7 @@ Features relu(Features features) {
 torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut, std::int64_t padding,
                        Kernels kernels) {
   const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
-  if (fits && kernels == Kernels::fused && fused_kernels_take(x)) {
+  if (fits && kernels == Kernels::fused && can_fuse_image(x)) {
     return fused_max_pool(x, padding, shortcut);
   }
   torch::Tensor pooled = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, padding);
@@ -110,21 +109,21 @@ torch::Tensor SeparableConvImpl::forward(const Features& x) {
 
 torch::Tensor SeparableConvImpl::depthwise(const Features& x) {
   const bool with_relu = x.activation == Activation::relu;
-  if (fuses(x.x) && (with_relu || x.activation == Activation::none)) {
+  if (can_fuse(x.x) && (with_relu || x.activation == Activation::none)) {
     if (x.norm == nullptr || x.norm->folded()) {
       return fused_depthwise(x.x, conv1_->weight, {}, with_relu);
     }
-    if (x.norm->fuses(x.x)) {
+    if (x.norm->can_fuse(x.x)) {
       return fused_bn_depthwise(x.x, x.norm->arguments(), with_relu, conv1_->weight, {});
     }
   }
   const auto input = x.value();
-  return fuses(input) ? fused_depthwise(input, conv1_->weight, {}, /*relu=*/false)
-                      : conv1_->forward(input);
+  return can_fuse(input) ? fused_depthwise(input, conv1_->weight, {}, /*relu=*/false)
+                         : conv1_->forward(input);
 }
 
 torch::Tensor SeparableConvImpl::pointwise(const torch::Tensor& x) {
-  const bool as_product = kernels() == Kernels::fused && x.is_cpu() && fused_kernels_take(x);
+  const bool as_product = kernels() == Kernels::fused && x.is_cpu() && can_fuse_image(x);
   return as_product ? pixel_product(x, {pointwise_}) : pointwise_->forward(x);
 }
 
@@ -132,10 +131,9 @@ const torch::nn::Conv2d& SeparableConvImpl::last() const {
   return order_ == SeparableOrder::depthwise_first ? pointwise_ : conv1_;
 }
 
-bool SeparableConvImpl::fuses(const torch::Tensor& x) const {
+bool SeparableConvImpl::can_fuse(const torch::Tensor& x) const {
   const auto wanted = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-  return kernels() == Kernels::fused && fused_kernels_take(x) &&
-         conv1_->weight.scalar_type() == wanted;
+  return kernels() == Kernels::fused && can_fuse_image(x) && conv1_->weight.scalar_type() == wanted;
 }
 
 ConvBnReluImpl::ConvBnReluImpl(torch::nn::Conv2dOptions options)

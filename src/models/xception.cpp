@@ -36,8 +36,7 @@ std::vector<Key> XceptionOptions::keys() {
           {"residual", &residual, {}, "shortcuts around the blocks"},
           {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
            "order inside a separable convolution"},
-          {"intermediate_activation", &intermediate_activation,
-           activation_names(),
+          {"intermediate_activation", &intermediate_activation, activation_names(),
            "activation between depthwise and pointwise convolution"}};
 }
 
@@ -126,7 +125,7 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
   if (!style.notebook) init_kaiming_fan_out(*this);
 }
 
-Logits Xception::compute(const torch::Tensor& images) {
+ClassifierOutput Xception::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images; the notebook's are 150, 150, 75, 38, 19, 10.
   torch::Tensor x = relu(conv1_.forward(images)).value();  // (N, 32, 149, 149)
   x = relu(conv2_.forward(x)).value();                     // (N, 64, 147, 147)

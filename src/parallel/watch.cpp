@@ -88,12 +88,12 @@ struct Watch::Beating {
   bool stopping = false;
   bool running = true;
   // Of the beating thread alone:
-  std::string neighbour_value = {};
-  Clock::time_point neighbour_changed = Clock::now();
+  std::string neighbor_value = {};
+  Clock::time_point neighbor_changed = Clock::now();
   Clock::time_point looked = Clock::now();
 
   void beat();
-  void look_at_neighbour();
+  void look_at_neighbor();
   void note(const Failure& found);
 };
 
@@ -135,7 +135,7 @@ void Watch::Beating::beat() {
     for (std::int64_t count = 1;; ++count) {
       store->set(alive_key(place.rank), std::to_string(count));
       if (const auto found = read_failure(*store)) note(*found);
-      look_at_neighbour();
+      look_at_neighbor();
       std::unique_lock lock(mutex);
       last_contact = Clock::now();
       if (changed.wait_for(lock, kBeat, [this] { return stopping; })) break;
@@ -148,27 +148,27 @@ void Watch::Beating::beat() {
   changed.notify_all();
 }
 
-void Watch::Beating::look_at_neighbour() {
+void Watch::Beating::look_at_neighbor() {
   if (heartbeat.count() == 0) return;
-  const int neighbour = (place.rank + 1) % place.size;
+  const int neighbor = (place.rank + 1) % place.size;
   const auto now = Clock::now();
   // One that isn't there yet is awaited elsewhere.
-  if (!store->check({alive_key(neighbour)})) return;
-  auto value = store->get_to_str(alive_key(neighbour));
-  if (now - looked > kPause) neighbour_changed = now;  // this process was stopped for a while
+  if (!store->check({alive_key(neighbor)})) return;
+  auto value = store->get_to_str(alive_key(neighbor));
+  if (now - looked > kPause) neighbor_changed = now;  // this process was stopped for a while
   looked = now;
-  if (value != neighbour_value) {
-    neighbour_value = std::move(value);
-    neighbour_changed = now;
-  } else if (now - neighbour_changed > heartbeat && !store->check({ended_key(neighbour)})) {
-    const Failure silent{.rank = neighbour,
-                         .host = store->get_to_str(host_key(neighbour)),
+  if (value != neighbor_value) {
+    neighbor_value = std::move(value);
+    neighbor_changed = now;
+  } else if (now - neighbor_changed > heartbeat && !store->check({ended_key(neighbor)})) {
+    const Failure silent{.rank = neighbor,
+                         .host = store->get_to_str(host_key(neighbor)),
                          .message = fmt::format(
                              "[parallel] no sign of life for {} s: stopped, or its machine or "
                              "network is gone",
                              std::chrono::duration_cast<std::chrono::seconds>(heartbeat).count())};
     (void)post_failure(*store, silent);
-    neighbour_changed = now;
+    neighbor_changed = now;
   }
 }
 

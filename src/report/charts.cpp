@@ -27,7 +27,7 @@ constexpr int kNarrowest = 420;     // heat map
 constexpr std::size_t kMarks = 12;  // on a curve
 
 struct Style {
-  const char* colour;
+  const char* color;
   int point;
 };
 
@@ -40,7 +40,7 @@ constexpr std::array<Style, kStyles> kPalette = {{{"#0072B2", 7},
                                                   {"#000000", 4}}};
 
 Style style_of(int style) {
-  if (style == kGrey) return {"#999999", 1};
+  if (style == kGray) return {"#999999", 1};
   return kPalette[static_cast<std::size_t>(style % kStyles)];
 }
 
@@ -130,7 +130,7 @@ std::string data_text(const std::string& name, const Series& series) {
 
 /// The plot commands of one series.
 std::vector<std::string> plots_of(const std::string& block, const Series& series) {
-  auto [colour, point] = style_of(series.style);
+  auto [color, point] = style_of(series.style);
   if (series.kind == Series::Kind::dashed) point += point % 2 == 0 ? 1 : -1;  // open and filled
   const bool ranges = !series.low.empty();
   const auto title = series.label.empty() ? std::string("notitle")
@@ -138,19 +138,19 @@ std::vector<std::string> plots_of(const std::string& block, const Series& series
   std::vector<std::string> plots;
   if (ranges && series.kind == Series::Kind::points) {
     plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorlines lc rgb '{}' pt {} ps 0.7 {}",
-                                block, colour, point, title));
+                                block, color, point, title));
     return plots;
   }
   const bool single = series.y.size() == 1;
   if (ranges && single) {
     plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorbars lc rgb '{}' pt {} ps 0.8 {}",
-                                block, colour, point, title));
+                                block, color, point, title));
     return plots;
   }
   if (ranges) {
     plots.push_back(fmt::format(
         "${} using 1:3:4 with filledcurves fc rgb '{}' fs transparent solid 0.15 noborder notitle",
-        block, colour));
+        block, color));
   }
   const auto style = [&]() -> std::string {
     if (single) return fmt::format("points pt {} ps 0.8", point);
@@ -166,9 +166,9 @@ std::vector<std::string> plots_of(const std::string& block, const Series& series
       case Series::Kind::line:
         break;
     }
-    return series.style == kGrey ? "lines lw 1.2" : "linespoints lw 2 " + marks;
+    return series.style == kGray ? "lines lw 1.2" : "linespoints lw 2 " + marks;
   }();
-  plots.push_back(fmt::format("${} using 1:2 with {} lc rgb '{}' {}", block, style, colour, title));
+  plots.push_back(fmt::format("${} using 1:2 with {} lc rgb '{}' {}", block, style, color, title));
   return plots;
 }
 
@@ -256,18 +256,18 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
   std::vector<std::string> plots;
   for (int i = 0; i < rows; ++i) {
     const auto& row = chart.rows[static_cast<std::size_t>(i)];
-    const auto [colour, point] = style_of(row.style);
+    const auto [color, point] = style_of(row.style);
     script_ += fmt::format("$row{} << EOD\n{:.10g} {} {:.10g} {:.10g}\nEOD\n", i, row.value, i + 1,
                            row.low, row.high);
     plots.push_back(fmt::format(
         "$row{} using 1:2:3:4 with xerrorbars lc rgb '{}' lw 2 pt {} ps 0.8 title {} noenhanced", i,
-        colour, point, gnuplot_text(row.label)));
+        color, point, gnuplot_text(row.label)));
     if (row.dots.empty()) continue;
     script_ += fmt::format("$dots{} << EOD\n", i);
     for (const auto dot : row.dots) script_ += fmt::format("{:.10g} {}\n", dot, i + 1.33);
     script_ += "EOD\n";
     plots.push_back(
-        fmt::format("$dots{} using 1:2 with points lc rgb '{}' pt {} ps 0.5", i, colour, point));
+        fmt::format("$dots{} using 1:2 with points lc rgb '{}' pt {} ps 0.5", i, color, point));
   }
   script_ += joined(plots);
 }
@@ -302,11 +302,11 @@ void ChartBook::add(const std::string& name, const HeatMap& chart) {
   }
   script_ += "EOD\n";
   // Percent where there is any to read; white on dark cells.
-  const auto labels = [](const char* test, const char* colour) {
+  const auto labels = [](const char* test, const char* color) {
     return fmt::format(
         "$cells using ($3 {} ? $1 : NaN):2:($3 < 0.005 ? '' : sprintf('%.0f', 100 * $3)) with "
         "labels font ',11' tc rgb '{}'",
-        test, colour);
+        test, color);
   };
   script_ += joined({"$cells using 1:2:3 with image pixels", labels("< 0.5", "#222222"),
                      labels(">= 0.5", "#ffffff")});

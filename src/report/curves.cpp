@@ -65,7 +65,7 @@ Series series_of(const ReportParts& parts, std::size_t v, EpochValue value, Over
 
 Series reference(const Baseline& baseline, const Baseline::Entry& entry, EpochValue value,
                  double factor) {
-  Series series{.label = fmt::format("{}, {}", entry.label, baseline.name), .style = kGrey};
+  Series series{.label = fmt::format("{}, {}", entry.label, baseline.name), .style = kGray};
   for (const auto& point : entry.history) {
     if (const auto y = value(point)) {
       series.x.push_back(static_cast<double>(point.epoch));
@@ -86,7 +86,7 @@ std::optional<Figure> against_each_other(ReportParts& parts, const std::string& 
       auto series = reference(parts.baseline, entry, value, factor);
       // One line in the key for all of them.
       if (!chart.series.empty()) series.label.clear();
-      if (chart.series.empty()) series.label = parts.baseline.name + " (grey)";
+      if (chart.series.empty()) series.label = parts.baseline.name + " (gray)";
       chart.series.push_back(std::move(series));
     }
   }
@@ -130,7 +130,7 @@ void add_row(ReportParts& parts, std::vector<std::optional<Figure>> figures) {
 
 int ReportParts::style(std::size_t variant) const {
   const auto place = std::find(drawn.begin(), drawn.end(), variant);
-  return place == drawn.end() ? kGrey : static_cast<int>(place - drawn.begin());
+  return place == drawn.end() ? kGray : static_cast<int>(place - drawn.begin());
 }
 
 std::string ReportParts::chart_title(const std::string& title) const {

@@ -28,7 +28,7 @@ th { border-bottom: 2px solid #888; vertical-align: bottom; }
 th:first-child, td:first-child { position: sticky; left: 0; background: #fff; }
 td { white-space: nowrap; }
 td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
-tr.grey td { color: #666; background: #f6f6f6; }
+tr.gray td { color: #666; background: #f6f6f6; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
   gap: 1rem; align-items: start; margin: 1rem 0; }
 figure { margin: 0; break-inside: avoid; }
@@ -107,7 +107,7 @@ struct Writer {
     }
     text += "</tr></thead>\n<tbody>\n";
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
-      text += i < table.grey_rows ? "<tr class=\"grey\">" : "<tr>";
+      text += i < table.gray_rows ? "<tr class=\"gray\">" : "<tr>";
       for (std::size_t c = 0; c < table.rows[i].size(); ++c) {
         const auto& cell = table.rows[i][c];
         const auto* style = cell.size() > kLongCell ? " class=\"text long\"" : place(c);

@@ -35,7 +35,7 @@ struct ReportParts {
   }
   /// A chart's title, with what it leaves out: `Validation loss (best 7 of 40)`.
   [[nodiscard]] std::string chart_title(const std::string& title) const;
-  /// A variant's colour, the same in every chart.
+  /// A variant's color, the same in every chart.
   [[nodiscard]] int style(std::size_t variant) const;
 };
 

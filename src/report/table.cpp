@@ -103,7 +103,7 @@ Table results_table(const RunSet& set, const ComparisonResult& results, const Ba
     table.rows.push_back(baseline_row(baseline, entry));
     models.push_back(entry.label);
   }
-  table.grey_rows = table.rows.size();
+  table.gray_rows = table.rows.size();
   std::vector<std::size_t> order(set.variants.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (order.size() > kMostCurves) {
@@ -130,7 +130,7 @@ Table results_table(const RunSet& set, const ComparisonResult& results, const Ba
 
 void add_table(ReportParts& parts) {
   auto table = results_table(parts.set, parts.results, parts.baseline);
-  const bool has_references = table.grey_rows > 0;
+  const bool has_references = table.gray_rows > 0;
   parts.add(Heading{.text = "Results"});
   parts.add(std::move(table));
   parts.add(Paragraph{
@@ -145,7 +145,7 @@ void add_table(ReportParts& parts) {
           data_sentence(parts.set))});
   if (has_references) {
     parts.add(
-        Paragraph{.text = fmt::format("In grey, as a reference: {}.", parts.baseline.description)});
+        Paragraph{.text = fmt::format("In gray, as a reference: {}.", parts.baseline.description)});
   }
   std::vector<std::string> lasts;
   for (std::size_t v = 0; v < parts.set.variants.size(); ++v) {

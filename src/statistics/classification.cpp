@@ -20,9 +20,9 @@ Interval wilson_interval(std::int64_t successes, std::int64_t trials, double con
   const auto n = static_cast<double>(trials);
   const double p = static_cast<double>(successes) / n;
   const double whole = 1.0 + z * z / n;
-  const double centre = (p + z * z / (2.0 * n)) / whole;
+  const double center = (p + z * z / (2.0 * n)) / whole;
   const double half = z * std::sqrt((p * (1.0 - p) + z * z / (4.0 * n)) / n) / whole;
-  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  return {std::max(0.0, center - half), std::min(1.0, center + half)};
 }
 
 std::int64_t ConfusionMatrix::total() const {

@@ -16,7 +16,7 @@ namespace xception {
 namespace {
 
 /// Steps before the recording: cuDNN chooses its algorithms, libraries make their handles, and
-/// optimisers their state, none of which may happen while a graph is recorded.
+/// optimizers their state, none of which may happen while a graph is recorded.
 constexpr int kWarmUps = 3;
 
 constexpr const char* kNoMemory =

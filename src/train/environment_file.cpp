@@ -37,7 +37,7 @@ void write_environment(const RunDirectory& directory, const TrainRequest& reques
     if (!before.contains(key) || before[key] == environment[key]) continue;
     if (key == std::string("world_size") && experiment.config().parallel.batch_norm == "rank0") {
       spdlog::info(
-          "resume: {} is {}, was {}: same order and steps, but each rank normalises other "
+          "resume: {} is {}, was {}: same order and steps, but each rank normalizes other "
           "parts of a batch (parallel.batch_norm)",
           key, environment[key].dump(), before[key].dump());
       continue;

@@ -80,7 +80,7 @@ void Generators::load_state(const State& state) {
 }
 
 void seed_generators(std::uint64_t seed, int rank) {
-  // Far apart for neighbouring seeds and ranks: the fractional part of the golden ratio.
+  // Far apart for neighboring seeds and ranks: the fractional part of the golden ratio.
   at::manual_seed(seed + static_cast<std::uint64_t>(rank) * 0x9E3779B97F4A7C15ULL);
 }
 

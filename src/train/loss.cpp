@@ -20,7 +20,7 @@ torch::Tensor summed_cross_entropy(const torch::Tensor& logits, const torch::Ten
           .label_smoothing(label_smoothing));
 }
 
-Loss::Value Loss::operator()(const Logits& output, const torch::Tensor& targets) const {
+Loss::Value Loss::operator()(const ClassifierOutput& output, const torch::Tensor& targets) const {
   Value value;
   value.main = summed_cross_entropy(output.logits, targets, label_smoothing);
   value.total = value.main;

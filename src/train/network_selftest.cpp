@@ -12,8 +12,8 @@ namespace xception {
 namespace {
 
 constexpr std::int64_t kSteps = 3;
-// Distances from what is learnt exactly, in shares of the length of the updates. Measured on a CPU:
-// in bfloat16 0.12 with LibTorch's operations and 0.13 with fused ones (Xception's depthwise
+// Distances from what is learned exactly, in shares of the length of the updates. Measured on a
+// CPU: in bfloat16 0.12 with LibTorch's operations and 0.13 with fused ones (Xception's depthwise
 // weights), 0.003 to 0.012 (its others), 0.17 to 0.21 (Inception V3); in float32 with fused ones up
 // to 0.012.
 constexpr double kFactor = 2.0;
@@ -43,15 +43,15 @@ std::string difference(const std::string& model, const torch::Device& device,
                        const std::string& precision) {
   SmallTraining training{
       .model = model, .precision = precision, .optimizer = "sgd", .dropout = 0.0, .steps = kSteps};
-  const auto learnt = [&](const std::string& in, Kernels kernels) {
+  const auto learned = [&](const std::string& in, Kernels kernels) {
     training.precision = in;
     training.kernels = kernels;
     return train_small(training, device);
   };
-  const auto exact = learnt(precision == "fp64" ? precision : "fp32", Kernels::reference);
-  const auto with_plain = learnt(precision, Kernels::reference);
+  const auto exact = learned(precision == "fp64" ? precision : "fp32", Kernels::reference);
+  const auto with_plain = learned(precision, Kernels::reference);
   training.evaluate = true;
-  const auto with_fused = learnt(precision, Kernels::fused);
+  const auto with_fused = learned(precision, Kernels::fused);
   for (const auto& group : kGroups) {
     const auto expected = those_of(group, exact.after);
     if (expected.empty()) continue;

@@ -66,7 +66,7 @@ std::vector<torch::Tensor> copied(const Classifier& model) {
   return copies;
 }
 
-/// Has most values pass the ReLUs. As they are initialised, deep networks of BatchNorm and ReLU
+/// Has most values pass the ReLUs. As they are initialized, deep networks of BatchNorm and ReLU
 /// blow rounding up from layer to layer: in bfloat16 the gradients of Inception V3's first layers,
 /// of few images, are chance. (Yang et al., arXiv 1902.08129, on the explosion of gradients.)
 void calm(Classifier& model) {

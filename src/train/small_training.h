@@ -27,7 +27,7 @@ struct SmallTraining {
   bool evaluate = false;               ///< afterwards
 };
 
-/// What it has learnt.
+/// What it has learned.
 struct SmallResult {
   std::vector<torch::Tensor> before, after;  ///< the parameters, on the device
   torch::Tensor logits;        ///< as evaluation makes them: BatchNorm folded, the same kernels

@@ -87,7 +87,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                           splits.train.size(), splits.validation.size(), splits.test.size(),
                           dataset.folder.string(), dataset.checksum.substr(0, 12)));
   row("augment", transform_names(config.augment.train));
-  row("optimiser",
+  row("optimizer",
       fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
                   config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
                   config.schedule.name, train.batch_size,

@@ -31,7 +31,7 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
     rates_ = values;
   }
   if (graph_ && (!same_place || batch_size != full_batch_)) graph_ = make_graph_(device_);
-  if (parts_.shadows != nullptr) parts_.shadows->refresh();
+  if (parts_.low_precision != nullptr) parts_.low_precision->refresh();
   full_batch_ = batch_size;
   parts_.loader.seek(step_in_epoch * batch_size);
   step_in_epoch_.fill_(step_in_epoch);
@@ -69,7 +69,7 @@ void TrainStep::run(std::int64_t batch_size, StepProbe* probe) {
 void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   mark_phase(probe, StepPhase::start);
   for (const auto& [name, parameter] : parameters_) parameter.mutable_grad() = torch::Tensor();
-  if (parts_.shadows != nullptr) parts_.shadows->clear_gradients();
+  if (parts_.low_precision != nullptr) parts_.low_precision->clear_gradients();
   const auto share = share_of_batch(batch_size, options_.rank, options_.ranks);
   const bool counts = share.count > 0;
   if (parts_.statistics != nullptr) parts_.statistics->counts = counts;
@@ -91,8 +91,8 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
   }
 
   const auto grads = gradients(parameters_);
-  parts_.scaler.unscale(grads, parts_.shadows != nullptr ? parts_.shadows->gradients()
-                                                         : std::vector<torch::Tensor>());
+  parts_.scaler.unscale(grads, parts_.low_precision != nullptr ? parts_.low_precision->gradients()
+                                                               : std::vector<torch::Tensor>());
   if (options_.clip_norm > 0) {
     const torch::NoGradGuard no_grad;
     clip_gradients(grads, options_.clip_norm);
@@ -117,8 +117,8 @@ void TrainStep::run_part(const Part& part, StepProbe* probe) {
   torch::Tensor logits;  // (N, classes)
   {
     const Autocast autocast(options_.precision, device_.type());
-    std::optional<ShadowWeights::Use> shadows;
-    if (parts_.shadows != nullptr) shadows.emplace(*parts_.shadows);
+    std::optional<LowPrecisionWeights::Use> low_precision;
+    if (parts_.low_precision != nullptr) low_precision.emplace(*parts_.low_precision);
     const auto output = parts_.model.forward(batch.images);
     mark_phase(probe, StepPhase::forward);
     logits = output.logits;

@@ -22,8 +22,8 @@ StepOptions step_options(const RunConfig& config, const Precision& precision,
 }
 
 /// Gradients that are added up, over parts of a batch or over ranks, or measured, are float32's.
-bool takes_shadows(const Experiment& experiment, const Precision& precision,
-                   const Communicator& ranks) {
+bool can_use_low_precision_weights(const Experiment& experiment, const Precision& precision,
+                                   const Communicator& ranks) {
   const auto& config = experiment.config();
   return precision.autocast && experiment.kernels() == Kernels::fused && ranks.is_alone() &&
          config.train.accumulate == 1 && config.optimizer.clip_norm == 0.0;
@@ -57,11 +57,11 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
       seed_generators(static_cast<std::uint64_t>(config.seed), ranks->rank());
     }
   }
-  if (takes_shadows(experiment, precision, *ranks)) {
-    shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
+  if (can_use_low_precision_weights(experiment, precision, *ranks)) {
+    low_precision = std::make_unique<LowPrecisionWeights>(*model, precision.autocast_dtype);
     std::vector<torch::Tensor> copies;
     for (const auto& [name, parameter] : named_parameters(*model)) {
-      copies.push_back(shadows->of(parameter));
+      copies.push_back(low_precision->of(parameter));
     }
     optimizer->use_copies(std::move(copies));
   }
@@ -72,7 +72,7 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                                                .metrics = metrics,
                                                .reducer = reducer.get(),
                                                .statistics = statistics.get(),
-                                               .shadows = shadows.get()},
+                                               .low_precision = low_precision.get()},
                                      step_options(config, precision, *ranks), experiment.device());
   if (experiment.execution().graph) step->use_graph();
 }

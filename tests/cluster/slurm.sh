@@ -116,7 +116,7 @@ echo "4. as an undisturbed run"
 for file in checkpoints/last/model.safetensors checkpoints/last/optimizer.safetensors predictions-best-test.safetensors; do
   cmp "$work/run/$file" "$work/one/$file" || fail "$file differs"
 done
-echo "   weights, optimiser and predictions are the same, bit for bit"
+echo "   weights, optimizer and predictions are the same, bit for bit"
 
 echo "5. a sweep as one job array"
 cat >"$work/sweep.json" <<'SWEEP'
@@ -139,8 +139,8 @@ echo "   the leaderboard is the local sweep's"
 grep -q "6 trials, 6 complete" "$work/again.log" || fail "finished trials are not kept"
 grep -q "job array" "$work/again.log" && fail "an array was submitted for nothing"
 
-echo "6. an array that is cancelled goes on with what is left"
-"${sweep[@]}" --out "$work/can celled" --launcher slurm --jobs 1 train.epochs=20 >"$work/cancelled.log" 2>&1 &
+echo "6. an array that is canceled goes on with what is left"
+"${sweep[@]}" --out "$work/can celled" --launcher slurm --jobs 1 train.epochs=20 >"$work/canceled.log" 2>&1 &
 waiting=$!
 for _ in $(seq 300); do [[ $(cat "$work/can celled"/journal/*.jsonl 2>/dev/null | grep -c '"complete"') -ge 1 ]] && break; sleep 0.2; done
 scancel --user=root

@@ -100,7 +100,7 @@ TEST_F(SweepTest, FinishedTrialsAreKept) {
   const auto before = snapshot(out / "trials");
   EXPECT_TRUE(
       fails(run_xception(arguments(file(kTwoByTwo))), 2, {"already holds a sweep", "--resume"}));
-  // One more variant, and the same trials under other labels: recognised by what they are.
+  // One more variant, and the same trials under other labels: recognized by what they are.
   const auto more = file(R"(, "grid": {"model.intermediate_activation": ["none", "relu", "elu"],
                                        "train.batch_size": [32]}, "seeds": 2)");
   const auto result = run_xception(arguments(more, {"--resume"}));
@@ -210,7 +210,7 @@ TEST_F(SweepTest, OfTwoStartedAtOnceOneIsRefused) {
 }
 
 TEST_F(SweepTest, HalvingStopsTheHopeless) {
-  // Learning rates so low that nothing is learnt, and one that learns.
+  // Learning rates so low that nothing is learned, and one that learns.
   const auto sweep = file(R"(, "grid": {"optimizer.lr": [1e-9, 2e-9, 3e-3, 3e-9, 4e-9, 5e-9]},
     "set": {"train.epochs": 6}, "metric": "train_loss", "asha": {"min_epochs": 1, "reduction": 3})");
   // One after the other: which of two that run side by side is done first decides who is promoted.

@@ -137,7 +137,7 @@ TEST(PipelineAgainstTorchvision, BoxesHaveTheSameDistribution) {
   EXPECT_LE((boxes.std(0) - expected[1]).abs().max().item<double>(), tolerance);
 }
 
-/// The pixels, 0 .. 255, of normalised images.
+/// The pixels, 0 .. 255, of normalized images.
 torch::Tensor pixels_of(const torch::Tensor& images) {
   const AugmentConfig config;
   const auto channel = [](const std::vector<double>& values) {

@@ -36,8 +36,8 @@ std::int64_t distance(const std::uint8_t* a, const std::uint8_t* b, std::ptrdiff
 }
 
 /// Share of test images whose nearest training image has their label; `size` numbers an image.
-double nearest_neighbour(const Bytes& train, const Bytes& train_labels, const Bytes& test,
-                         const Bytes& test_labels, std::ptrdiff_t size) {
+double nearest_neighbor(const Bytes& train, const Bytes& train_labels, const Bytes& test,
+                        const Bytes& test_labels, std::ptrdiff_t size) {
   int right = 0;
   for (std::ptrdiff_t i = 0; i < std::ssize(test_labels); ++i) {
     auto nearest = std::numeric_limits<std::int64_t>::max();
@@ -54,8 +54,8 @@ double nearest_neighbour(const Bytes& train, const Bytes& train_labels, const By
   return static_cast<double>(right) / static_cast<double>(test_labels.size());
 }
 
-/// Each image's mean colour, three numbers.
-Bytes mean_colours(const Bytes& images) {
+/// Each image's mean color, three numbers.
+Bytes mean_colors(const Bytes& images) {
   Bytes means;
   for (auto plane = images.begin(); plane != images.end(); plane += kPixels / 3) {
     int sum = 0;
@@ -112,16 +112,16 @@ TEST(Synthetic, PicturesStayTheSame) {
             "17721539a2ca7a4226aefe9ea657773755573d85e126a19bee97a8cb9cfe0b2a");
 }
 
-TEST(Synthetic, NearestNeighbourIsNotEnough) {
+TEST(Synthetic, NearestNeighborIsNotEnough) {
   const auto set = synthesize_cifar10(1, 4000, 500);
-  const double pixels = nearest_neighbour(set.train.images, set.train.labels, set.test.images,
-                                          set.test.labels, kPixels);
+  const double pixels = nearest_neighbor(set.train.images, set.train.labels, set.test.images,
+                                         set.test.labels, kPixels);
   EXPECT_LT(pixels, 0.6);
   EXPECT_GT(pixels, 0.2);  // chance is 0.1
-  const double colour = nearest_neighbour(mean_colours(set.train.images), set.train.labels,
-                                          mean_colours(set.test.images), set.test.labels, 3);
-  EXPECT_LT(colour, 0.17);  // 5 standard deviations above chance
-  RecordProperty("nearest_neighbour", std::to_string(pixels));
+  const double color = nearest_neighbor(mean_colors(set.train.images), set.train.labels,
+                                        mean_colors(set.test.images), set.test.labels, 3);
+  EXPECT_LT(color, 0.17);  // 5 standard deviations above chance
+  RecordProperty("nearest_neighbor", std::to_string(pixels));
 }
 
 TEST(Synthetic, CountsBeyondThoseOfCifar10AreErrors) {

@@ -26,7 +26,7 @@ constexpr double kEps = 1e-3;
 struct Piece {
   std::int64_t channels = 1;
   bool average = false;     ///< of a slice
-  bool normalised = true;   ///< of a part
+  bool normalized = true;   ///< of a part
   bool written_to = false;  ///< a slice's place is in the concatenation
 };
 
@@ -113,7 +113,7 @@ Operation fused_slices(const BranchCase& of, bool relu, bool training) {
   };
 }
 
-/// The normalised slices.
+/// The normalized slices.
 std::vector<torch::Tensor> plain_results(const BranchCase& of, const Tensors& in, bool relu,
                                          bool training) {
   std::vector<torch::Tensor> results;
@@ -147,7 +147,7 @@ Operation fused_concat(const BranchCase& of, bool relu, bool training) {
     std::vector<BnPart> parts;
     for (std::size_t i = 0; i < of.pieces.size(); ++i) {
       parts.push_back({.x = in.values[i], .bn = {}});
-      if (of.pieces[i].normalised) {
+      if (of.pieces[i].normalized) {
         parts.back().bn = batch_norm(in, of.pieces.size(), i, training);
       }
     }
@@ -160,7 +160,7 @@ Operation plain_concat(const BranchCase& of, bool relu, bool training) {
     std::vector<torch::Tensor> results;
     for (std::size_t i = 0; i < of.pieces.size(); ++i) {
       results.push_back(
-          of.pieces[i].normalised
+          of.pieces[i].normalized
               ? plain_norm(in.values[i], batch_norm(in, of.pieces.size(), i, training), relu)
               : in.values[i]);
     }
@@ -202,7 +202,7 @@ torch::Tensor fused_block(const BranchCase& of, const Tensors& in, bool relu, bo
   std::vector<BnPart> parts;
   for (std::size_t i = 0; i < of.pieces.size(); ++i) {
     parts.push_back({.x = first[i], .bn = {}});
-    if (of.pieces[i].normalised) parts.back().bn = batch_norm(in, 1, i, training);
+    if (of.pieces[i].normalized) parts.back().bn = batch_norm(in, 1, i, training);
   }
   const auto y = fused_bn_concat(parts, relu, output);
   EXPECT_EQ(y.const_data_ptr(), output.const_data_ptr());
@@ -212,7 +212,7 @@ torch::Tensor fused_block(const BranchCase& of, const Tensors& in, bool relu, bo
 torch::Tensor plain_block(const BranchCase& of, const Tensors& in, bool relu, bool training) {
   auto results = plain_results(of, in, relu, training);
   for (std::size_t i = 0; i < of.pieces.size(); ++i) {
-    if (!of.pieces[i].normalised) continue;
+    if (!of.pieces[i].normalized) continue;
     results[i] = plain_norm(results[i], batch_norm(in, 1, i, training), relu);
   }
   return at::cat(results, 1);
@@ -237,16 +237,16 @@ std::vector<BranchCase> branch_cases(const torch::Device& device, bool cuda_on_h
   for (const auto dtype : {torch::kFloat64, torch::kFloat32, torch::kBFloat16, torch::kHalf}) {
     for (BranchCase of :
          {BranchCase{.image = {.batch = 1, .height = 10, .width = 10},
-         .pieces = {{.channels = 7, .normalised = false, .written_to = true},
+         .pieces = {{.channels = 7, .normalized = false, .written_to = true},
                     {.channels = 16},
-                    {.channels = 3, .average = true, .normalised = false}}},
+                    {.channels = 3, .average = true, .normalized = false}}},
           BranchCase{.image = {.batch = 2, .height = 19, .width = 19},
           .pieces = {{.channels = 33},
                      {.channels = 24, .average = true},
-                     {.channels = 1, .normalised = false, .written_to = true},
-                     {.channels = 40, .average = true, .normalised = false, .written_to = true}}},
+                     {.channels = 1, .normalized = false, .written_to = true},
+                     {.channels = 40, .average = true, .normalized = false, .written_to = true}}},
           BranchCase{.image = {.batch = 4, .height = 1, .width = 1},
-          .pieces = {{.channels = 5, .normalised = false, .written_to = true},
+          .pieces = {{.channels = 5, .normalized = false, .written_to = true},
                      {.channels = 18, .average = true}}},
           BranchCase{.image = {.batch = 3, .height = 2, .width = 5},
           .pieces = {{.channels = 1, .average = true}}}}) {
@@ -269,7 +269,7 @@ INSTANTIATE_TEST_SUITE_P(Gpu, FusedBranches,
 
 BranchCase two_pieces() {
   return {.image = {.batch = 2, .height = 6, .width = 5},
-          .pieces = {{.channels = 3, .normalised = false, .written_to = true}, {.channels = 9}}};
+          .pieces = {{.channels = 3, .normalized = false, .written_to = true}, {.channels = 9}}};
 }
 
 TEST(FusedBlock, NanStaysInItsChannels) {

@@ -89,7 +89,7 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
   Buffer coefficients(3 * of.channels * of.arithmetic_bytes());
   Buffer partial(plan.parts * kBatchNormSums * of.channels * 8);
   Buffer input(2 * of.channels * of.arithmetic_bytes());
-  const Normalisation to{.weight = parameter(0),
+  const Normalization to{.weight = parameter(0),
                          .bias = parameter(1),
                          .running_mean = parameter(2),
                          .running_var = parameter(3),
@@ -126,7 +126,7 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
   }
 }
 
-void run_depthwise(const Trial& of, std::int64_t extra, bool normalised) {
+void run_depthwise(const Trial& of, std::int64_t extra, bool normalized) {
   const auto& kernels = cuda_on_host::kernels(of.dtype);
   const auto window = of.window();
   const std::int64_t stride = of.channels + extra;
@@ -140,7 +140,7 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalised) {
   const bool is_double = of.dtype == Dtype::float64;
   const Parameter weight{taps.data(), is_double};
   OnLoad load{.relu = of.relu};
-  if (normalised) load.center = load.scale = load.shift = coefficients.data();
+  if (normalized) load.center = load.scale = load.shift = coefficients.data();
   const auto forward =
       plan_lines(of.batch * window.out_height, window.out_width, of.channels,
                  of.width_of(forward_width(of.value_bytes()), stride | of.channels), 2, false);
@@ -148,11 +148,11 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalised) {
   const auto backward =
       plan_lines(of.batch * of.height, of.width, of.channels,
                  of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true);
-  const std::int64_t sums = kDepthwiseSums + (normalised ? kBatchNormSums : 0);
+  const std::int64_t sums = kDepthwiseSums + (normalized ? kBatchNormSums : 0);
   Buffer partial(backward.parts * sums * of.channels * 8);
   kernels.depthwise_backward(kQueue, backward, dy.data(), {x.data(), stride}, g.data(), window,
                              load, weight, partial.doubles());
-  if (normalised) return;
+  if (normalized) return;
   kernels.finish_sums(kQueue, {.partial = partial.doubles(),
                                .parts = backward.parts,
                                .channels = of.channels,

@@ -17,12 +17,12 @@ unsigned thread_number() {
   return thread_index.y * block_size.x + thread_index.x;
 }
 
-/// Every thread writes its number and reads its right neighbour's.
-std::vector<float> neighbours(std::uint64_t seed, bool with_barrier) {
+/// Every thread writes its number and reads its right neighbor's.
+std::vector<float> neighbors(std::uint64_t seed, bool with_barrier) {
   constexpr unsigned kCount = 32;
   std::vector<float> found(kCount);
   set_seed(seed);
-  run_blocks("neighbours", 1, 8, 4, [&] {
+  run_blocks("neighbors", 1, 8, 4, [&] {
     auto* shared = static_cast<float*>(shared_memory(kCount * sizeof(float)));
     const unsigned own = thread_number();
     shared[own] = static_cast<float>(own);
@@ -33,15 +33,15 @@ std::vector<float> neighbours(std::uint64_t seed, bool with_barrier) {
 }
 
 TEST(CudaOnHostBlock, ABarrierMakesTheOrderNoMatter) {
-  const auto found = neighbours(1, true);
+  const auto found = neighbors(1, true);
   for (unsigned i = 0; i < found.size(); ++i) {
     EXPECT_EQ(found[i], static_cast<float>((i + 1) % found.size()));
   }
-  EXPECT_EQ(neighbours(2, true), found);
+  EXPECT_EQ(neighbors(2, true), found);
 }
 
 TEST(CudaOnHostBlock, AMissingBarrierShows) {
-  const auto found = neighbours(1, false);
+  const auto found = neighbors(1, false);
   int unset = 0;
   for (const float value : found) unset += std::isnan(value) ? 1 : 0;
   EXPECT_GT(unset, 0);
@@ -89,7 +89,7 @@ TEST(CudaOnHostBlock, MistakesAreRefused) {
   expect_refused("a grid of a size", 0, 1, 1, nothing);
   expect_refused("a grid of a size", std::int64_t{1} << 31, 1, 1, nothing);
   // And afterwards all is well.
-  EXPECT_EQ(neighbours(1, true), neighbours(3, true));
+  EXPECT_EQ(neighbors(1, true), neighbors(3, true));
 }
 
 }  // namespace

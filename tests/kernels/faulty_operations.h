@@ -87,7 +87,7 @@ class FaultyOperations : public Operations {
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
                         const at::Tensor& offset, at::ScalarType dtype) const override {
     const auto y = cpu_.image_rows(columns, rows, scale, offset, dtype);
-    if (fault_ == Fault::rows) y.select(1, 2).zero_();  // a colour
+    if (fault_ == Fault::rows) y.select(1, 2).zero_();  // a color
     return y;
   }
   void update(const UpdateArguments& arguments) const override {

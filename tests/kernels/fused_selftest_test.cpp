@@ -34,7 +34,7 @@ TEST(FusedSelftest, NoticesEveryFault) {
   EXPECT_THAT(found(Fault::pooling), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::index), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::rows), HasSubstr("input batch"));
-  EXPECT_THAT(found(Fault::update), HasSubstr("optimiser"));
+  EXPECT_THAT(found(Fault::update), HasSubstr("optimizer"));
 }
 
 TEST(SelftestSettings, LastAsLongAsTheyLive) {

@@ -98,7 +98,7 @@ TEST(FusedRounding, NarrowDtypesRoundAsTorchDoes) {
 TEST(FusedErrors, NameWhatIsWrong) {
   const Case of{.batch = 2, .channels = 3, .height = 5, .width = 5};
   const auto x = of.image();
-  EXPECT_FALSE(fused_kernels_take(x.contiguous()));
+  EXPECT_FALSE(can_fuse_image(x.contiguous()));
   EXPECT_THROW((void)fused_max_pool(x.contiguous(), 1), Error);
   EXPECT_THROW((void)fused_max_pool(x, 2), Error);
   EXPECT_THROW((void)fused_max_pool(x, 1, x), Error);

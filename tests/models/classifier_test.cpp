@@ -30,7 +30,7 @@ class OneOfTwo : public Classifier {
   torch::Tensor seen;  ///< the images of the latest pass
 
  private:
-  Logits compute(const torch::Tensor& images) override {
+  ClassifierOutput compute(const torch::Tensor& images) override {
     seen = images;
     return {.logits = used->forward(conv_->forward(images)).mean({2, 3}), .aux = {}};
   }

@@ -40,7 +40,7 @@ class Tiny : public Classifier {
     fc = register_module("fc", torch::nn::Linear(6, 4));
     bias = register_parameter("bias", torch::zeros({4}), /*requires_grad=*/false);
   }
-  Logits compute(const torch::Tensor& images) override {
+  ClassifierOutput compute(const torch::Tensor& images) override {
     return {.logits = fc->forward(conv->forward(images).mean({2, 3})) + bias, .aux = {}};
   }
 

@@ -37,7 +37,7 @@ TEST(InceptionV3Forward, TakesAnySizeFromTheMinimum) {
   model->eval();
   const torch::NoGradGuard no_grad;
   for (const std::int64_t size : {75, 76, 130}) {
-    const Logits out = model->forward(torch::randn({1, 3, size, size + 3}));
+    const ClassifierOutput out = model->forward(torch::randn({1, 3, size, size + 3}));
     EXPECT_EQ(out.logits.sizes(), (std::vector<std::int64_t>{1, 10}));
     EXPECT_FALSE(out.aux.defined());
   }
@@ -61,7 +61,7 @@ TEST(InceptionV3Forward, LeavesAnIdleAuxWithoutGradients) {
   ModelConfig config = inception(true);
   config.aux_weight = 0.0;
   const auto model = build_model(config);
-  const Logits out = model->forward(torch::randn({2, 3, 75, 75}));
+  const ClassifierOutput out = model->forward(torch::randn({2, 3, 75, 75}));
   EXPECT_FALSE(out.aux.defined());
   out.logits.sum().backward();
   for (const auto& item : model->named_parameters()) {

@@ -50,7 +50,7 @@ ModelConfig inception_config(bool aux) {
   return config;
 }
 
-torch::Tensor total_loss(const Logits& out, const torch::Tensor& labels) {
+torch::Tensor total_loss(const ClassifierOutput& out, const torch::Tensor& labels) {
   torch::Tensor loss = F::cross_entropy(out.logits, labels);
   if (out.aux.defined()) loss = loss + kAuxWeight * F::cross_entropy(out.aux, labels);
   return loss;
@@ -79,7 +79,7 @@ void check_pass(Classifier& model, const std::string& mode, const TensorMap& ref
   const bool training = mode == "train";
   model.train(training);
   model.zero_grad();
-  const Logits out = model.forward(reference.at("images"));
+  const ClassifierOutput out = model.forward(reference.at("images"));
   const torch::Tensor loss = total_loss(out, reference.at("labels"));
   loss.backward();
 

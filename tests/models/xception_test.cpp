@@ -67,7 +67,7 @@ TEST_P(XceptionVariant, TakesAnySizeFromTheMinimum) {
     EXPECT_EQ(model->forward(torch::randn({2, 3, size, size})).logits.sizes(),
               (std::vector<std::int64_t>{2, 7}));
     model->eval();
-    const Logits out = model->forward(torch::randn({1, 3, size, size + 3}));
+    const ClassifierOutput out = model->forward(torch::randn({1, 3, size, size + 3}));
     EXPECT_EQ(out.logits.sizes(), (std::vector<std::int64_t>{1, 7}));
     EXPECT_FALSE(out.aux.defined());
   }

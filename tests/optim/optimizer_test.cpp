@@ -46,7 +46,7 @@ double error_after_steps(const OptimizerConfig& config, torch::MemoryFormat para
     }
     optimizer->step(lr, {});
     if (through_checkpoint && step == 7) {
-      // A new optimiser takes over from the saved state.
+      // A new optimizer takes over from the saved state.
       State saved = optimizer->state();
       for (auto& [name, tensor] : saved.tensors) tensor = tensor.clone();
       optimizer = build_optimizer(config, parameters);

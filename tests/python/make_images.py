@@ -19,8 +19,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
-CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
+CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGBA: 4}
 ADAM7 = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
 
 
@@ -47,11 +47,11 @@ def scanlines(samples, depth):
     return b"".join(b"\0" + row.tobytes() for row in rows)
 
 
-def encode_png(samples, colour, depth, interlaced=False, before_idat=b""):
+def encode_png(samples, color, depth, interlaced=False, before_idat=b""):
     height, width = samples.shape[:2]
     passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
     data = b"".join(scanlines(samples[y::dy, x::dx], depth) for y, x, dy, dx in passes)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, int(interlaced))
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
@@ -66,27 +66,27 @@ def palette_chunk(random, entries):
 
 
 def png_files(random):
-    depths = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGBA: (8, 16)}
-    names = {GREY: "grey", RGB: "rgb", PALETTE: "palette", GREY_ALPHA: "grey_alpha", RGBA: "rgba"}
+    depths = {GRAY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), GRAY_ALPHA: (8, 16), RGBA: (8, 16)}
+    names = {GRAY: "gray", RGB: "rgb", PALETTE: "palette", GRAY_ALPHA: "gray_alpha", RGBA: "rgba"}
     sizes = [(1, 1), (3, 2), (17, 33)]
-    for colour, depths_of_colour in depths.items():
-        for depth in depths_of_colour:
+    for color, depths_of_color in depths.items():
+        for depth in depths_of_color:
             for interlaced in (False, True):
                 for height, width in sizes:
-                    shape = (height, width, CHANNELS[colour])
+                    shape = (height, width, CHANNELS[color])
                     samples = random.integers(0, 2**depth, shape)
-                    extra = palette_chunk(random, 2**depth) if colour == PALETTE else b""
-                    name = f"{names[colour]}{depth}_{width}x{height}{'_adam7' if interlaced else ''}"
-                    yield name, encode_png(samples, colour, depth, interlaced, extra)
+                    extra = palette_chunk(random, 2**depth) if color == PALETTE else b""
+                    name = f"{names[color]}{depth}_{width}x{height}{'_adam7' if interlaced else ''}"
+                    yield name, encode_png(samples, color, depth, interlaced, extra)
 
-    def one(colour, depth=8, extra=b"", high=256):
-        return encode_png(random.integers(0, high, (9, 11, CHANNELS[colour])), colour, depth, False, extra)
+    def one(color, depth=8, extra=b"", high=256):
+        return encode_png(random.integers(0, high, (9, 11, CHANNELS[color])), color, depth, False, extra)
 
     transparent = chunk(b"tRNS", bytes(range(0, 256, 16)))
     yield "palette_transparent", one(PALETTE, extra=palette_chunk(random, 256) + transparent)
     yield "palette4_transparent", one(PALETTE, 4, palette_chunk(random, 16) + transparent, 16)
-    yield "grey_transparent", one(GREY, extra=chunk(b"tRNS", struct.pack(">H", 3)), high=8)
-    yield "grey2_transparent", one(GREY, 2, chunk(b"tRNS", struct.pack(">H", 1)), 4)
+    yield "gray_transparent", one(GRAY, extra=chunk(b"tRNS", struct.pack(">H", 3)), high=8)
+    yield "gray2_transparent", one(GRAY, 2, chunk(b"tRNS", struct.pack(">H", 1)), 4)
     yield "rgb_transparent", one(RGB, extra=chunk(b"tRNS", struct.pack(">HHH", 1, 1, 1)), high=2)
     yield "rgb16_transparent", one(RGB, 16, chunk(b"tRNS", struct.pack(">HHH", 1, 1, 1)), 2**16)
     yield "gamma1", one(RGB, extra=chunk(b"gAMA", struct.pack(">I", 100000)))
@@ -104,7 +104,7 @@ def png_files(random):
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "text " * 100, zip=True)
     yield "pillow_rgb", saved(photo, "PNG", icc_profile=profile, pnginfo=text)
-    yield "pillow_grey", saved(photo.convert("L"), "PNG", optimize=True)
+    yield "pillow_gray", saved(photo.convert("L"), "PNG", optimize=True)
     yield "pillow_palette", saved(photo.quantize(40), "PNG", transparency=3)
     yield "pillow_bits", saved(photo.convert("1"), "PNG")
 
@@ -148,7 +148,7 @@ def jpeg_files(random):
             for progressive in (False, True):
                 name = f"rgb_{width}x{height}_{chroma.replace(':', '')}{'_progressive' if progressive else ''}"
                 yield name, jpeg(photo, subsampling=chroma, progressive=progressive, quality=85)
-        yield f"grey_{width}x{height}", jpeg(photo.convert("L"))
+        yield f"gray_{width}x{height}", jpeg(photo.convert("L"))
         yield f"cmyk_{width}x{height}", jpeg(photo.convert("CMYK"), quality=95)
 
     photo = Image.fromarray(smooth(random, 64, 64))
@@ -201,7 +201,7 @@ def oriented_files(random):
         yield f"{name}.png", plain_png[:33] + chunk(b"eXIf", block) + plain_png[33:]
     yield "after_pixels.png", plain_png[:-12] + chunk(b"eXIf", blocks["be6"]) + plain_png[-12:]
     yield "after_jfif.jpg", plain_jpeg[:20] + with_app1(b"\xff\xd8", blocks["le5"])[2:] + plain_jpeg[20:]
-    yield "grey.jpg", with_app1(jpeg(photo.convert("L")), blocks["le7"])
+    yield "gray.jpg", with_app1(jpeg(photo.convert("L")), blocks["le7"])
     yield "cmyk.jpg", with_app1(jpeg(photo.convert("CMYK")), blocks["le3"])
     yield "adam7.png", (lambda data: data[:33] + chunk(b"eXIf", blocks["le8"]) + data[33:])(
         encode_png(random.integers(0, 256, (9, 14, 3)), RGB, 8, True)
@@ -212,7 +212,7 @@ def oriented_files(random):
 
 
 def pixels(data):
-    """(width, height, RGB bytes) as Pillow reads them, but for 16-bit grey."""
+    """(width, height, RGB bytes) as Pillow reads them, but for 16-bit gray."""
     image = Image.open(io.BytesIO(data))
     if image.mode.startswith("I"):  # Pillow's RGB is saturated at 255; ours is the high byte
         rgb = np.repeat((np.asarray(image).astype(np.uint32) >> 8)[..., None], 3, -1).astype(np.uint8)
@@ -255,7 +255,7 @@ def print_samples():
         "rgb.png": saved(photo.resize((13, 11)), "PNG"),
         "rgba16_adam7.png": encode_png(random.integers(0, 2**16, (5, 9, 4)), RGBA, 16, True),
         "palette4.png": encode_png(random.integers(0, 16, (11, 21, 1)), PALETTE, 4, False, palette),
-        "grey2_adam7.png": encode_png(random.integers(0, 4, (21, 33, 1)), GREY, 2, True),
+        "gray2_adam7.png": encode_png(random.integers(0, 4, (21, 33, 1)), GRAY, 2, True),
     }
     for name, data in samples.items():
         width, height, rgb = pixels(data)

@@ -95,7 +95,7 @@ class ReferenceXception(nn.Module):
         self.conv4 = SeparableConv(c(1536), c(2048), order, activation)
         self.bn4 = nn.BatchNorm2d(c(2048))
         self.fc = nn.Linear(c(2048), num_classes)
-        if not notebook:  # the notebook's network keeps PyTorch's own initialisation
+        if not notebook:  # the notebook's network keeps PyTorch's own initialization
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

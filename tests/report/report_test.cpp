@@ -453,14 +453,14 @@ TEST_F(ReportTest, DocumentsEscapeText) {
   const Document document{
       .title = "<script>",
       .blocks = {Paragraph{.text = "a < b & c_d | \"e\""},
-                 Table{.header = {"h|1", "2"}, .rows = {{"x|y", "<i>"}}, .grey_rows = 1},
+                 Table{.header = {"h|1", "2"}, .rows = {{"x|y", "<i>"}}, .gray_rows = 1},
                  FigureRow{{{.file = "x.svg", .text = "alt \" text"}}}}};
   const auto html = to_html(document, folder);
   EXPECT_THAT(html, HasSubstr("<title>&lt;script&gt;</title>"));
   EXPECT_THAT(html, HasSubstr("a &lt; b &amp; c_d | &quot;e&quot;"));
   EXPECT_THAT(html, HasSubstr("data:image/svg+xml;base64,PHN2Zy8+\""));
   EXPECT_THAT(html,
-              HasSubstr("<tr class=\"grey\"><td class=\"text\">x|y</td><td>&lt;i&gt;</td></tr>"));
+              HasSubstr("<tr class=\"gray\"><td class=\"text\">x|y</td><td>&lt;i&gt;</td></tr>"));
   const auto markdown = to_markdown(document);
   EXPECT_THAT(markdown, HasSubstr("| h\\|1 | 2 |\n|---|---:|\n| x\\|y | &lt;i> |"));
   EXPECT_THAT(markdown, HasSubstr("![alt \" text](figures/x.svg)"));

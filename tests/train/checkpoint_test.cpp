@@ -27,7 +27,7 @@ class SmallModel : public Classifier {
   }
 
  private:
-  Logits compute(const torch::Tensor& images) override {
+  ClassifierOutput compute(const torch::Tensor& images) override {
     return {bn_->forward(conv_->forward(images)).mean({2, 3}), {}};
   }
 

@@ -36,7 +36,7 @@ class LinearClassifier : public Classifier {
   }
 
  private:
-  Logits compute(const torch::Tensor& images) override {
+  ClassifierOutput compute(const torch::Tensor& images) override {
     const auto logits = linear_->forward(images.flatten(1));
     return {logits, is_training() ? logits * 0.5 : torch::Tensor()};
   }
@@ -50,7 +50,7 @@ class Witness : public Classifier {
   torch::Tensor seen;
 
  private:
-  Logits compute(const torch::Tensor& images) override {
+  ClassifierOutput compute(const torch::Tensor& images) override {
     seen = images;
     return {};
   }
@@ -73,7 +73,7 @@ TEST(Precision, KnowsWhatANetworkGets) {
 
 /// Everything that a step needs, over random images.
 struct Fixture {
-  explicit Fixture(const Precision& precision, StepOptions options = {}, bool shadowed = false,
+  explicit Fixture(const Precision& precision, StepOptions options = {}, bool low = false,
                    const std::string& rule = "adam", StepHooks hooks = {}) {
     at::manual_seed(0);
     set.images = torch::randint(0, 256, {kImages, 3, 4, 4}).to(torch::kUInt8);
@@ -94,11 +94,11 @@ struct Fixture {
     options.precision = precision;
     StepParts parts{*model, *loader, *optimizer, *scaler, metrics};
     parts.hooks = std::move(hooks);
-    if (shadowed) {
-      shadows = std::make_unique<ShadowWeights>(*model, precision.autocast_dtype);
-      parts.shadows = shadows.get();
+    if (low) {
+      low_precision = std::make_unique<LowPrecisionWeights>(*model, precision.autocast_dtype);
+      parts.low_precision = low_precision.get();
       std::vector<torch::Tensor> copies;
-      for (const auto& parameter : model->parameters()) copies.push_back(shadows->of(parameter));
+      for (const auto& weight : model->parameters()) copies.push_back(low_precision->of(weight));
       optimizer->use_copies(copies);
     }
     step = std::make_unique<TrainStep>(parts, options, torch::kCPU);
@@ -131,11 +131,11 @@ struct Fixture {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<GradientScaler> scaler;
   ClassificationMetrics metrics{torch::kCPU};
-  std::unique_ptr<ShadowWeights> shadows;
+  std::unique_ptr<LowPrecisionWeights> low_precision;
   std::unique_ptr<TrainStep> step;
 };
 
-/// The same epochs written out with LibTorch's own optimiser and mean loss.
+/// The same epochs written out with LibTorch's own optimizer and mean loss.
 using OnBatch = std::function<void(Input& batch)>;
 
 std::vector<torch::Tensor> train_by_hand(
@@ -204,7 +204,7 @@ TEST(Loss, OfSharesAndOfClassNumbersAgree) {
   const auto logits = torch::randn({5, kClasses});
   const auto classes = torch::tensor({2, 0, 1, 1, 0});
   const auto shares = at::one_hot(classes, kClasses);
-  const Logits output{logits, logits * 0.5};
+  const ClassifierOutput output{logits, logits * 0.5};
   for (const double smoothing : {0.0, 0.1}) {
     const Loss loss{.label_smoothing = smoothing, .aux_weight = 0.3};
     EXPECT_TRUE(torch::allclose(loss(output, classes).total, loss(output, shares).total));
@@ -285,14 +285,14 @@ TEST(TrainStep, PrecisionsFollowFloat32) {
   }
 }
 
-TEST(TrainStep, WithShadowWeightsDoesAsAutocastDoes) {
+TEST(TrainStep, WithLowPrecisionWeightsDoesAsAutocastDoes) {
   for (const auto* rule : {"adam", "adamw", "sgd"}) {
     for (const auto* name : {"bf16", "fp16"}) {
       SCOPED_TRACE(std::string(rule) + " " + name);
       const StepOptions options{.loss = {.aux_weight = 0.4}};
       Fixture plain(parse_precision(name), options, false, rule);
-      Fixture shadowed(parse_precision(name), options, true, rule);
-      for (auto* fixture : {&plain, &shadowed}) {
+      Fixture low(parse_precision(name), options, true, rule);
+      for (auto* fixture : {&plain, &low}) {
         fixture->train(3);
         {  // From outside: the next epoch sees it.
           const torch::NoGradGuard no_grad;
@@ -300,19 +300,19 @@ TEST(TrainStep, WithShadowWeightsDoesAsAutocastDoes) {
         }
         fixture->train(2);
       }
-      EXPECT_LE(largest_difference(plain.model->parameters(), shadowed.model->parameters()), 1e-6);
-      EXPECT_NEAR(shadowed.metrics.value().loss, plain.metrics.value().loss, 1e-6);
-      for (const auto& parameter : shadowed.model->parameters()) {
+      EXPECT_LE(largest_difference(plain.model->parameters(), low.model->parameters()), 1e-6);
+      EXPECT_NEAR(low.metrics.value().loss, plain.metrics.value().loss, 1e-6);
+      for (const auto& parameter : low.model->parameters()) {
         EXPECT_EQ(parameter.scalar_type(), torch::kFloat32);
         EXPECT_FALSE(parameter.grad().defined());
-        EXPECT_TRUE(torch::equal(shadowed.shadows->of(parameter),
-                                 parameter.to(shadowed.shadows->of(parameter).scalar_type())));
+        EXPECT_TRUE(torch::equal(low.low_precision->of(parameter),
+                                 parameter.to(low.low_precision->of(parameter).scalar_type())));
       }
     }
   }
 }
 
-TEST(TrainStep, WithShadowWeightsSkipsAStepThatOverflows) {
+TEST(TrainStep, WithLowPrecisionWeightsSkipsAStepThatOverflows) {
   Fixture fixture(parse_precision("fp16"), {}, true);
   fixture.loader->start_epoch(0);
   fixture.step->start_epoch({1e-2, 1e-2}, 0, 0, 5);

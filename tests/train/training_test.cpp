@@ -39,7 +39,7 @@ Dataset made_up() {
           .folder = {}};
 }
 
-bool has_shadows(const std::function<void(RunConfig&)>& change, int ranks = 1) {
+bool has_low_precision_weights(const std::function<void(RunConfig&)>& change, int ranks = 1) {
   auto config = small();
   change(config);
   resolve_model(config);
@@ -47,19 +47,23 @@ bool has_shadows(const std::function<void(RunConfig&)>& change, int ranks = 1) {
   bool has = false;
   run_ranks(ranks, [&](const std::shared_ptr<Communicator>& communicator) {
     const Training training(experiment, communicator);
-    if (communicator->is_root()) has = training.shadows != nullptr;
+    if (communicator->is_root()) has = training.low_precision != nullptr;
   });
   return has;
 }
 
-TEST(Training, ComputesWithShadowWeightsWhereGradientsMayBeNarrow) {
-  EXPECT_TRUE(has_shadows([](RunConfig&) {}));
-  EXPECT_TRUE(has_shadows([](RunConfig& config) { config.train.precision = "fp16"; }));
-  EXPECT_FALSE(has_shadows([](RunConfig& config) { config.train.precision = "fp32"; }));
-  EXPECT_FALSE(has_shadows([](RunConfig& config) { config.train.kernels = "reference"; }));
-  EXPECT_FALSE(has_shadows([](RunConfig& config) { config.train.accumulate = 2; }));
-  EXPECT_FALSE(has_shadows([](RunConfig& config) { config.optimizer.clip_norm = 1.0; }));
-  EXPECT_FALSE(has_shadows([](RunConfig&) {}, 2));
+TEST(Training, ComputesWithLowPrecisionWeightsWhereGradientsMayBeNarrow) {
+  EXPECT_TRUE(has_low_precision_weights([](RunConfig&) {}));
+  EXPECT_TRUE(
+      has_low_precision_weights([](RunConfig& config) { config.train.precision = "fp16"; }));
+  EXPECT_FALSE(
+      has_low_precision_weights([](RunConfig& config) { config.train.precision = "fp32"; }));
+  EXPECT_FALSE(
+      has_low_precision_weights([](RunConfig& config) { config.train.kernels = "reference"; }));
+  EXPECT_FALSE(has_low_precision_weights([](RunConfig& config) { config.train.accumulate = 2; }));
+  EXPECT_FALSE(
+      has_low_precision_weights([](RunConfig& config) { config.optimizer.clip_norm = 1.0; }));
+  EXPECT_FALSE(has_low_precision_weights([](RunConfig&) {}, 2));
 }
 
 class StreamedTraining : public FolderTest {

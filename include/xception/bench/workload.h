@@ -17,7 +17,7 @@ namespace xception {
 
 /// What is measured.
 enum class BenchMode {
-  train,      ///< optimiser steps as the trainer does them
+  train,      ///< optimizer steps as the trainer does them
   inference,  ///< batches as the evaluator does them
   data,       ///< gather and transforms of training batches alone
 };

@@ -24,7 +24,7 @@ struct DataConfig {
   std::vector<Key> keys();
 };
 
-/// `augment.*`: the transforms of each split, in order, and the normalisation after them.
+/// `augment.*`: the transforms of each split, in order, and the normalization after them.
 struct AugmentConfig {
   nlohmann::json train =
       nlohmann::json::array({{{"name", "random_resized_crop"}}, {{"name", "horizontal_flip"}}});

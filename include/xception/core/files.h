@@ -20,7 +20,7 @@ void replace_link(const std::filesystem::path& link, const std::filesystem::path
 /// Flushes a directory's entries to the disk. Errors (run).
 void sync_directory(const std::filesystem::path& directory);
 
-/// SHA-1 of bytes, 40 hexadecimal digits: to recognise files whose SHA-1 is published.
+/// SHA-1 of bytes, 40 hexadecimal digits: to recognize files whose SHA-1 is published.
 [[nodiscard]] std::string sha1(std::string_view bytes);
 
 /// SHA-256 of bytes, 64 hexadecimal digits.

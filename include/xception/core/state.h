@@ -13,7 +13,7 @@ struct State {
   nlohmann::json values = nlohmann::json::object();
 };
 
-/// The role of everything that a checkpoint holds: optimiser, scaler, generators, metrics, best
+/// The role of everything that a checkpoint holds: optimizer, scaler, generators, metrics, best
 /// value. The checkpoint walks a list of these and knows none of them by name.
 class Stateful {
  public:

@@ -21,7 +21,7 @@ enum class Split { train, validation, test };
 [[nodiscard]] Split parse_split(const std::string& name);
 [[nodiscard]] std::string split_name(Split split);
 
-/// The labelled images of a data set, which need not be in memory. An image is named by a subset of
+/// The labeled images of a data set, which need not be in memory. An image is named by a subset of
 /// the files (train, test and, in some data sets, validation) and its index there. Every function
 /// may be called from several threads at once.
 class ImageCatalog {

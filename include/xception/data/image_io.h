@@ -53,10 +53,10 @@ using BeforeDecoding = std::function<void(std::int64_t bytes)>;
 [[nodiscard]] RgbImage upright(Picture picture);
 
 /// Decodes a JPEG (libjpeg-turbo) or PNG (libpng) file, told apart by content, not by name. The
-/// pixels equal Pillow's `Image.open(file).convert("RGB")` byte for byte: grey and palettes become
-/// RGB, alpha and transparency are dropped (not blended), colour profiles, gamma and EXIF
+/// pixels equal Pillow's `Image.open(file).convert("RGB")` byte for byte: gray and palettes become
+/// RGB, alpha and transparency are dropped (not blended), color profiles, gamma and EXIF
 /// orientation are ignored, CMYK is read as Adobe writes it.
-/// Where Pillow is not followed: 16-bit grey keeps its high byte, as 16-bit colour does (Pillow
+/// Where Pillow is not followed: 16-bit gray keeps its high byte, as 16-bit color does (Pillow
 /// saturates), and a PNG with a wrong checksum or without its end is damaged even if Pillow can
 /// read it. A JPEG with errors in the middle decodes, as in Pillow; one that ends early doesn't.
 /// Errors (input): missing, unreadable, neither JPEG nor PNG, damaged, more than kMaxImagePixels.

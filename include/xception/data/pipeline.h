@@ -50,7 +50,7 @@ class Pipeline {
                                    const torch::Tensor& indices, Size input) const;
 
   /// images: uint8 (N, 3, H, W); drawn: their random numbers, float32 (N, p). Returns
-  /// (N, 3, image_size, image_size) of `dtype`, normalised, in the memory format asked for. Pixels
+  /// (N, 3, image_size, image_size) of `dtype`, normalized, in the memory format asked for. Pixels
   /// are rounded to whole values of 0 .. 255 after the geometry, as torchvision's uint8 pipeline
   /// does.
   [[nodiscard]] torch::Tensor apply(const torch::Tensor& images, const torch::Tensor& drawn,

@@ -29,7 +29,7 @@ struct Part {
 };
 
 /// What a chain of resizes, crops and flips does to a batch, as one linear map an axis:
-/// output = rows . input . cols^T for each colour. An undefined map is the identity.
+/// output = rows . input . cols^T for each color. An undefined map is the identity.
 struct AxisMaps {
   torch::Tensor rows;  ///< float32 (N or 1, output height, input height)
   torch::Tensor cols;  ///< float32 (N or 1, output width, input width)

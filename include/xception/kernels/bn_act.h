@@ -11,12 +11,12 @@ struct BatchNormArguments {
   torch::Tensor running_mean = {}, running_var = {};
   double eps = 1e-5;
   double momentum = 0.1;
-  bool training = true;  ///< normalise with the batch's statistics and update the running ones
+  bool training = true;  ///< normalize with the batch's statistics and update the running ones
 };
 
 /// Whether the fused operations take x: 4-D, channels_last, float16, bfloat16, float32 or float64,
 /// on a CPU or, in a build with CUDA, on a GPU.
-[[nodiscard]] bool fused_kernels_take(const torch::Tensor& x);
+[[nodiscard]] bool can_fuse_image(const torch::Tensor& x);
 
 /// BatchNorm, plus the residual where defined, then ReLU where asked for; one autograd function.
 /// x, residual: (N, C, H, W) -> the same, in x's dtype.
@@ -26,7 +26,7 @@ struct BatchNormArguments {
 /// a residual and a ReLU); the ReLU's mask is computed again. Arithmetic in float32 (float64 for
 /// float64), statistics as mean and M2 of tiles, merged in float64. No gradients of gradients.
 ///
-/// Errors (run): x isn't as fused_kernels_take() says; shapes or dtypes don't fit; a training batch
+/// Errors (run): x isn't as can_fuse_image() says; shapes or dtypes don't fit; a training batch
 /// of one value a channel.
 ///
 /// Source: Ioffe, Szegedy, arXiv 1502.03167; merging: Chan, Golub, LeVeque, "Updating formulae and

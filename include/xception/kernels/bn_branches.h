@@ -14,10 +14,10 @@ namespace xception {
 // convolution, and of those whose results are concatenated. Both have the manners of
 // fused_bn_act().
 
-/// A BatchNorm of neighbouring channels of a product.
+/// A BatchNorm of neighboring channels of a product.
 struct BnSlice {
   BatchNormArguments bn = {};  ///< weight: (C), which says how many channels
-  bool average = false;        ///< first average 3x3 neighbours, the zeros around the image too
+  bool average = false;        ///< first average 3x3 neighbors, the zeros around the image too
   /// Where the result is written: a channel slice of a channels_last tensor without a gradient, of
   /// the product's dtype, for fused_bn_concat() to return; undefined: a new tensor.
   torch::Tensor to = {};
@@ -38,7 +38,7 @@ struct BnPart {
   std::optional<BatchNormArguments> bn = {};  ///< none: x itself
 };
 
-/// The concatenation of the parts' channels, those with a BatchNorm normalised and, where asked
+/// The concatenation of the parts' channels, those with a BatchNorm normalized and, where asked
 /// for, through a ReLU: (N, C, H, W) each -> (N, sum of C, H, W). They are written where they go,
 /// and backward reads the result's gradient there.
 ///

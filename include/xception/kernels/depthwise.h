@@ -19,13 +19,13 @@ struct DepthwiseOptions {
 /// The ReLU is done as x is read, forward and backward: its result is never stored. Backward is one
 /// pass, which gives the gradients of x and of the weight. No gradients of gradients.
 ///
-/// Errors (run): x isn't as fused_kernels_take() says; shapes or dtypes don't fit; options.
+/// Errors (run): x isn't as can_fuse_image() says; shapes or dtypes don't fit; options.
 [[nodiscard]] torch::Tensor fused_depthwise(const torch::Tensor& x, const torch::Tensor& weight,
                                             const DepthwiseOptions& options, bool relu);
 
-/// The same of BatchNorm's (and ReLU's) result, which is never stored: x is normalised as it is
-/// read, and the zeros around the image come after that. Backward is one pass for the gradients of
-/// the weight, of BatchNorm's parameters and of its output, and a second one for x.
+/// fused_depthwise() of the result of BatchNorm (and ReLU), which is never stored: x is normalized
+/// as it is read, and the zeros around the image come after that. Backward is one pass for the
+/// gradients of the weight, of BatchNorm's parameters and of its output, and a second one for x.
 [[nodiscard]] torch::Tensor fused_bn_depthwise(const torch::Tensor& x, const BatchNormArguments& bn,
                                                bool relu, const torch::Tensor& weight,
                                                const DepthwiseOptions& options);

@@ -8,7 +8,7 @@ namespace xception {
 [[nodiscard]] bool image_rows_run_on(const torch::Device& device);
 
 /// The last steps from images to a network's input: resampling along rows, rounding to whole
-/// values (half to even), normalisation, conversion:
+/// values (half to even), normalization, conversion:
 ///   y[n, c, i, j] = round(sum over h of rows[n, i, h] * columns[n, h, 3 j + c]) * scale[c]
 ///                   + offset[c]
 /// columns: float32 (N, H, W' * 3), images resampled along columns already. rows: float32 (N or 1,

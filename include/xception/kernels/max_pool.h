@@ -12,7 +12,7 @@ namespace xception {
 /// Saves one byte an output instead of x and eight bytes; backward gathers, so it writes each
 /// gradient once and needs no atomics. No gradients of gradients.
 ///
-/// Errors (run): x isn't as fused_kernels_take() says; shapes or dtypes don't fit.
+/// Errors (run): x isn't as can_fuse_image() says; shapes or dtypes don't fit.
 [[nodiscard]] torch::Tensor fused_max_pool(const torch::Tensor& x, std::int64_t padding,
                                            const torch::Tensor& residual = {});
 

@@ -13,7 +13,7 @@
 
 namespace xception {
 
-/// What the BatchNorm layers of a network share where they normalise over all ranks.
+/// The ranks over whose images the BatchNorm layers of a network normalize.
 struct StatisticsSync {
   std::shared_ptr<Communicator> ranks;
   bool counts = true;  ///< whether this rank's images count; else they only keep the ranks in step
@@ -41,7 +41,7 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl, public KernelUser {
 
   /// Whether the fused operations can stand in for this module before or after others: they are
   /// chosen, take x, and this rank's batch is all that counts.
-  [[nodiscard]] bool fuses(const torch::Tensor& x) const;
+  [[nodiscard]] bool can_fuse(const torch::Tensor& x) const;
 
   /// This module as a fused operation takes it, which it is then called for.
   [[nodiscard]] BatchNormArguments arguments();

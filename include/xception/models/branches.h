@@ -10,7 +10,7 @@ namespace xception {
 
 /// Average of 3x3 pixels, stride 1; the zeros around the image count.
 /// x: (N, C, H, W) -> the same
-[[nodiscard]] torch::Tensor average_neighbours(const torch::Tensor& x);
+[[nodiscard]] torch::Tensor avg_pool_3x3(const torch::Tensor& x);
 
 /// One of the parallel branches of a block: pooling of the block's image, then units one after
 /// another. Branches that begin with the same units share them.

@@ -6,7 +6,7 @@
 namespace xception {
 
 /// What a classifier returns.
-struct Logits {
+struct ClassifierOutput {
   torch::Tensor logits;  ///< (N, num_classes)
   torch::Tensor aux;     ///< (N, num_classes) of the auxiliary head, or undefined
 };
@@ -17,12 +17,12 @@ class Classifier : public torch::nn::Module {
  public:
   /// A forward pass, with the bookkeeping that all networks need.
   /// images: (N, 3, H, W), normalized, of the parameters' dtype; under autocast of any.
-  Logits forward(const torch::Tensor& images);
+  ClassifierOutput forward(const torch::Tensor& images);
 
  protected:
   /// The network itself. images: (N, 3, H, W), of the parameters' dtype; under autocast already
   /// rounded to its dtype, unless they are float64, which autocast leaves alone.
-  virtual Logits compute(const torch::Tensor& images) = 0;
+  virtual ClassifierOutput compute(const torch::Tensor& images) = 0;
 };
 
 /// Evaluation mode for as long as it lives; then the mode that the model was in.

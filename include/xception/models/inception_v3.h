@@ -24,7 +24,7 @@ class InceptionV3 : public Classifier, public KernelUser {
  private:
   /// images: (N, 3, H, W) -> logits: (N, num_classes); aux: the same in training mode if
   /// aux_weight is above 0, else undefined
-  Logits compute(const torch::Tensor& images) override;
+  ClassifierOutput compute(const torch::Tensor& images) override;
 
   double dropout_;
   bool run_aux_;

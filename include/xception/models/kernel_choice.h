@@ -19,7 +19,7 @@ enum class Kernels {
 /// `reference`, `fused`.
 [[nodiscard]] const char* kernels_name(Kernels kernels);
 
-/// A module that has the choice. Plain LibTorch until told otherwise.
+/// A module with a reference and a fused implementation: the reference one until told otherwise.
 class KernelUser {
  public:
   virtual ~KernelUser() = default;
@@ -30,14 +30,14 @@ class KernelUser {
   Kernels kernels_ = Kernels::reference;
 };
 
-/// Chooses for a network and all below it.
+/// Sets the kernels of a network and of all modules below it.
 void use_kernels(torch::nn::Module& network, Kernels kernels);
 
 /// A config's `train.kernels`; nothing for `auto`, which is decided where the device is known.
 /// Error (input): none of auto, reference, fused.
 [[nodiscard]] std::optional<Kernels> parse_kernels(const std::string& name);
 
-/// Plain LibTorch for as long as it lives, then what each module had before.
+/// Reference kernels in a whole network for as long as it lives; then what each module had before.
 class ReferenceKernels {
  public:
   explicit ReferenceKernels(torch::nn::Module& network);

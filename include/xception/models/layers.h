@@ -43,7 +43,7 @@ enum class SeparableOrder {
   pointwise_first,  ///< the paper's "extreme Inception" view
 };
 
-/// The order of a name as spelt in the enum. Error (input): unknown name.
+/// The order of a name as spelled in the enum. Error (input): unknown name.
 [[nodiscard]] SeparableOrder parse_separable_order(std::string_view name);
 
 /// An image on its way from one unit to the next, with what is still to be done to it: BatchNorm,
@@ -98,7 +98,7 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
 
  private:
   /// Whether the fused depthwise convolution takes x.
-  [[nodiscard]] bool fuses(const torch::Tensor& x) const;
+  [[nodiscard]] bool can_fuse(const torch::Tensor& x) const;
   torch::Tensor depthwise(const Features& x);
   torch::Tensor pointwise(const torch::Tensor& x);
 

@@ -52,7 +52,7 @@ struct ModelEntry {
 void resolve_model(ModelConfig& config, std::int64_t image_size,
                    const std::set<std::string>& given);
 
-/// Builds a model with freshly initialised parameters, drawn from the CPU generator, on the CPU,
+/// Builds a model with freshly initialized parameters, drawn from the CPU generator, on the CPU,
 /// float32, contiguous, in training mode. What the config leaves open has the model's default,
 /// except aux_weight, which is 0 until resolved.
 /// Errors (input): unknown name, variant or spelling of an option.

@@ -73,7 +73,7 @@ TORCH_MODULE(XceptionBlock);
 ///   `legacy_xception`, so that its published weights load by name.
 /// - `notebook`: the network of "Implementation of Xception from scratch". Stem convolutions with
 ///   bias and padding 1; shortcut convolutions with bias, without BatchNorm; PyTorch's default
-///   initialisation. Parameters have the names that they have in `paper`.
+///   initialization. Parameters have the names that they have in `paper`.
 ///
 /// Reads of the config: variant, num_classes, dropout (default 0, as timm's drop_rate; the paper
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
@@ -86,7 +86,7 @@ class Xception : public Classifier {
 
  private:
   /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
-  Logits compute(const torch::Tensor& images) override;
+  ClassifierOutput compute(const torch::Tensor& images) override;
 
   double dropout_;
   ConvBn conv1_, conv2_;

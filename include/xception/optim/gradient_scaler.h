@@ -9,7 +9,7 @@
 namespace xception {
 
 /// Loss scaling for float16, as torch.amp.GradScaler with its defaults (65536, x 2 after 2000 good
-/// steps, x 0.5 after a bad one), entirely on the device: a bad step is skipped by the optimiser's
+/// steps, x 0.5 after a bad one), entirely on the device: a bad step is skipped by the optimizer's
 /// kernel, not by the host. Switched off, it passes everything through.
 class GradientScaler : public Stateful {
  public:

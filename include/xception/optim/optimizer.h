@@ -42,9 +42,9 @@ class Optimizer : public Stateful {
   virtual void step(const torch::Tensor& lr, const torch::Tensor& found_inf,
                     const torch::Tensor& inverse_scale = {}) = 0;
 
-  /// Copies of parameters in a narrower dtype, with which a network computes (ShadowWeights), one
-  /// for each parameter, undefined where there is none. From now on such a parameter's gradient is
-  /// its copy's, and step() writes the new values to both (fused_update).
+  /// Copies of parameters in a narrower dtype, with which a network computes (LowPrecisionWeights),
+  /// one for each parameter, undefined where there is none. From now on such a parameter's gradient
+  /// is its copy's, and step() writes the new values to both (fused_update).
   void use_copies(std::vector<torch::Tensor> copies) { copies_ = std::move(copies); }
 
  protected:

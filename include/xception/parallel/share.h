@@ -10,8 +10,8 @@ struct Share {
   std::int64_t count = 0;
 };
 
-/// A rank's share of a batch: neighbouring images, as equal as can be, the first ranks one more. No
-/// rank gets one image alone where two can stay together, because BatchNorm can't normalise one;
+/// A rank's share of a batch: neighboring images, as equal as can be, the first ranks one more. No
+/// rank gets one image alone where two can stay together, because BatchNorm can't normalize one;
 /// the last ranks then get none.
 [[nodiscard]] Share share_of_batch(std::int64_t batch_size, int rank, int size);
 

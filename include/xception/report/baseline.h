@@ -8,7 +8,7 @@
 
 namespace xception {
 
-/// Published figures to stand beside the runs: the first rows of the table, grey curves.
+/// Published figures to stand beside the runs: the first rows of the table, gray curves.
 struct Baseline {
   struct Entry {
     std::string label = {};

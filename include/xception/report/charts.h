@@ -7,10 +7,10 @@
 
 namespace xception {
 
-/// The grey of reference curves; other styles count from 0 and repeat after kStyles.
-inline constexpr int kGrey = -1;
-/// Colours that people with any colour vision tell apart (Okabe and Ito), each with a point of its
-/// own, so that a print without colours can be read too.
+/// The gray of reference curves; other styles count from 0 and repeat after kStyles.
+inline constexpr int kGray = -1;
+/// Colors that people with any color vision tell apart (Okabe and Ito), each with a point of its
+/// own, so that a print without colors can be read too.
 inline constexpr int kStyles = 7;
 
 /// An axis: its label with the unit; its range where it must not follow the data.
@@ -38,7 +38,7 @@ struct LineChart {
   ChartAxis x = {};
   ChartAxis y = {};
   std::vector<Series> series = {};
-  bool diagonal = false;  ///< a grey line from (0, 0) to (1, 1)
+  bool diagonal = false;  ///< a gray line from (0, 0) to (1, 1)
 };
 
 /// Values with ranges, one row each, from the top.

@@ -23,11 +23,11 @@ struct List {
   std::vector<std::string> items = {};
 };
 
-/// The first columns are text, the others figures. Rows may be set in grey (references).
+/// The first columns are text, the others figures. Rows may be set in gray (references).
 struct Table {
   std::vector<std::string> header = {};
   std::vector<std::vector<std::string>> rows = {};
-  std::size_t grey_rows = 0;     ///< the first ones
+  std::size_t gray_rows = 0;     ///< the first ones
   std::size_t text_columns = 1;  ///< likewise
 };
 

@@ -17,7 +17,7 @@ struct Interval {
 [[nodiscard]] Interval wilson_interval(std::int64_t successes, std::int64_t trials,
                                        double confidence = 0.95);
 
-/// How well one class is recognised; as scikit-learn's precision_recall_fscore_support with
+/// How well one class is recognized; as scikit-learn's precision_recall_fscore_support with
 /// zero_division = 0.
 struct ClassScores {
   double precision = 0.0;

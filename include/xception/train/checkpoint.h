@@ -16,7 +16,7 @@ namespace xception {
 struct CheckpointPlace {
   std::int64_t epoch = 0;          ///< complete epochs
   std::int64_t step_in_epoch = 0;  ///< steps done of the next one
-  std::int64_t step = 0;           ///< optimiser steps done in all
+  std::int64_t step = 0;           ///< optimizer steps done in all
 };
 
 /// What to save: the model, and everything that has state.

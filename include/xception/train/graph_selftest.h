@@ -10,7 +10,7 @@
 namespace xception {
 
 /// Trains a small network on made-up images twice from the same start, step by step and with a
-/// graph, over two epochs with a smaller batch at the end, and compares what it has learnt. Empty
+/// graph, over two epochs with a smaller batch at the end, and compares what it has learned. Empty
 /// if it is the same but for rounding, else what is wrong. Draws no random numbers of the run's.
 /// About a second on a GPU.
 ///

@@ -29,7 +29,8 @@ struct Loss {
     torch::Tensor main;   ///< of the main head alone, what is reported
   };
   /// targets: as summed_cross_entropy takes them.
-  [[nodiscard]] Value operator()(const Logits& output, const torch::Tensor& targets) const;
+  [[nodiscard]] Value operator()(const ClassifierOutput& output,
+                                 const torch::Tensor& targets) const;
 };
 
 }  // namespace xception

@@ -7,7 +7,7 @@
 namespace xception {
 
 /// Trains each network of the registry, small, for three steps of SGD on made-up images with
-/// LibTorch's operations and with fused kernels, and compares what they have learnt with what
+/// LibTorch's operations and with fused kernels, and compares what they have learned with what
 /// LibTorch's learn in float32: fused kernels may be off by twice as much as LibTorch's in
 /// `precision` are and a margin, in depthwise weights, other weights and BatchNorm's each. Then it
 /// evaluates the network with both. So every fused operation is tested as a network uses it, those

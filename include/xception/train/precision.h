@@ -26,7 +26,7 @@ struct Precision {
 
 /// torch.autocast for the lifetime of the object, in this thread: casts by operation, and a cache
 /// of cast weights that is emptied at the end of the outermost region, so that it never outlives an
-/// optimiser step.
+/// optimizer step.
 class Autocast {
  public:
   Autocast(const Precision& precision, torch::DeviceType device);

@@ -6,7 +6,7 @@ namespace xception {
 /// accumulated in several parts goes through data to metrics once for each.
 enum class StepPhase {
   start,      ///< nothing yet: the step begins
-  data,       ///< gather, transform, normalise
+  data,       ///< gather, transform, normalize
   forward,    ///< the model
   loss,       ///< cross entropy
   backward,   ///< gradients, and where several ranks train, their sum

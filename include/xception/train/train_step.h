@@ -10,7 +10,7 @@
 #include "xception/data/loader.h"
 #include "xception/models/batch_norm.h"
 #include "xception/models/classifier.h"
-#include "xception/models/shadow_weights.h"
+#include "xception/models/low_precision_weights.h"
 #include "xception/optim/gradient_scaler.h"
 #include "xception/optim/optimizer.h"
 #include "xception/parallel/gradient_reducer.h"
@@ -40,10 +40,10 @@ struct StepParts {
   Optimizer& optimizer;
   GradientScaler& scaler;
   ClassificationMetrics& metrics;
-  GradientReducer* reducer = nullptr;    ///< where several ranks train together
-  StatisticsSync* statistics = nullptr;  ///< where their BatchNorm is synchronised
-  ShadowWeights* shadows = nullptr;      ///< which the optimiser writes; neither a reducer nor
-                                         ///< accumulation nor clipping goes with them
+  GradientReducer* reducer = nullptr;            ///< where several ranks train together
+  StatisticsSync* statistics = nullptr;          ///< where their BatchNorm is synchronized
+  LowPrecisionWeights* low_precision = nullptr;  ///< which the optimizer writes; neither a reducer
+                                                 ///< nor accumulation nor clipping goes with them
   StepHooks hooks = {};
 };
 
@@ -57,7 +57,7 @@ struct StepOptions {
   int ranks = 1;
 };
 
-/// One optimiser step: load, forward, loss, backward, update, metrics.
+/// One optimizer step: load, forward, loss, backward, update, metrics.
 ///
 /// Of several ranks each computes its share of the batch (share_of_batch); a rank whose share is
 /// empty goes along with images that count nothing, because the others wait for it.

@@ -32,9 +32,9 @@ struct Training {
   std::unique_ptr<Optimizer> optimizer;
   GradientScaler scaler;
   ClassificationMetrics metrics;
-  std::shared_ptr<StatisticsSync> statistics;  ///< with BatchNorm over all ranks
-  std::unique_ptr<GradientReducer> reducer;    ///< with several ranks
-  std::unique_ptr<ShadowWeights> shadows;      ///< with fused kernels and autocast
+  std::shared_ptr<StatisticsSync> statistics;          ///< with BatchNorm over all ranks
+  std::unique_ptr<GradientReducer> reducer;            ///< with several ranks
+  std::unique_ptr<LowPrecisionWeights> low_precision;  ///< with fused kernels and autocast
   std::unique_ptr<TrainStep> step;
 };
 

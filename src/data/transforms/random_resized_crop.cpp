@@ -13,7 +13,7 @@ struct Box {
 };
 
 /// torchvision.transforms.v2.RandomResizedCrop: a box of random area and aspect ratio, resized
-/// (Szegedy et al. 2015). Ten tries, then the largest centred box within the ratios.
+/// (Szegedy et al. 2015). Ten tries, then the largest centered box within the ratios.
 class RandomResizedCrop : public Transform {
  public:
   explicit RandomResizedCrop(std::int64_t image_size) : size_(image_size) {}

@@ -12,13 +12,13 @@ torch::Tensor triangle_weights(const torch::Tensor& target, const torch::Tensor&
                                const torch::Tensor& first, const torch::Tensor& extent,
                                const torch::Tensor& scale) {
   const auto radius = scale.clamp_min(1.0);  // antialias: as wide as an output pixel when shrinking
-  const auto place = source - first;         // of a source pixel's centre, inside the box
+  const auto place = source - first;         // of a source pixel's center, inside the box
   auto weights = (1.0 - (place - target * scale).abs() / radius).clamp_min_(0.0);
   weights = weights * (place > 0).logical_and(place < extent);
   return weights / weights.sum(-1, true);
 }
 
-torch::Tensor centres(Span span, const torch::TensorOptions& options) {
+torch::Tensor centers(Span span, const torch::TensorOptions& options) {
   return torch::arange(span.first, span.first + span.count, options).add_(0.5);
 }
 
@@ -36,8 +36,8 @@ torch::Tensor resample_map(const torch::Tensor& start, const torch::Tensor& leng
                            std::int64_t output, std::int64_t input) {
   const auto options = start.options();
   const auto extent = length.view({-1, 1, 1});
-  return triangle_weights(centres({0, output}, options).view({1, -1, 1}),
-                          centres({0, input}, options).view({1, 1, -1}), start.view({-1, 1, 1}),
+  return triangle_weights(centers({0, output}, options).view({1, -1, 1}),
+                          centers({0, input}, options).view({1, 1, -1}), start.view({-1, 1, 1}),
                           extent, extent / static_cast<double>(output));
 }
 
@@ -47,7 +47,7 @@ torch::Tensor resample_map(std::int64_t input, std::int64_t output, Span from, S
   const bool far = std::max(from.first + from.count, to.first + to.count) > (1 << 20);
   const auto wide = options.dtype(far ? torch::kFloat64 : torch::kFloat32);
   const auto extent = torch::full({1, 1, 1}, static_cast<double>(input), wide);
-  return triangle_weights(centres(to, wide).view({1, -1, 1}), centres(from, wide).view({1, 1, -1}),
+  return triangle_weights(centers(to, wide).view({1, -1, 1}), centers(from, wide).view({1, 1, -1}),
                           torch::zeros({1, 1, 1}, wide), extent,
                           extent / static_cast<double>(output))
       .to(options.dtype());

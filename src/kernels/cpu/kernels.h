@@ -29,7 +29,7 @@ struct Rows {
 /// Sums over the positions that a call went through; added to what is there.
 struct DepthwiseSums {
   double* weight = nullptr;    ///< (9, C): the weight's gradient
-  double* gradient = nullptr;  ///< (C): sum of g; null where nothing was normalised
+  double* gradient = nullptr;  ///< (C): sum of g; null where nothing was normalized
   double* centered = nullptr;  ///< (C): sum of g * (x - center)
 };
 
@@ -91,7 +91,7 @@ namespace avx512 {
 const Kernels& kernels(Dtype dtype);
 }
 
-/// Those of this machine.
+/// The kernels for the widest instruction set that this machine has.
 const Kernels& kernels(Dtype dtype);
 
 }  // namespace xception::cpu

@@ -33,7 +33,7 @@ struct Lines {
   }
 };
 
-/// The value that the convolution sees of x: normalised, then ReLU.
+/// The value that the convolution sees of x: normalized, then ReLU.
 template <bool kNorm, typename A, int V>
 __device__ __forceinline__ A seen(A x, const Coefficients<A, V>& on, int v, bool relu) {
   if constexpr (kNorm) x = (x - on.center[v]) * on.scale[v] + on.shift[v];
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
         for (int v = 0; v < V; ++v) {
           const A z = seen<kNorm>(static_cast<A>(next[a].values[v]), on, v, on_load.relu);
-          value[a][v] = in_image ? z : A(0);  // zeros surround what is normalised
+          value[a][v] = in_image ? z : A(0);  // zeros surround what is normalized
         }
       }
       const int ahead = column + 1;
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
-/// What the backward pass adds up.
+/// Partial sums of the backward pass: the weight's gradient, and BatchNorm's sums.
 template <typename A, int V>
 struct DepthwiseSums {
   A tap[9][V];

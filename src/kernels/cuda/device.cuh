@@ -12,7 +12,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-/// Memory of a block: `name` points to `count` values, uninitialised.
+/// Memory of a block: `name` points to `count` values, uninitialized.
 #define XCEPTION_SHARED(type, name, count) __shared__ type name[count]
 
 namespace xception::cuda {
@@ -51,7 +51,7 @@ struct ArithmeticOf<double> {
 template <typename T>
 using Arithmetic = typename ArithmeticOf<T>::A;
 
-/// Neighbouring values, moved at once.
+/// Neighboring values, moved at once.
 template <typename T, int V>
 struct alignas(sizeof(T) * V) Pack {
   T values[V];

@@ -18,9 +18,9 @@ inline Grid finish_grid(std::int64_t channels) {
           .threads_y = kFinishThreads};
 }
 
-/// What statistics that are known become.
+/// Writes the statistics of a channel, and the coefficients that normalize with them.
 template <typename A>
-__device__ __forceinline__ void put_statistics(const Normalisation& to, std::int64_t channels,
+__device__ __forceinline__ void put_statistics(const Normalization& to, std::int64_t channels,
                                                std::int64_t c, double mean, double variance) {
   const double invstd = 1.0 / sqrt(variance + to.eps);
   to.statistics[c] = mean;
@@ -34,7 +34,7 @@ __device__ __forceinline__ void put_statistics(const Normalisation& to, std::int
 
 template <typename A>
 __global__ void __launch_bounds__(kThreads)
-    finish_statistics(RowsPlan plan, const double* __restrict__ partial, Normalisation to) {
+    finish_statistics(RowsPlan plan, const double* __restrict__ partial, Normalization to) {
   constexpr int kMoments = 3;  // shared memory takes nothing that has a constructor
   XCEPTION_SHARED(double, shared, kMoments* kFinishThreads* kFinishChannels);
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kFinishChannels + threadIdx.x;
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename A>
 __global__ void __launch_bounds__(kThreads)
-    constant_statistics(std::int64_t channels, Normalisation to) {
+    constant_statistics(std::int64_t channels, Normalization to) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (c >= channels) return;
   put_statistics<A>(to, channels, c, get(to.running_mean, c), get(to.running_var, c));
@@ -136,14 +136,14 @@ __global__ void __launch_bounds__(kThreads) finish_sums(Sums of) {
 
 template <typename A>
 void launch_finish_statistics(const Queue& queue, const RowsPlan& plan, const double* partial,
-                              const Normalisation& to) {
+                              const Normalization& to) {
   launch("finish_statistics", finish_statistics<A>, finish_grid(plan.channels), queue, plan,
          partial, to);
 }
 
 template <typename A>
 void launch_constant_statistics(const Queue& queue, std::int64_t channels,
-                                const Normalisation& to) {
+                                const Normalization& to) {
   const Grid grid{.blocks = quotient(channels, kThreads), .threads_x = kThreads};
   launch("constant_statistics", constant_statistics<A>, grid, queue, channels, to);
 }

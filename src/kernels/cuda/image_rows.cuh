@@ -36,13 +36,13 @@ __device__ __forceinline__ Taps taps_of(const float* weights, int height, Taps* 
   return joined[line];
 }
 
-/// One value a colour, in registers.
-struct Colours {
-  __device__ __forceinline__ explicit Colours(const float* values)
+/// One value a color, in registers.
+struct Colors {
+  __device__ __forceinline__ explicit Colors(const float* values)
       : red(values[0]), green(values[1]), blue(values[2]) {}
   __device__ __forceinline__ float of(int value) const {
-    const int colour = value % raw::kColours;
-    return colour == 0 ? red : (colour == 1 ? green : blue);
+    const int color = value % raw::kColors;
+    return color == 0 ? red : (color == 1 ? green : blue);
   }
 
   float red, green, blue;
@@ -53,8 +53,8 @@ __global__ void __launch_bounds__(kThreads)
     image_rows(ImageRowsPlan plan, ImageRows of, T* __restrict__ y) {
   XCEPTION_SHARED(Taps, found, kThreads);
   XCEPTION_SHARED(Taps, joined, kImageLines);
-  const Colours scale(of.scale);
-  const Colours offset(of.offset);
+  const Colors scale(of.scale);
+  const Colors offset(of.offset);
   const int values = static_cast<int>(of.values);
   for (std::int64_t group = blockIdx.x; group * kImageLines < plan.lines; group += plan.blocks) {
     const std::int64_t line = group * kImageLines + threadIdx.y;

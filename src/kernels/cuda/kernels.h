@@ -37,7 +37,7 @@ struct Parameter {
 };
 
 /// A BatchNorm's module, and what becomes of it.
-struct Normalisation {
+struct Normalization {
   Parameter weight = {}, bias = {};
   Parameter running_mean = {}, running_var = {};
   double eps = 0.0, momentum = 0.0;
@@ -99,9 +99,9 @@ struct Kernels {
   void (*statistics)(const Queue&, const RowsPlan&, In x, double* partial) = nullptr;
   /// Merges the parts; updates the running statistics.
   void (*finish_statistics)(const Queue&, const RowsPlan&, const double* partial,
-                            const Normalisation&) = nullptr;
+                            const Normalization&) = nullptr;
   /// From the running statistics.
-  void (*constant_statistics)(const Queue&, std::int64_t channels, const Normalisation&) = nullptr;
+  void (*constant_statistics)(const Queue&, std::int64_t channels, const Normalization&) = nullptr;
   /// y = z(x) (+ residual), then ReLU.
   void (*bn_forward)(const Queue&, const RowsPlan&, In x, In residual, Out y,
                      const OnLoad&) = nullptr;

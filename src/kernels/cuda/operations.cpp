@@ -60,7 +60,7 @@ cuda::RowsPlan rows_plan(const cuda::Queue& queue, const at::Tensor& x, const Im
   return cuda::plan_rows(rows_of(x), x.size(1), width, queue.multiprocessors);
 }
 
-/// Of the lines of `image`.
+/// How to spread the lines of `image` over the GPU, in vectors of `width` values.
 cuda::LinesPlan lines_plan(const cuda::Queue& queue, const at::Tensor& image, int width,
                            bool with_sums) {
   return cuda::plan_lines(image.size(0) * image.size(2), image.size(3), image.size(1), width,
@@ -96,7 +96,7 @@ class CudaOperations : public Operations {
     BatchNormState state{
         .coefficients = at::empty({3, channels}, x.options().dtype(arithmetic_of(x))),
         .statistics = at::empty({2, channels}, x.options().dtype(at::kDouble))};
-    const cuda::Normalisation to{.weight = parameter(bn.weight),
+    const cuda::Normalization to{.weight = parameter(bn.weight),
                                  .bias = parameter(bn.bias),
                                  .running_mean = written(bn.running_mean),
                                  .running_var = written(bn.running_var),
@@ -176,16 +176,16 @@ class CudaOperations : public Operations {
     const auto window = window_of(x, options);
     const auto taps = weight.contiguous();
     const auto d_taps = at::empty_like(taps);
-    const bool normalised = saved.state.coefficients.defined();
+    const bool normalized = saved.state.coefficients.defined();
     const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
     cuda::Sums sums{.channels = x.size(1), .d_depthwise = written(d_taps)};
     DepthwiseGradients result{.input = empty_image(x.sizes(), x.options())};
-    if (normalised) result.batch_norm = ask_for_gradients(sums, x, saved);
+    if (normalized) result.batch_norm = ask_for_gradients(sums, x, saved);
     const auto& g = result.input;
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
       const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g});
       const auto plan = lines_plan(queue, x, width, true);
-      const std::int64_t rows = cuda::kDepthwiseSums + (normalised ? cuda::kBatchNormSums : 0);
+      const std::int64_t rows = cuda::kDepthwiseSums + (normalized ? cuda::kBatchNormSums : 0);
       const auto partial = partial_sums(x, plan.parts, rows);
       kernels.depthwise_backward(queue, plan, dy.const_data_ptr(), in(x), g.mutable_data_ptr(),
                                  window, on_load(read), parameter(taps),

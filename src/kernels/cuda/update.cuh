@@ -70,7 +70,7 @@ __device__ __forceinline__ void update_at(const Update& of, std::int64_t i, Upda
   if (of.copy != nullptr) store<V>(static_cast<T*>(of.copy) + i, p);
 }
 
-/// What a step's scalars make of a rule.
+/// An update rule's factors in this step, from its learning rate, number and loss scale.
 __device__ __forceinline__ UpdateNumbers numbers_of_step(const UpdateRule& rule,
                                                          const UpdatePointers& pointers) {
   const bool is_sgd = rule.kind == UpdateKind::sgd;

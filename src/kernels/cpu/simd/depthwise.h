@@ -26,7 +26,7 @@ inline void with_prologue(const OnLoad& on_load, const Call& call) {
 }
 
 /// Lines of an image in A, with their halo: (channels / kLanes, width + 2, kLanes), so that a
-/// vector's neighbours lie side by side. Three are kept, line r in place r % 3; a fourth is zero.
+/// vector's neighbors lie side by side. Three are kept, line r in place r % 3; a fourth is zero.
 template <typename A>
 class Lines {
  public:

@@ -45,34 +45,34 @@ inline void store_as(double* to, const F32& v, std::int64_t n) {
   store(to, __builtin_convertvector(v, F64), n);
 }
 
-/// Scale and offset of the colours, as often as it takes for them to begin anew with a vector.
-struct Colours {
-  explicit Colours(const ImageRows& of) {
-    for (int i = 0; i < raw::kColours * kLanes; ++i) {
-      scale[i / kLanes][i % kLanes] = of.scale[i % raw::kColours];
-      offset[i / kLanes][i % kLanes] = of.offset[i % raw::kColours];
+/// Scale and offset of the colors, as often as it takes for them to begin anew with a vector.
+struct Colors {
+  explicit Colors(const ImageRows& of) {
+    for (int i = 0; i < raw::kColors * kLanes; ++i) {
+      scale[i / kLanes][i % kLanes] = of.scale[i % raw::kColors];
+      offset[i / kLanes][i % kLanes] = of.offset[i % raw::kColors];
     }
   }
 
-  F32 scale[raw::kColours], offset[raw::kColours];
+  F32 scale[raw::kColors], offset[raw::kColors];
 };
 
 template <typename T>
 void image_rows(const ImageRows& of, void* y, std::int64_t first, std::int64_t last) {
-  const Colours colours(of);
+  const Colors colors(of);
   for (std::int64_t line = first; line < last; ++line) {
     const Taps taps(of, line);
     const float* from = of.columns + (line / of.out_height * of.height + taps.first) * of.values;
     T* to = static_cast<T*>(y) + line * of.values;
-    int colour = 0;
+    int color = 0;
     for (std::int64_t i = 0; i < of.values; i += kLanes) {
       const std::int64_t n = of.values - i;
       F32 sum = {};
       for (std::int64_t k = 0; k < taps.count; ++k) {
         sum += taps.weights[k] * load(from + k * of.values + i, n);
       }
-      store_as(to + i, whole(sum) * colours.scale[colour] + colours.offset[colour], n);
-      colour = (colour + 1) % raw::kColours;
+      store_as(to + i, whole(sum) * colors.scale[color] + colors.offset[color], n);
+      color = (color + 1) % raw::kColors;
     }
   }
 }

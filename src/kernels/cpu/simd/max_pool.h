@@ -77,7 +77,7 @@ struct Maximum {
   }
 };
 
-/// As at::max_pool2d.
+/// Kernels::pool_forward. The first of equal values is the maximum, and NaN always.
 template <typename T>
 void pool_forward(const void* x_, const void* residual_, void* y_, std::uint8_t* index,
                   std::int64_t first, std::int64_t last, const Window& w) {

@@ -1,6 +1,6 @@
 // Networks that compute with copies of their weights against the same under autocast alone.
 
-#include "xception/models/shadow_weights.h"
+#include "xception/models/low_precision_weights.h"
 
 #include <ATen/autocast_mode.h>
 #include <c10/core/MemoryFormat.h>
@@ -22,9 +22,9 @@ struct Trial {
   Kernels kernels = Kernels::fused;
 };
 
-class ShadowedNetwork : public testing::TestWithParam<Trial> {
+class LowPrecisionNetwork : public testing::TestWithParam<Trial> {
  protected:
-  ShadowedNetwork() {
+  LowPrecisionNetwork() {
     torch::manual_seed(1);
     ModelConfig config;
     config.name = GetParam().model;
@@ -47,14 +47,14 @@ class ShadowedNetwork : public testing::TestWithParam<Trial> {
   }
 
   /// The loss of a pass under autocast; gradients are left where they belong.
-  torch::Tensor pass(ShadowWeights* shadows) {
+  torch::Tensor pass(LowPrecisionWeights* copies) {
     torch::manual_seed(2);  // dropout
     at::autocast::set_autocast_enabled(at::kCPU, true);
     at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
     torch::Tensor loss;
     {
-      std::unique_ptr<ShadowWeights::Use> use;
-      if (shadows != nullptr) use = std::make_unique<ShadowWeights::Use>(*shadows);
+      std::unique_ptr<LowPrecisionWeights::Use> use;
+      if (copies != nullptr) use = std::make_unique<LowPrecisionWeights::Use>(*copies);
       loss = model_->forward(images_).logits.to(torch::kFloat32).pow(2).sum();
     }
     at::autocast::clear_cache();
@@ -67,22 +67,22 @@ class ShadowedNetwork : public testing::TestWithParam<Trial> {
   torch::Tensor images_;
 };
 
-TEST_P(ShadowedNetwork, GivesAutocastsLossAndGradientsBitForBit) {
+TEST_P(LowPrecisionNetwork, GivesAutocastsLossAndGradientsBitForBit) {
   const auto expected = pass(nullptr);
   std::vector<torch::Tensor> gradients;
   for (auto& parameter : model_->parameters()) {
     gradients.push_back(parameter.grad());
     parameter.mutable_grad() = torch::Tensor();
   }
-  ShadowWeights shadows(*model_, torch::kBFloat16);
-  EXPECT_TRUE(torch::equal(pass(&shadows), expected));
+  LowPrecisionWeights low_precision(*model_, torch::kBFloat16);
+  EXPECT_TRUE(torch::equal(pass(&low_precision), expected));
   const auto parameters = model_->named_parameters();
   std::int64_t copied = 0;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     SCOPED_TRACE(parameters[i].key());
     const auto& parameter = parameters[i].value();
     EXPECT_EQ(parameter.scalar_type(), torch::kFloat32);
-    const auto copy = shadows.of(parameter);
+    const auto copy = low_precision.of(parameter);
     // All that is trained but BatchNorms and depthwise convolutions.
     const bool of_linear = parameters[i].key().starts_with("fc.");
     const bool of_convolution = parameter.dim() == 4 && parameter.size(1) > 1;
@@ -98,26 +98,26 @@ TEST_P(ShadowedNetwork, GivesAutocastsLossAndGradientsBitForBit) {
     const auto found = copy.defined() ? copy.grad().to(torch::kFloat32) : parameter.grad();
     EXPECT_TRUE(torch::equal(found, gradients[i]));
   }
-  EXPECT_EQ(static_cast<std::int64_t>(shadows.gradients().size()), copied);
+  EXPECT_EQ(static_cast<std::int64_t>(low_precision.gradients().size()), copied);
   EXPECT_GT(copied, 5);
-  shadows.clear_gradients();
-  EXPECT_TRUE(shadows.gradients().empty());
+  low_precision.clear_gradients();
+  EXPECT_TRUE(low_precision.gradients().empty());
 }
 
-TEST_P(ShadowedNetwork, ReadsParametersAgainWhenRefreshed) {
-  ShadowWeights shadows(*model_, torch::kBFloat16);
-  const auto before = pass(&shadows);
+TEST_P(LowPrecisionNetwork, ReadsParametersAgainWhenRefreshed) {
+  LowPrecisionWeights low_precision(*model_, torch::kBFloat16);
+  const auto before = pass(&low_precision);
   {
     const torch::NoGradGuard no_grad;
     for (auto& parameter : model_->parameters()) parameter.mul_(1.25);
   }
-  shadows.refresh();
-  const auto after = pass(&shadows);
+  low_precision.refresh();
+  const auto after = pass(&low_precision);
   EXPECT_FALSE(torch::equal(after, before));
   EXPECT_TRUE(torch::equal(pass(nullptr), after));
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, ShadowedNetwork,
+INSTANTIATE_TEST_SUITE_P(Networks, LowPrecisionNetwork,
                          testing::Values(Trial{"xception"}, Trial{"inception_v3"},
                                          Trial{"xception", Kernels::reference},
                                          Trial{"inception_v3", Kernels::reference}),

@@ -16,15 +16,15 @@ namespace xception {
 ///
 /// Copied is what autocast would cast: weights and biases of linear layers and of convolutions,
 /// but for depthwise ones, whose fused operations read float32.
-class ShadowWeights {
+class LowPrecisionWeights {
  public:
   /// The network's parameters must be where they are to stay.
-  ShadowWeights(torch::nn::Module& network, torch::ScalarType dtype);
-  ShadowWeights(const ShadowWeights&) = delete;
-  ShadowWeights& operator=(const ShadowWeights&) = delete;
-  ~ShadowWeights() = default;
+  LowPrecisionWeights(torch::nn::Module& network, torch::ScalarType dtype);
+  LowPrecisionWeights(const LowPrecisionWeights&) = delete;
+  LowPrecisionWeights& operator=(const LowPrecisionWeights&) = delete;
+  ~LowPrecisionWeights() = default;
 
-  /// Copies all parameters: after anyone but the optimiser changed them.
+  /// Copies all parameters: after anyone but the optimizer changed them.
   void refresh();
 
   /// Forgets the copies' gradients.
@@ -39,17 +39,17 @@ class ShadowWeights {
   /// The network computes with the copies while it lives.
   class Use {
    public:
-    explicit Use(ShadowWeights& shadows) : shadows_(shadows) { shadows_.put_in(true); }
+    explicit Use(LowPrecisionWeights& weights) : weights_(weights) { weights_.put_in(true); }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
-    ~Use() { shadows_.put_in(false); }
+    ~Use() { weights_.put_in(false); }
 
    private:
-    ShadowWeights& shadows_;
+    LowPrecisionWeights& weights_;
   };
 
  private:
-  struct Shadow {
+  struct Copied {
     std::shared_ptr<torch::nn::Module> owner;
     torch::Tensor* member;  ///< of the owner
     torch::Tensor parameter;
@@ -60,7 +60,7 @@ class ShadowWeights {
            torch::ScalarType dtype);
   void put_in(bool copies);
 
-  std::vector<Shadow> shadows_;
+  std::vector<Copied> copied_;
 };
 
 }  // namespace xception
