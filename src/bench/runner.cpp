@@ -9,6 +9,7 @@
 #include "xception/bench/machine.h"
 #include "xception/core/error.h"
 #include "xception/core/first_line.h"
+#include "xception/core/format.h"
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/signals.h"
@@ -16,7 +17,6 @@
 #include "xception/parallel/device_memory.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/train/precision.h"
-#include "xception/core/format.h"
 
 namespace xception {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "xception/bench/output.h"
+#include "xception/core/format.h"
 #include "xception/parallel/device.h"
 #include "xception/train/environment.h"
-#include "xception/core/format.h"
 
 namespace xception {
 namespace {

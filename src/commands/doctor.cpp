@@ -4,6 +4,7 @@
 
 #include "subcommands.h"
 #include "xception/core/first_line.h"
+#include "xception/core/format.h"
 #include "xception/core/log.h"
 #include "xception/core/version.h"
 #include "xception/kernels/fused_selftest.h"
@@ -15,7 +16,6 @@
 #include "xception/train/device_test.h"
 #include "xception/train/environment.h"
 #include "xception/train/experiment.h"
-#include "xception/core/format.h"
 #include "xception/train/loss.h"
 #include "xception/train/train_step.h"
 

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <string>
 
-#include "xception/train/run_config.h"
 #include "xception/parallel/communicator.h"
+#include "xception/train/run_config.h"
 #include "xception/train/run_directory.h"
 #include "xception/train/start.h"
 
