@@ -1,4 +1,5 @@
-// What has to happen before LibTorch and oneMKL set themselves up, which takes half a second.
+// What has to happen before LibTorch and oneMKL set themselves up, which takes half a second. The
+// dynamic linker has mapped and relocated them by then; nothing of the program can run earlier.
 //
 // A working directory that was removed: relative paths mean nothing there, and oneMKL, which asks
 // for it as it is loaded, ends the process with a message that blames LibTorch.

@@ -177,7 +177,6 @@ std::recursive_mutex& exclusive() {
 extern "C" {
 #pragma GCC visibility push(default)
 
-void GOMP_parallel(void (*work)(void*), void* data, unsigned threads, unsigned flags);
 void GOMP_parallel(void (*work)(void*), void* data, unsigned threads, unsigned /*flags*/) {
   using namespace xception;
   const int own_threads = current.threads;
@@ -193,62 +192,48 @@ void GOMP_parallel(void (*work)(void*), void* data, unsigned threads, unsigned /
   });
 }
 
-int omp_get_thread_num();
 int omp_get_thread_num() {
   return xception::current.number;
 }
-int omp_get_num_threads();
 int omp_get_num_threads() {
   return xception::team().size;
 }
-int omp_in_parallel();
 int omp_in_parallel() {
   return xception::current.in_parallel ? 1 : 0;
 }
-int omp_get_max_threads();
 int omp_get_max_threads() {
   return xception::current.threads;
 }
-int omp_get_num_procs();
 int omp_get_num_procs() {
   return xception::count_processors();
 }
-void omp_set_num_threads(int threads);
 void omp_set_num_threads(int threads) {
   xception::current.threads = std::max(threads, 1);
 }
 
-void GOMP_barrier();
 void GOMP_barrier() {
   xception::barrier();
 }
 
-void GOMP_atomic_start();
 void GOMP_atomic_start() {
   xception::exclusive().lock();
 }
-void GOMP_atomic_end();
 void GOMP_atomic_end() {
   xception::exclusive().unlock();
 }
-void GOMP_critical_start();
 void GOMP_critical_start() {
   xception::exclusive().lock();
 }
-void GOMP_critical_end();
 void GOMP_critical_end() {
   xception::exclusive().unlock();
 }
-void GOMP_critical_name_start(void** name);
 void GOMP_critical_name_start(void** /*name*/) {
   xception::exclusive().lock();
 }
-void GOMP_critical_name_end(void** name);
 void GOMP_critical_name_end(void** /*name*/) {
   xception::exclusive().unlock();
 }
 
-bool GOMP_single_start();
 bool GOMP_single_start() {
   using namespace xception;
   const std::unique_lock lock(team().mutex);
@@ -258,28 +243,21 @@ bool GOMP_single_start() {
   return true;
 }
 
-bool GOMP_loop_dynamic_start(long start, long end, long step, long chunk, long* first, long* last);
 bool GOMP_loop_dynamic_start(long start, long end, long step, long chunk, long* first, long* last) {
   return xception::begin_loop(start, end, step, chunk, first, last);
 }
-bool GOMP_loop_dynamic_next(long* first, long* last);
 bool GOMP_loop_dynamic_next(long* first, long* last) {
   return xception::next_chunk(first, last);
 }
-void GOMP_loop_end();
 void GOMP_loop_end() {
   xception::barrier();
 }
-void GOMP_loop_end_nowait();
 void GOMP_loop_end_nowait() {}
 
-bool GOMP_loop_ordered_dynamic_start(long start, long end, long step, long chunk, long* first,
-                                     long* last);
 bool GOMP_loop_ordered_dynamic_start(long start, long end, long step, long chunk, long* first,
                                      long* last) {
   return xception::begin_loop(start, end, step, chunk, first, last);
 }
-bool GOMP_loop_ordered_dynamic_next(long* first, long* last);
 bool GOMP_loop_ordered_dynamic_next(long* first, long* last) {
   using namespace xception;
   std::unique_lock lock(team().mutex);
@@ -288,16 +266,13 @@ bool GOMP_loop_ordered_dynamic_next(long* first, long* last) {
   team().changed.notify_all();
   return take_chunk(lock, first, last);
 }
-void GOMP_ordered_start();
 void GOMP_ordered_start() {
   using namespace xception;
   std::unique_lock lock(team().mutex);
   wait_for_turn(lock);
 }
-void GOMP_ordered_end();
 void GOMP_ordered_end() {}
 
-unsigned GOMP_sections_start(unsigned count);
 unsigned GOMP_sections_start(unsigned count) {
   long first = 0;
   long last = 0;
@@ -305,13 +280,11 @@ unsigned GOMP_sections_start(unsigned count) {
              ? static_cast<unsigned>(first)
              : 0;
 }
-unsigned GOMP_sections_next();
 unsigned GOMP_sections_next() {
   long first = 0;
   long last = 0;
   return xception::next_chunk(&first, &last) ? static_cast<unsigned>(first) : 0;
 }
-void GOMP_sections_end_nowait();
 void GOMP_sections_end_nowait() {}
 
 #pragma GCC visibility pop
