@@ -29,9 +29,9 @@ struct DataArguments {
   bool overwrite = false;
 };
 
-DataConfig data_config(const DataArguments& arguments) {
-  DataConfig config;
-  config.dir = arguments.data;
+RunConfig config_of(const DataArguments& arguments) {
+  auto config = load_config(arguments.config, arguments.overrides);
+  if (!arguments.data.empty()) config.data.dir = arguments.data;
   return config;
 }
 
@@ -44,7 +44,7 @@ std::vector<std::int64_t> class_counts(const Dataset& dataset, Split subset) {
 }
 
 void show_info(const DataArguments& arguments) {
-  const auto dataset = load_dataset(data_config(arguments));
+  const auto dataset = load_dataset(config_of(arguments).data);
   nlohmann::ordered_json json;
   json["name"] = dataset.name;
   json["original"] = dataset.original;
@@ -55,6 +55,8 @@ void show_info(const DataArguments& arguments) {
   const auto test = dataset.images->size(Split::test);
   const auto pixels = dataset.images->pixels(Split::train);
   json["train"] = train;
+  const auto validation = dataset.images->size(Split::validation);
+  if (validation > 0) json["validation"] = validation;
   json["test"] = test;
   if (pixels.defined()) json["image"] = pixels.sizes().slice(1).vec();
   json["train_class_counts"] = class_counts(dataset, Split::train);
@@ -76,7 +78,7 @@ void show_info(const DataArguments& arguments) {
 }
 
 void verify(const DataArguments& arguments) {
-  const auto dataset = load_dataset(data_config(arguments));
+  const auto dataset = load_dataset(config_of(arguments).data);
   spdlog::info("{}: good: {}; {} training and {} test images, every size and label checked; {}",
                dataset.folder.string(), dataset.name, dataset.images->size(Split::train),
                dataset.images->size(Split::test), dataset.checksum);
@@ -87,8 +89,7 @@ void preview(const DataArguments& arguments) {
   if (!arguments.out.empty() && !arguments.overwrite) {
     refuse_existing(arguments.out, "--out", "data");
   }
-  auto config = load_config(arguments.config, arguments.overrides);
-  if (!arguments.data.empty()) config.data.dir = arguments.data;
+  const auto config = config_of(arguments);
   const auto dataset = load_dataset(config.data);
   const auto split = parse_split(arguments.split);
   const bool train = split == Split::train;
@@ -132,12 +133,14 @@ void add_data_command(CLI::App& program, Invocation& /*invocation*/) {
 
   auto* info = command->add_subcommand("info", "Sizes, classes and checksum");
   info->add_option("--data", arguments->data, "Folder of the data set");
+  info->add_option("overrides", arguments->overrides, "key=value ..., such as data.format");
   info->add_flag("--json", arguments->json, "Print JSON");
   info->footer("Example: xception data info --data data --json");
   info->callback([arguments] { show_info(*arguments); });
 
   auto* check = command->add_subcommand("verify", "Check every file and label");
   check->add_option("--data", arguments->data, "Folder of the data set");
+  check->add_option("overrides", arguments->overrides, "key=value ..., such as data.format");
   check->footer("Example: xception data verify --data data");
   check->callback([arguments] { verify(*arguments); });
 

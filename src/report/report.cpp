@@ -20,12 +20,13 @@ std::optional<Dataset> open_dataset(RunSet& set, const std::string& folder) {
   const auto& checksum = set.data_checksum;
   if (checksum.empty()) return std::nullopt;
   std::string named = folder;
+  DataConfig config;
   for (const auto& run : set.runs) {
     if (named.empty()) named = run.config.value("/data/dir"_json_pointer, std::string());
+    config.format = run.config.value("/data/format"_json_pointer, config.format);
   }
   const std::string left_out = "example images are left out: ";
   try {
-    DataConfig config;
     config.dir = named;
     auto dataset = load_dataset(config);
     if (dataset.checksum == checksum) return dataset;

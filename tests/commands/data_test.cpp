@@ -50,6 +50,18 @@ TEST_F(DataCommandTest, Info) {
   EXPECT_THAT(table.out, HasSubstr("CIFAR-10 (synthetic), not the original files"));
 }
 
+TEST_F(DataCommandTest, InfoAndVerifyOpenTheFormatThatIsAskedFor) {
+  for (const std::string command : {"info", "verify"}) {
+    const Arguments line = {"data", command, "--data", small_data().string()};
+    auto known = line;
+    known.emplace_back("data.format=cifar10");
+    EXPECT_TRUE(succeeds(run_xception(known)));
+    auto unknown = line;
+    unknown.emplace_back("data.format=cifar11");
+    EXPECT_TRUE(fails(run_xception(unknown), 2, {"data.format", "cifar11", "cifar10"}));
+  }
+}
+
 TEST_F(DataCommandTest, FilesThatAreNotTheOriginalOnesAreCalledSo) {
   // Nothing beside them says what they are.
   const auto data = copied_data();
