@@ -111,7 +111,10 @@ void TrainStep::compute(std::int64_t batch_size, StepProbe* probe) {
 void TrainStep::run_part(const Part& part, StepProbe* probe) {
   if (parts_.reducer != nullptr && part.last) parts_.reducer->start_forward();
   auto batch = parts_.loader.read(part.images.first, part.images.count);
+  const auto format = batch.images.suggest_memory_format();
   for (const auto& hook : parts_.hooks.on_batch) hook(batch);
+  batch.images =
+      batch.images.contiguous(format);  // some operations lose it, and the kernels' speed
   mark_phase(probe, StepPhase::data);
   Loss::Value loss;
   torch::Tensor logits;  // (N, classes)
