@@ -1,14 +1,22 @@
 """Runs other programs, each for a limited time, and leaves nothing of them behind."""
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 # xception bench writes what it has measured when it gets SIGTERM.
 GRACE_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
+
+
+def python_with_torch():
+    """The tests' Python (scripts/test.sh makes it), else the one that runs this."""
+    of_tests = pathlib.Path(__file__).resolve().parents[2] / ".venv-test/bin/python"
+    return str(of_tests) if of_tests.exists() else sys.executable
 
 
 class Outcome:

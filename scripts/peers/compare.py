@@ -166,7 +166,7 @@ def parse_arguments():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=str(HERE.parents[1] / "build/release/xception"))
-    parser.add_argument("--python", default=sys.executable, help="a Python with torch, torchvision, timm")
+    parser.add_argument("--python", default=child.python_with_torch(), help="a Python with torch, torchvision, timm")
     parser.add_argument("--models", type=words, default=["xception", "inception_v3"])
     parser.add_argument("--modes", type=words, default=["train"], help="train, inference")
     parser.add_argument("--precisions", type=words, default=["bf16", "fp32"])
