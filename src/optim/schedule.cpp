@@ -27,6 +27,7 @@ struct ScheduleEntry {
   /// Refuses settings that can't be meant together, whichever schedule is chosen. lr: of the
   /// optimizer.
   std::function<void(const ScheduleConfig&, double lr)> check = {};
+  bool depends_on_epochs = false;  ///< whether a longer run has other rates from its beginning
 };
 
 struct CosineOptions {
@@ -68,10 +69,17 @@ double step_rate(const ScheduleConfig& schedule, const SchedulePoint& at) {
 const std::vector<ScheduleEntry>& schedule_table() {
   static const std::vector<ScheduleEntry> table = {
       {"constant", [](const ScheduleConfig&, const SchedulePoint& at) { return at.lr; }},
-      {"cosine", cosine_rate, own_keys<CosineOptions>, check_cosine},
+      {"cosine", cosine_rate, own_keys<CosineOptions>, check_cosine, /*depends_on_epochs=*/true},
       {"step", step_rate, own_keys<StepOptions>},
   };
   return table;
+}
+
+const ScheduleEntry& find_schedule(const std::string& name) {
+  for (const auto& entry : schedule_table()) {
+    if (entry.name == name) return entry;
+  }
+  throw input_error("config", "schedule.name: unknown {}", name);
 }
 
 }  // namespace
@@ -100,20 +108,21 @@ void check_schedule(const ScheduleConfig& schedule, double lr, std::int64_t epoc
       schedule.warmup_epochs, epochs);
 }
 
+bool depends_on_epochs(const ScheduleConfig& schedule) {
+  return find_schedule(schedule.name).depends_on_epochs;
+}
+
 double learning_rate(const ScheduleConfig& schedule, double lr, std::int64_t step,
                      std::int64_t steps_per_epoch, std::int64_t epochs) {
+  const auto& entry = find_schedule(schedule.name);
   const auto per_epoch = static_cast<double>(steps_per_epoch);
   const auto now = static_cast<double>(step);
   const double warmup = std::round(schedule.warmup_epochs * per_epoch);
-  for (const auto& entry : schedule_table()) {
-    if (entry.name != schedule.name) continue;
-    if (now < warmup) return lr * (now + 1.0) / (warmup + 1.0);
-    return entry.rate(schedule, {.lr = lr,
-                                 .step = now - warmup,
-                                 .steps = per_epoch * static_cast<double>(epochs) - warmup,
-                                 .steps_per_epoch = per_epoch});
-  }
-  throw input_error("config", "schedule.name: unknown {}", schedule.name);
+  if (now < warmup) return lr * (now + 1.0) / (warmup + 1.0);
+  return entry.rate(schedule, {.lr = lr,
+                               .step = now - warmup,
+                               .steps = per_epoch * static_cast<double>(epochs) - warmup,
+                               .steps_per_epoch = per_epoch});
 }
 
 std::vector<double> learning_rates(const ScheduleConfig& schedule, double lr, std::int64_t epoch,

@@ -50,11 +50,11 @@ RunConfig choose_config(const RunDirectory& directory, const RunConfig& asked, b
 void say_new_schedule(const RunDirectory& directory, const RunConfig& config) {
   const auto before = directory.read_config().train.epochs;
   const auto now = config.train.epochs;
-  if (now == before || config.schedule.name != "cosine") return;
+  if (now == before || !depends_on_epochs(config.schedule)) return;
   spdlog::info(
-      "resume: {} epochs, was {}: the cosine is {} from here on, so the learning rate jumps; the "
+      "resume: {} epochs, was {}: the {} is {} from here on, so the learning rate jumps; the "
       "result is neither run's",
-      now, before, now > before ? "stretched" : "shortened");
+      now, before, config.schedule.name, now > before ? "stretched" : "shortened");
 }
 
 }  // namespace xception

@@ -22,6 +22,10 @@ struct ScheduleConfig : ComponentOptions {
 /// Errors (input): the key, what was found, what was expected.
 void check_schedule(const ScheduleConfig& schedule, double lr, std::int64_t epochs);
 
+/// Whether a run of more epochs has other learning rates from its beginning, as the cosine's is
+/// stretched. Error (input): an unknown schedule.
+[[nodiscard]] bool depends_on_epochs(const ScheduleConfig& schedule);
+
 /// The learning rate of a step, a pure function of its number: a linear rise over the warm-up, then
 /// constant; or half a cosine down to `min_lr` at the last step; or `lr * gamma^k` after k times
 /// `step_epochs` epochs (the paper's: x 0.94 every 2 epochs).
