@@ -202,6 +202,16 @@ TEST(Optimizer, AdamwAloneBoundsTheDecayOfAStep) {
   EXPECT_THROW((void)build_optimizer(config, {}), Error);
 }
 
+TEST(Schedule, SaysWhetherALongerRunHasOtherRates) {
+  for (const auto* name : {"constant", "cosine", "step"}) {
+    ScheduleConfig schedule;
+    schedule.name = name;
+    const bool differ =
+        learning_rates(schedule, 0.1, 1, 5, 4) != learning_rates(schedule, 0.1, 1, 5, 8);
+    EXPECT_EQ(depends_on_epochs(schedule), differ) << name;
+  }
+}
+
 TEST(Schedule, UnknownIsAnError) {
   ScheduleConfig schedule;
   schedule.name = "linear";
