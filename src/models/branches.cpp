@@ -1,5 +1,7 @@
 #include "xception/models/branches.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include <algorithm>
 #include <map>
 
@@ -8,6 +10,25 @@
 
 namespace xception {
 namespace {
+
+torch::Tensor average_3x3(const torch::Tensor& x) {
+  return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1);
+}
+
+/// The average with a gradient of its own: being symmetric, it is its own backward. that of
+/// LibTorch 2.11 is wrong on GPUs for padded channels_last images
+/// (github.com/pytorch/pytorch/issues/188344).
+class SymmetricAverage : public torch::autograd::Function<SymmetricAverage> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* /*context*/,
+                               const torch::Tensor& x) {
+    return average_3x3(x);
+  }
+  static torch::autograd::tensor_list backward(torch::autograd::AutogradContext* /*context*/,
+                                               const torch::autograd::tensor_list& gradients) {
+    return {average_3x3(gradients[0])};
+  }
+};
 
 /// Some of LibTorch's convolutions answer in another format than they were asked in.
 torch::Tensor channels_last(const torch::Tensor& x) {
@@ -147,7 +168,7 @@ class Block {
 }  // namespace
 
 torch::Tensor avg_pool_3x3(const torch::Tensor& x) {
-  return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1);
+  return x.is_cuda() ? SymmetricAverage::apply(x) : average_3x3(x);
 }
 
 torch::Tensor concat_branches(const torch::Tensor& x, const std::vector<Branch>& branches,

@@ -9,6 +9,7 @@
 #include "train/small_training.h"
 #include "xception/kernels/selftest.h"
 #include "xception/kernels/selftest_settings.h"
+#include "xception/models/branches.h"
 #include "xception/models/registry.h"
 #include "xception/models/xception.h"
 #include "xception/parallel/device.h"
@@ -112,6 +113,19 @@ TEST_F(GpuTest, PipelineEqualsTheCpus) {
   const auto difference = (on_cpu.images - on_gpu.images.cpu()).abs();
   EXPECT_LE(difference.max().item<double>(), 1.0);
   EXPECT_LE(difference.gt(0).to(torch::kFloat64).mean().item<double>(), 0.005);
+}
+
+/// LibTorch 2.11's own gradient is another one (github.com/pytorch/pytorch/issues/188344).
+TEST_F(GpuTest, AveragesHaveTheCpusGradient) {
+  const auto images = torch::randn({2, 5, 7, 6}, torch::kFloat64);
+  const auto weights = torch::randn({2, 5, 7, 6}, torch::kFloat64);
+  const auto gradient = [&](const torch::Device& device) {
+    const auto x = images.to(device).contiguous(torch::MemoryFormat::ChannelsLast);
+    const auto leaf = x.detach().requires_grad_();
+    (avg_pool_3x3(leaf) * weights.to(device)).sum().backward();
+    return leaf.grad().cpu();
+  };
+  EXPECT_LE((gradient(kGpu) - gradient(torch::kCPU)).abs().max().item<double>(), 1e-12);
 }
 
 TEST_F(GpuTest, StepsEqualTheCpusInDouble) {
