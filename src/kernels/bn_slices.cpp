@@ -1,5 +1,4 @@
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -16,12 +15,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
 constexpr const char* kName = "fused_bn_slices";
-
-/// The average of 3x3 pixels; being symmetric, it is also its own backward.
-at::Tensor avg_pool_3x3(const at::Tensor& x) {
-  return at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1)
-      .contiguous(at::MemoryFormat::ChannelsLast);
-}
 
 /// A tensor of its own on the memory of `x`: autograd would take a view's history from its base.
 at::Tensor same_memory(const at::Tensor& x) {
@@ -65,7 +58,7 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
       bn.bias = parameters[2 * i + 1];
       auto x = product.narrow(1, channel, bn.weight.size(0));
       channel += x.size(1);
-      if (slice.average) x = avg_pool_3x3(x);
+      if (slice.average) x = operations.average(x);
       const auto state = operations.statistics(x, bn);
       results.push_back(operations.bn_forward(
           x, /*residual=*/{}, {.coefficients = state.coefficients, .relu = relu},
@@ -102,7 +95,7 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
       const auto d_normalized = operations.bn_backward(
           dy, x, /*output=*/{}, {.coefficients = slice.bn.state.coefficients, .relu = relu},
           reduced.input, /*d_residual=*/{}, average ? at::Tensor() : dx);
-      if (average) dx.copy_(avg_pool_3x3(d_normalized));
+      if (average) (void)operations.average(d_normalized, dx);
       result.insert(result.end(), {reduced.weight, reduced.bias});
     }
     result.insert(result.end(), 2, at::Tensor());

@@ -111,6 +111,9 @@ class Operations {
   virtual at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
                                    at::IntArrayRef input_sizes,
                                    const WindowOptions& options) const = 0;
+  /// at::avg_pool2d(x, 3, 1, 1) of an image or a channel slice; also its own backward, being
+  /// symmetric. to: as for bn_forward().
+  virtual at::Tensor average(const at::Tensor& x, const at::Tensor& to = {}) const = 0;
   /// fused_image_rows() of contiguous tensors; columns has elements.
   virtual at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows,
                                 const at::Tensor& scale, const at::Tensor& offset,

@@ -71,8 +71,11 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
   const auto& kernels = cuda_on_host::kernels(of.dtype);
   const std::int64_t stride = of.channels + extra;
   const bool is_double = of.dtype == Dtype::float64;
-  const auto plan =
-      plan_rows(of.rows(), of.channels, of.width_of(row_width(of.value_bytes()), stride), 2);
+  const int width = of.width_of(row_width(of.value_bytes()), stride);
+  const auto plan = plan_rows(of.rows(), of.channels, width, 2);
+  const auto streaming = plan_rows(of.rows(), of.channels, width, 2, kStreamingBlocks);
+  const auto reducing =
+      plan_rows(of.rows(), of.channels, of.width_of(reduce_width(of.value_bytes()), stride), 2);
   auto x = of.image(of.rows(), stride);
   auto dy = of.image(of.rows(), stride);
   auto y = of.image(of.rows(), stride);
@@ -87,7 +90,7 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
   const auto parameter = [&](int i) { return Parameter{parameters[i].data(), is_double}; };
   Buffer statistics(2 * of.channels * 8);
   Buffer coefficients(3 * of.channels * of.arithmetic_bytes());
-  Buffer partial(plan.parts * kBatchNormSums * of.channels * 8);
+  Buffer partial(std::max(plan.parts, reducing.parts) * kBatchNormSums * of.channels * 8);
   Buffer input(2 * of.channels * of.arithmetic_bytes());
   const Normalization to{.weight = parameter(0),
                          .bias = parameter(1),
@@ -107,12 +110,12 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
                     .scale = row(coefficients, 1),
                     .shift = row(coefficients, 2),
                     .relu = of.relu};
-  kernels.bn_forward(kQueue, plan, in(x), in(residual), out(y), load);
-  kernels.bn_forward(kQueue, plan, in(x), {}, out(y), load);
+  kernels.bn_forward(kQueue, streaming, in(x), in(residual), out(y), load);
+  kernels.bn_forward(kQueue, streaming, in(x), {}, out(y), load);
   for (const In mask : {in(y), In{}}) {
-    kernels.bn_reduce(kQueue, plan, in(dy), in(x), mask, load, partial.doubles());
+    kernels.bn_reduce(kQueue, reducing, in(dy), in(x), mask, load, partial.doubles());
     kernels.finish_sums(kQueue, {.partial = partial.doubles(),
-                                 .parts = plan.parts,
+                                 .parts = reducing.parts,
                                  .channels = of.channels,
                                  .weight = parameter(0),
                                  .statistics = statistics.doubles(),
@@ -121,12 +124,13 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
                                  .d_bias = parameter(5),
                                  .input = input.data()});
     const BatchNormGradient gradient{.load = load, .slope = row(input, 0), .offset = row(input, 1)};
-    kernels.bn_backward(kQueue, plan, in(dy), in(x), mask, out(dx), out(residual), gradient);
-    kernels.bn_backward(kQueue, plan, in(dy), in(x), mask, out(dx), {}, gradient);
+    kernels.bn_backward(kQueue, streaming, in(dy), in(x), mask, out(dx), out(residual), gradient);
+    kernels.bn_backward(kQueue, streaming, in(dy), in(x), mask, out(dx), {}, gradient);
   }
 }
 
-void run_depthwise(const Trial& of, std::int64_t extra, bool normalized) {
+/// pairs: by the kernels of pairs of lines.
+void run_depthwise(const Trial& of, std::int64_t extra, bool normalized, bool pairs) {
   const auto& kernels = cuda_on_host::kernels(of.dtype);
   const auto window = of.window();
   const std::int64_t stride = of.channels + extra;
@@ -141,13 +145,13 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalized) {
   const Parameter weight{taps.data(), is_double};
   OnLoad load{.relu = of.relu};
   if (normalized) load.center = load.scale = load.shift = coefficients.data();
-  const auto forward =
-      plan_lines(of.batch * window.out_height, window.out_width, of.channels,
-                 of.width_of(forward_width(of.value_bytes()), stride | of.channels), 2, false);
+  const auto forward = plan_lines(
+      of.batch * quotient(window.out_height, pairs ? 2 : 1), window.out_width, of.channels,
+      of.width_of(forward_width(of.value_bytes()), stride | of.channels), 2, false, pairs);
   kernels.depthwise_forward(kQueue, forward, {x.data(), stride}, y.data(), window, load, weight);
-  const auto backward =
-      plan_lines(of.batch * of.height, of.width, of.channels,
-                 of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true);
+  const auto backward = plan_lines(
+      of.batch * quotient(of.height, pairs ? 2 : 1), of.width, of.channels,
+      of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true, pairs);
   const std::int64_t sums = kDepthwiseSums + (normalized ? kBatchNormSums : 0);
   Buffer partial(backward.parts * sums * of.channels * 8);
   kernels.depthwise_backward(kQueue, backward, dy.data(), {x.data(), stride}, g.data(), window,
@@ -157,6 +161,16 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalized) {
                                .parts = backward.parts,
                                .channels = of.channels,
                                .d_depthwise = {d_taps.data(), is_double}});
+}
+
+void run_average(const Trial& of, std::int64_t extra) {
+  const std::int64_t stride = of.channels + extra;
+  auto x = of.image(of.rows(), stride);
+  auto y = of.image(of.rows(), stride);
+  const auto plan = plan_lines(of.batch * of.height, of.width, of.channels,
+                               of.width_of(forward_width(of.value_bytes()), stride), 2, false);
+  cuda_on_host::kernels(of.dtype).average(kQueue, plan, {x.data(), stride}, {y.data(), stride},
+                                          of.window());
 }
 
 void run_pool(const Trial& of) {
@@ -199,9 +213,14 @@ TEST(CudaMemory, KernelsStayWithinTheirBuffers) {
                 SCOPED_TRACE(testing::Message()
                              << static_cast<int>(dtype) << " " << channels << " channels, size "
                              << size << ", stride " << stride << ", padding " << padding);
-                if (stride == 1 && padding == 1) run_batch_norm(of, extra);
-                run_depthwise(of, extra, true);
-                run_depthwise(of, extra, false);
+                for (const bool normalized : {true, false}) {
+                  run_depthwise(of, extra, normalized, false);
+                  if (stride == 1 && padding == 1) run_depthwise(of, extra, normalized, true);
+                }
+                if (stride == 1 && padding == 1) {
+                  run_batch_norm(of, extra);
+                  run_average(of, extra);
+                }
                 if (stride == 2 && extra == 0) run_pool(of);
               }
             }

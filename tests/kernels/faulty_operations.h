@@ -84,6 +84,9 @@ class FaultyOperations : public Operations {
                            const WindowOptions& options) const override {
     return cpu_.pool_backward(dy, index, input_sizes, options);
   }
+  at::Tensor average(const at::Tensor& x, const at::Tensor& to) const override {
+    return cpu_.average(x, to);
+  }
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
                         const at::Tensor& offset, at::ScalarType dtype) const override {
     const auto y = cpu_.image_rows(columns, rows, scale, offset, dtype);

@@ -130,16 +130,28 @@ TEST(LaunchPlan, LinesAreCoveredOnce) {
           if (of.batch < 512) expect_lines_covered_once(plan);
           if (with_sums) {
             EXPECT_LE(plan.grid().blocks,
-                      std::max(kBlocksPerMultiprocessor * multiprocessors, plan.lanes.across));
+                      std::max(kSummingBlocks * multiprocessors, plan.lanes.across));
           }
-          // Two blocks a multiprocessor, or segments that can't be split.
-          if (plan.grid().blocks < 2 * multiprocessors) {
+          // Two blocks a multiprocessor, as far as whole parts go, or segments that can't be split.
+          const std::int64_t across = plan.lanes.across;
+          if (plan.grid().blocks < 2 * multiprocessors / across * across) {
             EXPECT_LE(plan.columns, 2 * kSegment - 1);
           }
         }
       }
     }
   }
+}
+
+TEST(LaunchPlan, ManyTurnsWhereBlocksLeaveNothingBehind) {
+  const RowsPlan rows = plan_rows(128 * 19 * 19, 728, 8, kH100, kStreamingBlocks);
+  EXPECT_GT(rows.grid().blocks, 8 * kH100);
+  // 592 units of whole lines would be two turns and a quarter.
+  const LinesPlan lines = plan_lines(128 * 74, 147, 64, 4, kH100, false, /*pairs=*/true);
+  EXPECT_GT(lines.grid().blocks, 8 * kH100);
+  EXPECT_GE(lines.columns, kLongSegment);
+  EXPECT_TRUE(fits_32_bits(128 * 147 * 147, 2 * 128));
+  EXPECT_FALSE(fits_32_bits(128 * 147 * 147, 16 * 128));
 }
 
 TEST(LaunchPlan, GridsStayWithinTheirLimit) {
@@ -180,6 +192,7 @@ TEST(LaunchPlan, VectorsAreAligned) {
   EXPECT_EQ(aligned_width(1, 7, 8, 8), 1);
   for (const int bytes : {2, 4, 8}) {
     EXPECT_EQ(row_width(bytes) * bytes, 16);
+    EXPECT_EQ(reduce_width(bytes) * bytes, 8);
     EXPECT_LE(forward_width(bytes) * bytes, 16);
     EXPECT_LE(backward_width(bytes) * bytes, 8);
   }

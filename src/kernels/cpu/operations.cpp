@@ -1,5 +1,6 @@
 #include "../operations.h"
 
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -270,6 +271,12 @@ class CpuOperations : public Operations {
                                              dx.mutable_data_ptr(), first, last, window);
              });
     return dx;
+  }
+
+  at::Tensor average(const at::Tensor& x, const at::Tensor& to) const override {
+    auto y = at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1)
+                 .contiguous(at::MemoryFormat::ChannelsLast);
+    return to.defined() ? to.copy_(y) : y;
   }
 
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,

@@ -13,17 +13,47 @@ struct RowsPlace : Place<V> {
     const std::int64_t last = start + plan.rows_per_part;
     end = last < plan.rows ? last : plan.rows;
     if (!this->active) row = end;
+    count = row < end ? static_cast<int>((end - 1 - row) / blockDim.y) + 1 : 0;
   }
 
   std::int64_t start;  ///< of the block
   std::int64_t row;    ///< the first of the thread; then every blockDim.y-th
   std::int64_t end;
+  int count;  ///< of the thread's rows
 };
+
+/// A thread's values in rows that it goes down.
+template <typename T, int V>
+struct Down {
+  T* next;
+  std::int64_t step;
+
+  template <typename P>
+  __device__ __forceinline__ Down(T* values, std::int64_t stride, const P& place)
+      : next(values == nullptr ? nullptr : values + place.row * stride + place.channel),
+        step(stride * blockDim.y) {}
+
+  template <int kBatch, typename U>
+  __device__ __forceinline__ void fetch(Pack<U, V> (&to)[kBatch]) const {
+#pragma unroll
+    for (int r = 0; r < kBatch; ++r) to[r] = load_pack<U, V>(next + r * step);
+  }
+  __device__ __forceinline__ void move(int rows) {
+    next += rows * step;
+  }
+};
+
+/// batch.operator()<kBatch>() as often as rows allow, then batch.operator()<1>().
+template <int kBatch, typename Batch>
+__device__ __forceinline__ void by_batches(int rows, const Batch& batch) {
+  for (; rows >= kBatch; rows -= kBatch) batch.template operator()<kBatch>();
+  for (; rows > 0; --rows) batch.template operator()<1>();
+}
 
 /// A thread sums distances from its first value, so what cancels is of the size of the spread, not
 /// of the mean; in double these become distances from the block's first value, which add up.
 template <typename T, int V>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     statistics(RowsPlan plan, const T* __restrict__ x, std::int64_t stride, double* partial) {
   using A = Arithmetic<T>;
   XCEPTION_SHARED(double, shared, kThreads* V);
@@ -35,19 +65,23 @@ __global__ void __launch_bounds__(kThreads)
   double count = 0.0;
   if (place.row < place.end) {
     load<V>(x + place.row * stride + place.channel, pivot);
-    count = 1.0 + static_cast<double>((place.end - 1 - place.row) / blockDim.y);
+    count = static_cast<double>(place.count);
   }
-#pragma unroll 4
-  for (std::int64_t row = place.row + blockDim.y; row < place.end; row += blockDim.y) {
-    A value[V];
-    load<V>(x + row * stride + place.channel, value);
+  Down<const T, V> from(x, stride, place);
+  by_batches<4>(place.count, [&]<int kBatch>() {
+    Pack<T, V> packs[kBatch];
+    from.fetch(packs);
+    from.move(kBatch);
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const A distance = value[v] - pivot[v];
-      sum[v] += distance;
-      square[v] += distance * distance;
+    for (int r = 0; r < kBatch; ++r) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        const A distance = static_cast<A>(packs[r].values[v]) - pivot[v];
+        sum[v] += distance;
+        square[v] += distance * distance;
+      }
     }
-  }
+  });
   if (threadIdx.y == 0) {
 #pragma unroll
     for (int v = 0; v < V; ++v) pivots[threadIdx.x * V + v] = pivot[v];
@@ -75,58 +109,59 @@ __global__ void __launch_bounds__(kThreads)
   out[plan.channels] = m2 < 0.0 ? 0.0 : m2;  // NaN stays
 }
 
-template <typename T, int V>
-__global__ void __launch_bounds__(kThreads)
+template <typename T, int V, bool kResidual>
+__global__ void __launch_bounds__(kThreads, 4)
     bn_forward(RowsPlan plan, const T* __restrict__ x, std::int64_t x_stride,
                const T* __restrict__ residual, std::int64_t residual_stride, T* __restrict__ y,
                std::int64_t y_stride, OnLoad on_load) {
   using A = Arithmetic<T>;
   const RowsPlace<V> place(plan);
-  if (place.row >= place.end) return;
+  if (place.count == 0) return;
   Coefficients<A, V> on;
   on.read(on_load, place.channel);
-#pragma unroll 2
-  for (std::int64_t row = place.row; row < place.end; row += blockDim.y) {
-    A value[V];
-    A added[V] = {};
-    load<V>(x + row * x_stride + place.channel, value);
-    if (residual != nullptr) load<V>(residual + row * residual_stride + place.channel, added);
+  const A bound = relu_bound<A>(on_load.relu);
+  Down<const T, V> from(x, x_stride, place);
+  Down<const T, V> other(residual, residual_stride, place);
+  Down<T, V> to(y, y_stride, place);
+  by_batches<4>(place.count, [&]<int kBatch>() {
+    Pack<T, V> packs[kBatch];
+    [[maybe_unused]] Pack<T, V> added[kBatch];
+    from.fetch(packs);
+    if constexpr (kResidual) other.fetch(added);
+    from.move(kBatch);
+    if constexpr (kResidual) other.move(kBatch);
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      value[v] = (value[v] - on.center[v]) * on.scale[v] + on.shift[v];
-      if (residual != nullptr) value[v] += added[v];
-      if (on_load.relu) value[v] = relu_of(value[v]);
+    for (int r = 0; r < kBatch; ++r) {
+      A value[V];
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        value[v] = (static_cast<A>(packs[r].values[v]) - on.center[v]) * on.scale[v] + on.shift[v];
+        if constexpr (kResidual) value[v] += static_cast<A>(added[r].values[v]);
+        value[v] = value[v] <= bound ? A(0) : value[v];
+      }
+      store<V>(to.next + r * to.step, value);
     }
-    store<V>(y + row * y_stride + place.channel, value);
+    to.move(kBatch);
+  });
+}
+
+/// Makes of dy g, zero where the ReLU was closed, and of x the distance from the center. kOutput:
+/// the ReLU's mask is from the output.
+template <bool kOutput, typename A, typename T, int V>
+__device__ __forceinline__ void masked(const Pack<T, V>& dy, const Pack<T, V>& x,
+                                       const Pack<T, V>& output, const Coefficients<A, V>& on,
+                                       A bound, A (&g)[V], A (&distance)[V]) {
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    distance[v] = static_cast<A>(x.values[v]) - on.center[v];
+    const A z =
+        kOutput ? static_cast<A>(output.values[v]) : distance[v] * on.scale[v] + on.shift[v];
+    g[v] = z <= bound ? A(0) : static_cast<A>(dy.values[v]);
   }
 }
 
-/// Null stays null.
-template <typename T>
-__device__ __forceinline__ const T* at(const T* values, std::int64_t offset) {
-  return values == nullptr ? nullptr : values + offset;
-}
-
-/// Makes x the distance from the center, and dy g: zero where the ReLU was closed.
-template <typename T, int V, typename A>
-__device__ __forceinline__ void mask(A (&dy)[V], A (&distance)[V], const Coefficients<A, V>& on,
-                                     const OnLoad& on_load, const T* output) {
-#pragma unroll
-  for (int v = 0; v < V; ++v) distance[v] -= on.center[v];
-  if (!on_load.relu) return;
-  A z[V];
-  if (output != nullptr) {
-    load<V>(output, z);
-  } else {
-#pragma unroll
-    for (int v = 0; v < V; ++v) z[v] = distance[v] * on.scale[v] + on.shift[v];
-  }
-#pragma unroll
-  for (int v = 0; v < V; ++v) dy[v] = passed(dy[v], z[v]);
-}
-
-template <typename T, int V>
-__global__ void __launch_bounds__(kThreads)
+template <typename T, int V, bool kOutput>
+__global__ void __launch_bounds__(kThreads, 4)
     bn_reduce(RowsPlan plan, const T* __restrict__ dy, std::int64_t dy_stride,
               const T* __restrict__ x, std::int64_t x_stride, const T* __restrict__ output,
               std::int64_t output_stride, OnLoad on_load, double* partial) {
@@ -135,21 +170,34 @@ __global__ void __launch_bounds__(kThreads)
   const RowsPlace<V> place(plan);
   Coefficients<A, V> on = {};
   if (place.active) on.read(on_load, place.channel);
+  const A bound = relu_bound<A>(on_load.relu);
   A sum[V] = {};
   A product[V] = {};
-#pragma unroll 2
-  for (std::int64_t row = place.row; row < place.end; row += blockDim.y) {
-    A g[V];
-    A distance[V];
-    load<V>(dy + row * dy_stride + place.channel, g);
-    load<V>(x + row * x_stride + place.channel, distance);
-    mask<T, V>(g, distance, on, on_load, at(output, row * output_stride + place.channel));
+  Down<const T, V> gradients(dy, dy_stride, place);
+  Down<const T, V> inputs(x, x_stride, place);
+  Down<const T, V> outputs(output, output_stride, place);
+  by_batches<4>(place.count, [&]<int kBatch>() {
+    Pack<T, V> of_dy[kBatch];
+    Pack<T, V> of_x[kBatch];
+    [[maybe_unused]] Pack<T, V> of_output[kBatch];
+    gradients.fetch(of_dy);
+    inputs.fetch(of_x);
+    if constexpr (kOutput) outputs.fetch(of_output);
+    gradients.move(kBatch);
+    inputs.move(kBatch);
+    if constexpr (kOutput) outputs.move(kBatch);
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      sum[v] += g[v];
-      product[v] += g[v] * distance[v];
+    for (int r = 0; r < kBatch; ++r) {
+      A g[V];
+      A distance[V];
+      masked<kOutput>(of_dy[r], of_x[r], of_output[r], on, bound, g, distance);
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        sum[v] += g[v];
+        product[v] += g[v] * distance[v];
+      }
     }
-  }
+  });
   const double total = block_sum<V>(sum, shared, place.thread);
   const double total_product = block_sum<V>(product, shared, place.thread);
   const std::int64_t channel = place.first_channel + place.thread;
@@ -159,35 +207,50 @@ __global__ void __launch_bounds__(kThreads)
   out[plan.channels] = total_product;
 }
 
-template <typename T, int V>
-__global__ void __launch_bounds__(kThreads)
+template <typename T, int V, bool kOutput>
+__global__ void __launch_bounds__(kThreads, 2)
     bn_backward(RowsPlan plan, const T* __restrict__ dy, std::int64_t dy_stride,
                 const T* __restrict__ x, std::int64_t x_stride, const T* __restrict__ output,
                 std::int64_t output_stride, T* __restrict__ dx, std::int64_t dx_stride,
                 T* __restrict__ d_residual, std::int64_t d_residual_stride, BatchNormGradient of) {
   using A = Arithmetic<T>;
   const RowsPlace<V> place(plan);
-  if (place.row >= place.end) return;
+  if (place.count == 0) return;
   Coefficients<A, V> on;
   on.read(of.load, place.channel);
   A slope[V];
   A offset[V];
   load_parameters<V>(of.slope, place.channel, slope);
   load_parameters<V>(of.offset, place.channel, offset);
-#pragma unroll 2
-  for (std::int64_t row = place.row; row < place.end; row += blockDim.y) {
-    A g[V];
-    A distance[V];
-    load<V>(dy + row * dy_stride + place.channel, g);
-    load<V>(x + row * x_stride + place.channel, distance);
-    mask<T, V>(g, distance, on, of.load, at(output, row * output_stride + place.channel));
-    if (d_residual != nullptr) {
-      store<V>(d_residual + row * d_residual_stride + place.channel, g);
-    }
+  const A bound = relu_bound<A>(of.load.relu);
+  Down<const T, V> gradients(dy, dy_stride, place);
+  Down<const T, V> inputs(x, x_stride, place);
+  Down<const T, V> outputs(output, output_stride, place);
+  Down<T, V> to(dx, dx_stride, place);
+  Down<T, V> to_residual(d_residual, d_residual_stride, place);
+  by_batches<2>(place.count, [&]<int kBatch>() {
+    Pack<T, V> of_dy[kBatch];
+    Pack<T, V> of_x[kBatch];
+    [[maybe_unused]] Pack<T, V> of_output[kBatch];
+    gradients.fetch(of_dy);
+    inputs.fetch(of_x);
+    if constexpr (kOutput) outputs.fetch(of_output);
+    gradients.move(kBatch);
+    inputs.move(kBatch);
+    if constexpr (kOutput) outputs.move(kBatch);
 #pragma unroll
-    for (int v = 0; v < V; ++v) g[v] = g[v] * on.scale[v] + distance[v] * slope[v] + offset[v];
-    store<V>(dx + row * dx_stride + place.channel, g);
-  }
+    for (int r = 0; r < kBatch; ++r) {
+      A g[V];
+      A distance[V];
+      masked<kOutput>(of_dy[r], of_x[r], of_output[r], on, bound, g, distance);
+      if (d_residual != nullptr) store<V>(to_residual.next + r * to_residual.step, g);
+#pragma unroll
+      for (int v = 0; v < V; ++v) g[v] = g[v] * on.scale[v] + distance[v] * slope[v] + offset[v];
+      store<V>(to.next + r * to.step, g);
+    }
+    to.move(kBatch);
+    if (d_residual != nullptr) to_residual.move(kBatch);
+  });
 }
 
 // ---- launches ----------------------------------------------------------------------------------
@@ -213,7 +276,8 @@ template <typename T>
 void launch_bn_forward(const Queue& queue, const RowsPlan& plan, In x, In residual, Out y,
                        const OnLoad& on_load) {
   with_width<row_width(sizeof(T))>(plan.width, [&]<int V>() {
-    launch("bn_forward", bn_forward<T, V>, plan.grid(), queue, plan, values<T>(x.data), x.stride,
+    const auto kernel = residual.data == nullptr ? bn_forward<T, V, false> : bn_forward<T, V, true>;
+    launch("bn_forward", kernel, plan.grid(), queue, plan, values<T>(x.data), x.stride,
            values<T>(residual.data), residual.stride, values<T>(y.data), y.stride, on_load);
   });
 }
@@ -221,8 +285,9 @@ void launch_bn_forward(const Queue& queue, const RowsPlan& plan, In x, In residu
 template <typename T>
 void launch_bn_reduce(const Queue& queue, const RowsPlan& plan, In dy, In x, In output,
                       const OnLoad& on_load, double* partial) {
-  with_width<row_width(sizeof(T))>(plan.width, [&]<int V>() {
-    launch("bn_reduce", bn_reduce<T, V>, plan.grid(), queue, plan, values<T>(dy.data), dy.stride,
+  with_width<reduce_width(sizeof(T))>(plan.width, [&]<int V>() {
+    const auto kernel = output.data == nullptr ? bn_reduce<T, V, false> : bn_reduce<T, V, true>;
+    launch("bn_reduce", kernel, plan.grid(), queue, plan, values<T>(dy.data), dy.stride,
            values<T>(x.data), x.stride, values<T>(output.data), output.stride, on_load, partial);
   });
 }
@@ -231,9 +296,10 @@ template <typename T>
 void launch_bn_backward(const Queue& queue, const RowsPlan& plan, In dy, In x, In output, Out dx,
                         Out d_residual, const BatchNormGradient& of) {
   with_width<row_width(sizeof(T))>(plan.width, [&]<int V>() {
-    launch("bn_backward", bn_backward<T, V>, plan.grid(), queue, plan, values<T>(dy.data),
-           dy.stride, values<T>(x.data), x.stride, values<T>(output.data), output.stride,
-           values<T>(dx.data), dx.stride, values<T>(d_residual.data), d_residual.stride, of);
+    const auto kernel = output.data == nullptr ? bn_backward<T, V, false> : bn_backward<T, V, true>;
+    launch("bn_backward", kernel, plan.grid(), queue, plan, values<T>(dy.data), dy.stride,
+           values<T>(x.data), x.stride, values<T>(output.data), output.stride, values<T>(dx.data),
+           dx.stride, values<T>(d_residual.data), d_residual.stride, of);
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "lines.cuh"
+#include "depthwise_pairs.cuh"
 
 namespace xception::cuda {
 namespace {
@@ -239,6 +239,14 @@ void launch_depthwise_forward(const Queue& queue, const LinesPlan& plan, In x, v
                               const Window& window, const OnLoad& on_load,
                               const Parameter& weight) {
   with_width<forward_width(sizeof(T))>(plan.width, [&]<int V>() {
+    if (plan.pairs) {
+      const auto kernel = on_load.center == nullptr ? depthwise_forward_pairs<T, V, false>
+                                                    : depthwise_forward_pairs<T, V, true>;
+      launch("depthwise_forward", kernel, plan.grid(), queue, plan, shape_of(window),
+             static_cast<const T*>(x.data), static_cast<int>(x.stride), static_cast<T*>(y), on_load,
+             weight);
+      return;
+    }
     const auto kernel =
         on_load.center == nullptr ? depthwise_forward<T, V, false> : depthwise_forward<T, V, true>;
     launch("depthwise_forward", kernel, plan.grid(), queue, plan, shape_of(window),
@@ -251,6 +259,14 @@ void launch_depthwise_backward(const Queue& queue, const LinesPlan& plan, const 
                                void* g, const Window& window, const OnLoad& on_load,
                                const Parameter& weight, double* partial) {
   with_width<backward_width(sizeof(T))>(plan.width, [&]<int V>() {
+    if (plan.pairs) {
+      const auto kernel = on_load.center == nullptr ? depthwise_backward_pairs<T, V, false>
+                                                    : depthwise_backward_pairs<T, V, true>;
+      launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),
+             static_cast<const T*>(dy), static_cast<const T*>(x.data), static_cast<int>(x.stride),
+             static_cast<T*>(g), on_load, weight, partial);
+      return;
+    }
     const auto kernel = on_load.center == nullptr ? depthwise_backward<T, V, false>
                                                   : depthwise_backward<T, V, true>;
     launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),

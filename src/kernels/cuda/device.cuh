@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "kernels.h"
 
@@ -57,6 +58,24 @@ struct alignas(sizeof(T) * V) Pack {
   T values[V];
 };
 
+/// So many bytes, moved at once.
+template <int kBytes>
+struct alignas(kBytes) Words {
+  std::uint32_t values[kBytes / 4];
+};
+
+/// A pack of a dtype that is a class is written value by value, its words are not.
+template <typename T, int V>
+__device__ __forceinline__ void store_pack(T* to, const Pack<T, V>& pack) {
+  if constexpr (sizeof(pack) % sizeof(std::uint32_t) == 0) {
+    Words<static_cast<int>(sizeof(pack))> words;
+    std::memcpy(&words, &pack, sizeof(pack));
+    *reinterpret_cast<decltype(words)*>(to) = words;
+  } else {
+    *reinterpret_cast<Pack<T, V>*>(to) = pack;
+  }
+}
+
 template <typename T, int V>
 __device__ __forceinline__ Pack<T, V> load_pack(const T* from) {
   return *reinterpret_cast<const Pack<T, V>*>(from);
@@ -74,15 +93,14 @@ __device__ __forceinline__ void store(T* to, const A (&from)[V]) {
   Pack<T, V> pack;
 #pragma unroll
   for (int v = 0; v < V; ++v) pack.values[v] = static_cast<T>(from[v]);
-  *reinterpret_cast<Pack<T, V>*>(to) = pack;
+  store_pack(to, pack);
 }
 
-/// Parameters of a thread's channels, one by one, so that no alignment is asked of them.
+/// Parameters of a thread's channels, a multiple of V of which there are.
 template <int V, typename A>
 __device__ __forceinline__ void load_parameters(const void* from, std::int64_t channel,
                                                 A (&to)[V]) {
-#pragma unroll
-  for (int v = 0; v < V; ++v) to[v] = static_cast<const A*>(from)[channel + v];
+  load<V>(static_cast<const A*>(from) + channel, to);
 }
 
 __device__ __forceinline__ double get(const Parameter& of, std::int64_t i) {
@@ -119,6 +137,12 @@ __device__ __forceinline__ A relu_of(A z) {
 template <typename A>
 __device__ __forceinline__ A passed(A g, A z) {
   return z <= A(0) ? A(0) : g;
+}
+
+/// What a value is compared with: nothing is below or equal to NaN.
+template <typename A>
+__device__ __forceinline__ A relu_bound(bool relu) {
+  return relu ? A(0) : static_cast<A>(NAN);
 }
 
 /// Which channels a thread has, and its block's part of the rows or lines.

@@ -32,43 +32,85 @@ __device__ __forceinline__ void put_statistics(const Normalization& to, std::int
   coefficients[2 * channels + c] = static_cast<A>(of.shift);
 }
 
+/// Adds kRows rows of partial sums, those that are there, over a thread's parts; several parts are
+/// read before they are added. add(part, values)
+template <int kRows, typename Add>
+__device__ __forceinline__ void over_parts(const double* __restrict__ partial, std::int64_t parts,
+                                           std::int64_t channels, int rows, const Add& add) {
+  constexpr int kAhead = kRows > 4 ? 2 : 8;
+  const std::int64_t size = rows * channels;
+  const auto take = [&](std::int64_t part, double(&values)[kRows]) {
+#pragma unroll
+    for (int row = 0; row < kRows; ++row) {
+      values[row] = row < rows ? partial[part * size + row * channels] : 0.0;
+    }
+  };
+  std::int64_t part = threadIdx.y;
+  for (; part + (kAhead - 1) * kFinishThreads < parts; part += kAhead * kFinishThreads) {
+    double values[kAhead][kRows];
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) take(part + i * kFinishThreads, values[i]);
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) add(part + i * kFinishThreads, values[i]);
+  }
+  for (; part < parts; part += kFinishThreads) {
+    double values[kRows];
+    take(part, values);
+    add(part, values);
+  }
+}
+
+/// Distances from the first part's mean, or from 0 where that isn't finite, so that no part needs a
+/// division: of m2, what the parts' means add is a difference of two small sums.
 template <typename A>
 __global__ void __launch_bounds__(kThreads)
     finish_statistics(RowsPlan plan, const double* __restrict__ partial, Normalization to) {
-  constexpr int kMoments = 3;  // shared memory takes nothing that has a constructor
-  XCEPTION_SHARED(double, shared, kMoments* kFinishThreads* kFinishChannels);
+  constexpr int kSums = 3;
+  XCEPTION_SHARED(double, shared, kSums* kFinishThreads* kFinishChannels);
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kFinishChannels + threadIdx.x;
   const bool active = c < plan.channels;
-  Moments own = {};
-  for (std::int64_t part = threadIdx.y; active && part < plan.parts; part += kFinishThreads) {
-    const std::int64_t start = part * plan.rows_per_part;
-    const std::int64_t left = plan.rows - start;
-    const double* from = partial + part * 2 * plan.channels + c;
-    own.merge({static_cast<double>(left < plan.rows_per_part ? left : plan.rows_per_part), from[0],
-               from[plan.channels]});
+  const auto rows_of = [&](std::int64_t part) {
+    const std::int64_t left = plan.rows - part * plan.rows_per_part;
+    return static_cast<double>(left < plan.rows_per_part ? left : plan.rows_per_part);
+  };
+  double pivot = active ? partial[c] : 0.0;
+  if (pivot - pivot != 0.0) pivot = 0.0;
+  double own[kSums] = {};  // of distances, of their squares, of m2
+  if (active) {
+    over_parts<static_cast<int>(kBatchNormSums)>(
+        partial + c, plan.parts, plan.channels, static_cast<int>(kBatchNormSums),
+        [&](std::int64_t part, const double(&moments)[kBatchNormSums]) {
+          const double distance = moments[0] - pivot;
+          const double weighted = rows_of(part) * distance;
+          own[0] += weighted;
+          own[1] += weighted * distance;
+          own[2] += moments[1];
+        });
   }
   const int thread =
       static_cast<int>(threadIdx.y) * kFinishChannels + static_cast<int>(threadIdx.x);
   const auto put = [&] {
-    double* to_shared = shared + thread * kMoments;
-    to_shared[0] = own.count;
-    to_shared[1] = own.mean;
-    to_shared[2] = own.m2;
+#pragma unroll
+    for (int i = 0; i < kSums; ++i) shared[thread * kSums + i] = own[i];
   };
   put();
   for (int half = kFinishThreads / 2; half > 0; half /= 2) {
     __syncthreads();
     if (static_cast<int>(threadIdx.y) < half) {
-      const double* from = shared + (thread + half * kFinishChannels) * kMoments;
-      own.merge({from[0], from[1], from[2]});
+      const double* from = shared + (thread + half * kFinishChannels) * kSums;
+#pragma unroll
+      for (int i = 0; i < kSums; ++i) own[i] += from[i];
       put();
     }
   }
   if (threadIdx.y != 0 || !active) return;
-  put_statistics<A>(to, plan.channels, c, own.mean, own.m2 / own.count);
-  const double unbiased = own.m2 / (own.count - 1.0);
-  set(to.running_mean, c, running_update(get(to.running_mean, c), own.mean, to.momentum));
-  set(to.running_var, c, running_update(get(to.running_var, c), unbiased, to.momentum));
+  const auto rows = static_cast<double>(plan.rows);
+  const double mean = pivot + own[0] / rows;
+  const double between = own[1] - own[0] * (own[0] / rows);
+  const double m2 = own[2] + (between < 0.0 ? 0.0 : between);  // NaN stays
+  put_statistics<A>(to, plan.channels, c, mean, m2 / rows);
+  set(to.running_mean, c, running_update(get(to.running_mean, c), mean, to.momentum));
+  set(to.running_var, c, running_update(get(to.running_var, c), m2 / (rows - 1.0), to.momentum));
 }
 
 template <typename A>
@@ -103,13 +145,12 @@ __global__ void __launch_bounds__(kThreads) finish_sums(Sums of) {
   const int thread =
       static_cast<int>(threadIdx.y) * kFinishChannels + static_cast<int>(threadIdx.x);
   double own[kRows] = {};
-  for (std::int64_t part = threadIdx.y; c < of.channels && part < of.parts;
-       part += kFinishThreads) {
-    const double* from = of.partial + part * rows * of.channels + c;
+  if (c < of.channels) {
+    over_parts<kRows>(of.partial + c, of.parts, of.channels, rows,
+                      [&](std::int64_t, const double(&values)[kRows]) {
 #pragma unroll
-    for (int row = 0; row < kRows; ++row) {
-      if (row < rows) own[row] += from[row * of.channels];
-    }
+                        for (int row = 0; row < kRows; ++row) own[row] += values[row];
+                      });
   }
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {

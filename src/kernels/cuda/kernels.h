@@ -113,11 +113,13 @@ struct Kernels {
   /// dx and, where not null, d_residual = g.
   void (*bn_backward)(const Queue&, const RowsPlan&, In dy, In x, In output, Out dx, Out d_residual,
                       const BatchNormGradient&) = nullptr;
-  /// plan: of y's lines. weight: (C, 9). y is contiguous.
+  /// plan: of y's lines, or of pairs of them where stride and padding are 1 and all places fit 32
+  /// bits. weight: (C, 9). y is contiguous.
   void (*depthwise_forward)(const Queue&, const LinesPlan&, In x, void* y, const Window&,
                             const OnLoad&, const Parameter& weight) = nullptr;
-  /// plan: of x's lines. g: the gradient of x where there is no BatchNorm, of z before the ReLU
-  /// where there is. partial: (parts, 9, C), or (parts, 11, C) with a BatchNorm. dy, g: contiguous.
+  /// plan: of x's lines, or of pairs, as above. g: the gradient of x where there is no BatchNorm,
+  /// of z before the ReLU where there is. partial: (parts, 9, C), or (parts, 11, C) with a
+  /// BatchNorm. dy, g: contiguous.
   void (*depthwise_backward)(const Queue&, const LinesPlan&, const void* dy, In x, void* g,
                              const Window&, const OnLoad&, const Parameter& weight,
                              double* partial) = nullptr;
@@ -128,6 +130,8 @@ struct Kernels {
   /// plan: of dx's lines.
   void (*pool_backward)(const Queue&, const LinesPlan&, const void* dy, const std::uint8_t* index,
                         void* dx, const Window&) = nullptr;
+  /// plan: of y's lines. The mean of the 3x3 pixels around each; zeros surround x.
+  void (*average)(const Queue&, const LinesPlan&, In x, Out y, const Window&) = nullptr;
   void (*image_rows)(const Queue&, const ImageRowsPlan&, const ImageRows&, void* y) = nullptr;
   void (*update)(const Queue&, const Updates&, const UpdateRule&, const UpdatePointers&) = nullptr;
 };

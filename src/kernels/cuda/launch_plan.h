@@ -12,8 +12,14 @@ constexpr int kLanes = 32;     ///< at most, along the channels
 constexpr std::int64_t kMaxBlocks = 2147483647;
 /// Blocks that a multiprocessor is given where the work allows; they are what partial sums are of.
 constexpr std::int64_t kBlocksPerMultiprocessor = 4;
+/// The same where each block keeps and writes many sums: as many as are there at once.
+constexpr std::int64_t kSummingBlocks = 2;
+/// The same where a block leaves nothing behind: with many turns, the last one's gaps are small.
+constexpr std::int64_t kStreamingBlocks = 16;
 /// Positions below which a line isn't split further: a segment reads two columns more.
 constexpr std::int64_t kSegment = 4;
+/// Positions of a segment where lines are split only for more turns.
+constexpr std::int64_t kLongSegment = 18;
 
 constexpr std::int64_t quotient(std::int64_t all, std::int64_t each) {
   return (all + each - 1) / each;
@@ -23,6 +29,10 @@ constexpr std::int64_t quotient(std::int64_t all, std::int64_t each) {
 /// nine weights (and their sums) for each channel.
 constexpr int row_width(std::int64_t value_bytes) {
   return static_cast<int>(16 / value_bytes);
+}
+/// Where sums of two products are kept for each channel.
+constexpr int reduce_width(std::int64_t value_bytes) {
+  return static_cast<int>(8 / value_bytes);
 }
 constexpr int forward_width(std::int64_t value_bytes) {
   return value_bytes == 8 ? 2 : 4;
@@ -72,22 +82,29 @@ struct RowsPlan {
 };
 
 constexpr RowsPlan plan_rows(std::int64_t rows, std::int64_t channels, int width,
-                             int multiprocessors) {
+                             int multiprocessors, std::int64_t blocks = kBlocksPerMultiprocessor) {
   RowsPlan plan{.rows = rows, .channels = channels, .width = width};
   plan.lanes = plan_lanes(channels, width);
-  const std::int64_t wanted = kBlocksPerMultiprocessor * multiprocessors / plan.lanes.across;
+  const std::int64_t wanted = blocks * multiprocessors / plan.lanes.across;
   const std::int64_t groups = quotient(rows, plan.lanes.threads_y);
   plan.rows_per_part = quotient(groups, wanted < 1 ? 1 : wanted) * plan.lanes.threads_y;
   plan.parts = quotient(rows, plan.rows_per_part);
   return plan;
 }
 
-/// For lines of images: unit u is segment u % segments (columns [s * columns, (s + 1) * columns))
-/// of lines (u / segments) * threads_y and so on; part p takes units p, p + parts, ...
+/// Whether so many images, whose pixels are so many bytes apart, can be told apart in 32 bits.
+constexpr bool fits_32_bits(std::int64_t pixels, std::int64_t pixel_bytes) {
+  return pixels * pixel_bytes < (std::int64_t{1} << 32);
+}
+
+/// For lines of images, or pairs of neighboring ones: unit u is segment u % segments (columns
+/// [s * columns, (s + 1) * columns)) of lines (u / segments) * threads_y and so on; part p takes
+/// units p, p + parts, ...
 struct LinesPlan {
-  std::int64_t lines = 0, channels = 0;
-  int positions = 1;  ///< of a line
+  std::int64_t lines = 0, channels = 0;  ///< or pairs of lines
+  int positions = 1;                     ///< of a line
   int width = 1;
+  bool pairs = false;
   Lanes lanes = {};
   int columns = 1;
   int segments = 1;
@@ -102,22 +119,32 @@ struct LinesPlan {
 
 /// with_sums: few parts, because each writes partial sums; else a unit each.
 constexpr LinesPlan plan_lines(std::int64_t lines, std::int64_t positions, std::int64_t channels,
-                               int width, int multiprocessors, bool with_sums) {
+                               int width, int multiprocessors, bool with_sums, bool pairs = false) {
   LinesPlan plan{.lines = lines,
                  .channels = channels,
                  .positions = static_cast<int>(positions),
-                 .width = width};
+                 .width = width,
+                 .pairs = pairs};
   plan.lanes = plan_lanes(channels, width);
   const std::int64_t groups = quotient(lines, plan.lanes.threads_y);
-  const std::int64_t share = kBlocksPerMultiprocessor * multiprocessors / plan.lanes.across;
-  const std::int64_t wanted = share < 1 ? 1 : share;
-  const std::int64_t split = quotient(wanted, groups);
+  const auto share = [&](std::int64_t blocks) {
+    const std::int64_t parts = blocks * multiprocessors / plan.lanes.across;
+    return parts < 1 ? 1 : parts;
+  };
   const std::int64_t most = quotient(positions, kSegment);
-  const std::int64_t columns = quotient(positions, split < most ? split : most);
+  const std::int64_t needed = quotient(share(kBlocksPerMultiprocessor), groups);
+  std::int64_t split = needed < most ? needed : most;
+  if (!with_sums) {
+    const std::int64_t better = quotient(share(kStreamingBlocks), groups);
+    const std::int64_t allowed = positions / kLongSegment;
+    const std::int64_t fine = better < allowed ? better : allowed;
+    if (fine > split) split = fine;
+  }
+  const std::int64_t columns = quotient(positions, split);
   plan.columns = static_cast<int>(columns);
   plan.segments = static_cast<int>(quotient(positions, columns));
   plan.units = groups * plan.segments;
-  const std::int64_t limit = with_sums ? wanted : kMaxBlocks / plan.lanes.across;
+  const std::int64_t limit = with_sums ? share(kSummingBlocks) : kMaxBlocks / plan.lanes.across;
   plan.parts = plan.units < limit ? plan.units : limit;
   return plan;
 }

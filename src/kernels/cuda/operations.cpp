@@ -55,16 +55,26 @@ int width_for(int width, const Images& images) {
   return cuda::aligned_width(width, channels, bytes, bits);
 }
 
-cuda::RowsPlan rows_plan(const cuda::Queue& queue, const at::Tensor& x, const Images& images) {
-  const int width = width_for(cuda::row_width(x.element_size()), images);
-  return cuda::plan_rows(rows_of(x), x.size(1), width, queue.multiprocessors);
+/// How to spread the rows of x over the GPU, in vectors of `width` values where the images allow.
+cuda::RowsPlan rows_plan(const cuda::Queue& queue, const at::Tensor& x, const Images& images,
+                         int width, std::int64_t blocks = cuda::kBlocksPerMultiprocessor) {
+  return cuda::plan_rows(rows_of(x), x.size(1), width_for(width, images), queue.multiprocessors,
+                         blocks);
 }
 
-/// How to spread the lines of `image` over the GPU, in vectors of `width` values.
+/// How to spread the lines of `image`, or pairs of them, over the GPU, in vectors of `width`
+/// values.
 cuda::LinesPlan lines_plan(const cuda::Queue& queue, const at::Tensor& image, int width,
-                           bool with_sums) {
-  return cuda::plan_lines(image.size(0) * image.size(2), image.size(3), image.size(1), width,
-                          queue.multiprocessors, with_sums);
+                           bool with_sums, bool pairs = false) {
+  const std::int64_t lines = cuda::quotient(image.size(2), pairs ? 2 : 1);
+  return cuda::plan_lines(image.size(0) * lines, image.size(3), image.size(1), width,
+                          queue.multiprocessors, with_sums, pairs);
+}
+
+/// Whether the kernels of pairs of lines can read x.
+bool by_pairs(const at::Tensor& x, const WindowOptions& options) {
+  return options.stride == 1 && options.padding == 1 &&
+         cuda::fits_32_bits(rows_of(x), stride_of(x) * x.element_size());
 }
 
 at::Tensor partial_sums(const at::Tensor& x, std::int64_t parts, std::int64_t rows) {
@@ -106,7 +116,7 @@ class CudaOperations : public Operations {
                                  .coefficients = state.coefficients.mutable_data_ptr()};
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
       if (!bn.training) return kernels.constant_statistics(queue, channels, to);
-      const auto plan = rows_plan(queue, x, {x});
+      const auto plan = rows_plan(queue, x, {x}, cuda::row_width(x.element_size()));
       const auto partial = partial_sums(x, plan.parts, cuda::kBatchNormSums);
       kernels.statistics(queue, plan, in(x), partial.mutable_data_ptr<double>());
       kernels.finish_statistics(queue, plan, partial.const_data_ptr<double>(), to);
@@ -118,8 +128,9 @@ class CudaOperations : public Operations {
                         const at::Tensor& to) const override {
     const auto y = to.defined() ? to : empty_image(x.sizes(), x.options());
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      kernels.bn_forward(queue, rows_plan(queue, x, {x, residual, y}), in(x), in(residual), out(y),
-                         on_load(read));
+      const auto plan = rows_plan(queue, x, {x, residual, y}, cuda::row_width(x.element_size()),
+                                  cuda::kStreamingBlocks);
+      kernels.bn_forward(queue, plan, in(x), in(residual), out(y), on_load(read));
     });
     return y;
   }
@@ -130,7 +141,7 @@ class CudaOperations : public Operations {
     auto gradients = ask_for_gradients(sums, x, saved);
     const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const auto plan = rows_plan(queue, x, {dy, x, output});
+      const auto plan = rows_plan(queue, x, {dy, x, output}, cuda::reduce_width(x.element_size()));
       const auto partial = partial_sums(x, plan.parts, cuda::kBatchNormSums);
       kernels.bn_reduce(queue, plan, in(dy), in(x), in(output), on_load(read),
                         partial.mutable_data_ptr<double>());
@@ -149,8 +160,10 @@ class CudaOperations : public Operations {
                                           .slope = coefficient(input_gradient, 0),
                                           .offset = coefficient(input_gradient, 1)};
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      kernels.bn_backward(queue, rows_plan(queue, x, {dy, x, output, dx, d_residual}), in(dy),
-                          in(x), in(output), out(dx), out(d_residual), gradient);
+      const auto plan = rows_plan(queue, x, {dy, x, output, dx, d_residual},
+                                  cuda::row_width(x.element_size()), cuda::kStreamingBlocks);
+      kernels.bn_backward(queue, plan, in(dy), in(x), in(output), out(dx), out(d_residual),
+                          gradient);
     });
     return dx;
   }
@@ -163,8 +176,9 @@ class CudaOperations : public Operations {
     const auto taps = weight.contiguous();
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
       const int width = width_for(cuda::forward_width(x.element_size()), {x, y});
-      kernels.depthwise_forward(queue, lines_plan(queue, y, width, false), in(x),
-                                y.mutable_data_ptr(), window, on_load(read), parameter(taps));
+      kernels.depthwise_forward(queue, lines_plan(queue, y, width, false, by_pairs(x, options)),
+                                in(x), y.mutable_data_ptr(), window, on_load(read),
+                                parameter(taps));
     });
     return y;
   }
@@ -184,7 +198,7 @@ class CudaOperations : public Operations {
     const auto& g = result.input;
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
       const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g});
-      const auto plan = lines_plan(queue, x, width, true);
+      const auto plan = lines_plan(queue, x, width, true, by_pairs(x, options));
       const std::int64_t rows = cuda::kDepthwiseSums + (normalized ? cuda::kBatchNormSums : 0);
       const auto partial = partial_sums(x, plan.parts, rows);
       kernels.depthwise_backward(queue, plan, dy.const_data_ptr(), in(x), g.mutable_data_ptr(),
@@ -226,6 +240,15 @@ class CudaOperations : public Operations {
                             window_of(dx, options));
     });
     return dx;
+  }
+
+  at::Tensor average(const at::Tensor& x, const at::Tensor& to) const override {
+    const auto y = to.defined() ? to : empty_image(x.sizes(), x.options());
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = width_for(cuda::forward_width(x.element_size()), {x, y});
+      kernels.average(queue, lines_plan(queue, y, width, false), in(x), out(y), window_of(x, {}));
+    });
+    return y;
   }
 
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,

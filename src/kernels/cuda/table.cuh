@@ -1,5 +1,6 @@
 #pragma once
 
+#include "average.cuh"
 #include "batch_norm.cuh"
 #include "depthwise.cuh"
 #include "finish.cuh"
@@ -22,6 +23,7 @@ constexpr Kernels kTable = {.statistics = launch_statistics<T>,
                             .depthwise_backward = launch_depthwise_backward<T>,
                             .pool_forward = launch_pool_forward<T>,
                             .pool_backward = launch_pool_backward<T>,
+                            .average = launch_average<T>,
                             .image_rows = launch_image_rows<T>,
                             .update = launch_update<T>};
 

@@ -1,0 +1,287 @@
+#pragma once
+
+#include "lines.cuh"
+
+// The depthwise convolution that keeps an image's size: stride 1, padding 1. A thread has a pair of
+// neighboring lines, which share two of the four lines that their windows are on. Nothing in a loop
+// branches: lines outside the image are read elsewhere and taken for zeros, and the next column's
+// loads are under way while a column is computed.
+namespace xception::cuda {
+namespace {
+
+constexpr int kPairLines = 4;
+
+/// The nine weights of a thread's channels. All threads of the block call it.
+/// shared: kLanes * V * 9 values.
+template <int V, typename A>
+__device__ __forceinline__ void read_block_taps(const Parameter& weight, const Place<V>& place,
+                                                std::int64_t channels, A* shared, A (&tap)[9][V]) {
+  const std::int64_t first = place.first_channel * 9;
+  const std::int64_t left = channels * 9 - first;
+  const int lanes = static_cast<int>(blockDim.x) * V * 9;
+  const int count = left < lanes ? static_cast<int>(left) : lanes;
+  for (int i = place.thread; i < count; i += static_cast<int>(blockDim.x * blockDim.y)) {
+    shared[i] = weight.is_double
+                    ? static_cast<A>(static_cast<const double*>(weight.data)[first + i])
+                    : static_cast<A>(static_cast<const float*>(weight.data)[first + i]);
+  }
+  __syncthreads();
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+#pragma unroll
+    for (int k = 0; k < 9; ++k) {
+      tap[k][v] = shared[(static_cast<int>(threadIdx.x) * V + v) * 9 + k];
+    }
+  }
+  __syncthreads();
+}
+
+/// The pack, or zeros.
+template <typename T, int V>
+__device__ __forceinline__ Pack<T, V> kept(const Pack<T, V>& pack, bool keep) {
+  Pack<T, V> result = pack;
+  if constexpr (sizeof(pack) % sizeof(std::uint32_t) == 0) {
+    constexpr int kWords = sizeof(pack) / sizeof(std::uint32_t);
+    std::uint32_t words[kWords];
+    std::memcpy(words, &pack, sizeof(pack));
+#pragma unroll
+    for (int i = 0; i < kWords; ++i) words[i] = keep ? words[i] : 0U;
+    std::memcpy(&result, words, sizeof(pack));
+  } else {
+#pragma unroll
+    for (int v = 0; v < V; ++v) result.values[v] = keep ? pack.values[v] : T(0.0F);
+  }
+  return result;
+}
+
+/// The four lines that a pair's windows are on, in an image whose positions are `stride` bytes
+/// apart. Places are bytes from a tensor's first value, in 32 bits: one instruction each.
+template <typename T, int V>
+struct PairLines {
+  const T* base;
+  std::uint32_t place[kPairLines];
+  bool inside[kPairLines];
+  std::uint32_t stride;
+
+  __device__ __forceinline__ PairLines(const T* values, std::int64_t number, int row,
+                                       const WindowShape& w, int row_stride, std::int64_t channel)
+      : base(values), stride(static_cast<std::uint32_t>(row_stride) * sizeof(T)) {
+#pragma unroll
+    for (int a = 0; a < kPairLines; ++a) {
+      const int line = row + a - 1;
+      inside[a] = line >= 0 && line < w.height;
+      place[a] = (static_cast<std::uint32_t>(number) * w.height + (inside[a] ? line : row)) *
+                     w.width * stride +
+                 static_cast<std::uint32_t>(channel * sizeof(T));
+    }
+  }
+
+  template <int kFirst, int kCount>
+  __device__ __forceinline__ void fetch(int column, Pack<T, V> (&to)[kCount]) const {
+    const std::uint32_t along = static_cast<std::uint32_t>(column) * stride;
+#pragma unroll
+    for (int a = 0; a < kCount; ++a) {
+      to[a] = load_pack<T, V>(reinterpret_cast<const T*>(reinterpret_cast<const char*>(base) +
+                                                         (place[kFirst + a] + along)));
+    }
+  }
+};
+
+template <int V, typename T, typename A>
+__device__ __forceinline__ void store_at(T* base, std::uint32_t place, const A (&values)[V]) {
+  store<V>(reinterpret_cast<T*>(reinterpret_cast<char*>(base) + place), values);
+}
+
+/// Two sums are open for each line: `newer` has what the left column of a window gave, `older` the
+/// left and the middle.
+template <typename T, int V, bool kNorm>
+__global__ void __launch_bounds__(kThreads, 2)
+    depthwise_forward_pairs(LinesPlan plan, WindowShape w, const T* __restrict__ x, int x_stride,
+                            T* __restrict__ y, OnLoad on_load, Parameter weight) {
+  using A = Arithmetic<T>;
+  XCEPTION_SHARED(A, shared, kLanes * V * 9);
+  const Place<V> place(plan);
+  A tap[9][V];
+  read_block_taps<V>(weight, place, plan.channels, shared, tap);
+  if (!place.active) return;
+  Coefficients<A, V> on = {};
+  if constexpr (kNorm) on.read(on_load, place.channel);
+  const A bound = relu_bound<A>(on_load.relu);
+  const int channels = static_cast<int>(w.channels);
+  for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
+    const Segment segment(plan, unit, (w.height + 1) / 2);
+    if (!segment.inside) continue;
+    const int row = 2 * segment.row;
+    const PairLines<T, V> lines(x, segment.image, row, w, x_stride, place.channel);
+    const bool second = row + 1 < w.height;
+    const std::uint32_t step = static_cast<std::uint32_t>(channels) * sizeof(T);
+    const std::uint32_t line = w.width * step;
+    const std::uint32_t out = (static_cast<std::uint32_t>(segment.image) * w.height + row) * line +
+                              static_cast<std::uint32_t>(place.channel * sizeof(T));
+    const int start = segment.first > 0 ? segment.first - 1 : 0;
+    const int end = segment.last < w.width ? segment.last : w.width - 1;
+    A newer[2][V] = {};
+    A older[2][V] = {};
+    Pack<T, V> next[kPairLines];
+    lines.template fetch<0>(start, next);
+#pragma unroll 2
+    for (int column = start; column <= end; ++column) {
+      A value[kPairLines][V];
+#pragma unroll
+      for (int a = 0; a < kPairLines; ++a) {
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+          A z = static_cast<A>(next[a].values[v]);
+          if constexpr (kNorm) z = (z - on.center[v]) * on.scale[v] + on.shift[v];
+          value[a][v] = z <= bound || !lines.inside[a] ? A(0) : z;
+        }
+      }
+      lines.template fetch<0>(column < end ? column + 1 : end, next);
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        A done[V];
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+          A right = older[r][v];
+          A middle = newer[r][v];
+          A left = A(0);
+#pragma unroll
+          for (int a = 0; a < 3; ++a) {
+            right += tap[3 * a + 2][v] * value[r + a][v];
+            middle += tap[3 * a + 1][v] * value[r + a][v];
+            left += tap[3 * a][v] * value[r + a][v];
+          }
+          done[v] = right;
+          older[r][v] = middle;
+          newer[r][v] = left;
+        }
+        if (column > segment.first && (r == 0 || second)) {
+          store_at<V>(y, out + r * line + (column - 1) * step, done);
+        }
+      }
+    }
+    if (segment.last == w.width) {
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        if (r == 0 || second) store_at<V>(y, out + r * line + (w.width - 1) * step, older[r]);
+      }
+    }
+  }
+}
+
+/// The window of dy slides along with the thread.
+template <typename T, int V, bool kNorm>
+__global__ void __launch_bounds__(kThreads, 2)
+    depthwise_backward_pairs(LinesPlan plan, WindowShape w, const T* __restrict__ dy,
+                             const T* __restrict__ x, int x_stride, T* __restrict__ g,
+                             OnLoad on_load, Parameter weight, double* partial) {
+  using A = Arithmetic<T>;
+  constexpr int kRows = static_cast<int>(kDepthwiseSums + (kNorm ? kBatchNormSums : 0));
+  XCEPTION_SHARED(A, shared, kRows * kThreads * V);
+  const Place<V> place(plan);
+  A tap[9][V];
+  read_block_taps<V>(weight, place, plan.channels, shared, tap);
+  Coefficients<A, V> on = {};
+  if (kNorm && place.active) on.read(on_load, place.channel);
+  const A bound = relu_bound<A>(on_load.relu);
+  const int channels = static_cast<int>(w.channels);
+  A sums[kRows][V] = {};
+  for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
+    const Segment segment(plan, unit, (w.height + 1) / 2);
+    if (!segment.inside || !place.active) continue;
+    const int row = 2 * segment.row;
+    const PairLines<T, V> gradients(dy, segment.image, row, w, channels, place.channel);
+    const PairLines<T, V> inputs(x, segment.image, row, w, x_stride, place.channel);
+    const bool second = gradients.inside[2];
+    A window[3][kPairLines][V] = {};  // columns i - 1, i, i + 1
+    Pack<T, V> next_dy[kPairLines];
+    Pack<T, V> next_x[2];
+    const auto take = [&](A(&column)[kPairLines][V], bool inside) {
+#pragma unroll
+      for (int a = 0; a < kPairLines; ++a) {
+        const auto pack = kept(next_dy[a], inside && gradients.inside[a]);
+#pragma unroll
+        for (int v = 0; v < V; ++v) column[a][v] = static_cast<A>(pack.values[v]);
+      }
+    };
+    const int last_column = w.width - 1;
+    gradients.template fetch<0>(segment.first > 0 ? segment.first - 1 : 0, next_dy);
+    take(window[0], segment.first > 0);
+    gradients.template fetch<0>(segment.first, next_dy);
+    take(window[1], true);
+    gradients.template fetch<0>(segment.first < last_column ? segment.first + 1 : last_column,
+                                next_dy);
+    inputs.template fetch<1>(segment.first, next_x);
+#pragma unroll 3
+    for (int i = segment.first; i < segment.last; ++i) {
+      take(window[2], i < last_column);
+      A own[2][V];
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+#pragma unroll
+        for (int v = 0; v < V; ++v) own[r][v] = static_cast<A>(next_x[r].values[v]);
+      }
+      gradients.template fetch<0>(i + 2 < last_column ? i + 2 : last_column, next_dy);
+      inputs.template fetch<1>(i + 1 < last_column ? i + 1 : last_column, next_x);
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        A result[V];
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+          A z = own[r][v];
+          if constexpr (kNorm) {
+            own[r][v] -= on.center[v];
+            z = own[r][v] * on.scale[v] + on.shift[v];
+          }
+          const bool closed = z <= bound || (r == 1 && !second);
+          const A value = closed ? A(0) : z;
+          A sum = A(0);
+#pragma unroll
+          for (int k = 0; k < 9; ++k) {
+            const A d = window[2 - k % 3][r + 2 - k / 3][v];
+            sum += tap[k][v] * d;
+            sums[k][v] += value * d;
+          }
+          sum = closed ? A(0) : sum;
+          result[v] = sum;
+          if constexpr (kNorm) {
+            sums[9][v] += sum;
+            sums[10][v] += sum * own[r][v];
+          }
+        }
+        if (r == 0 || second) store_at<V>(g, gradients.place[1 + r] + i * gradients.stride, result);
+      }
+#pragma unroll
+      for (int a = 0; a < kPairLines; ++a) {
+#pragma unroll
+        for (int v = 0; v < V; ++v) {
+          window[0][a][v] = window[1][a][v];
+          window[1][a][v] = window[2][a][v];
+        }
+      }
+    }
+  }
+  // Adds over the block's threads in their order.
+  const int across = static_cast<int>(blockDim.x) * V;
+  const int all = across * static_cast<int>(blockDim.y);
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) {
+#pragma unroll
+    for (int v = 0; v < V; ++v) shared[row * all + place.thread * V + v] = sums[row][v];
+  }
+  __syncthreads();
+  double* out = partial + place.part * kRows * plan.channels;
+  for (int i = place.thread; i < kRows * across; i += static_cast<int>(blockDim.x * blockDim.y)) {
+    const int row = i / across;
+    const std::int64_t channel = place.first_channel + i % across;
+    if (channel >= plan.channels) continue;
+    double total = 0.0;
+    for (int y = 0; y < static_cast<int>(blockDim.y); ++y) {
+      total += static_cast<double>(shared[row * all + y * across + i % across]);
+    }
+    out[row * plan.channels + channel] = total;
+  }
+}
+
+}  // namespace
+}  // namespace xception::cuda
