@@ -16,12 +16,6 @@ using torch::autograd::tensor_list;
 
 constexpr const char* kName = "fused_bn_slices";
 
-/// A tensor of its own on the memory of `x`: autograd would take a view's history from its base.
-at::Tensor same_memory(const at::Tensor& x) {
-  auto own = at::empty({0}, x.options());
-  return own.set_(x.storage(), x.storage_offset(), x.sizes(), x.strides());
-}
-
 /// What backward needs of a slice, as it lies among the saved variables.
 struct SavedSlice {
   at::Tensor averaged;  ///< undefined where the slice itself was normalized

@@ -1,6 +1,7 @@
 #include "checks.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
 #include "xception/core/error.h"
 
@@ -126,6 +127,11 @@ BatchNormSaved batch_norm_of(const at::Tensor& coefficients, const at::Tensor& s
   return {.state = {.coefficients = coefficients, .statistics = statistics},
           .weight = weight,
           .training = training};
+}
+
+at::Tensor same_memory(const at::Tensor& x) {
+  auto own = at::empty({0}, x.options().memory_format(c10::nullopt));
+  return own.set_(x.storage(), x.storage_offset(), x.sizes(), x.strides());
 }
 
 }  // namespace xception

@@ -33,4 +33,7 @@ at::Tensor as_rows(const at::Tensor& gradient, const at::Tensor& x);
 BatchNormSaved batch_norm_of(const at::Tensor& coefficients, const at::Tensor& statistics,
                              const at::Tensor& weight, bool training);
 
+/// A tensor of its own on the memory of `x`: autograd would take a view's history from its base.
+at::Tensor same_memory(const at::Tensor& x);
+
 }  // namespace xception

@@ -16,6 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
 constexpr const char* kName = "fused_depthwise";
+constexpr const char* kBesideName = "fused_depthwise_beside";
 constexpr const char* kBnName = "fused_bn_depthwise";
 
 void save_options(AutogradContext* context, const WindowOptions& options, bool relu) {
@@ -46,6 +47,29 @@ class Depthwise : public torch::autograd::Function<Depthwise> {
     const auto result = operations_for(x).depthwise_backward(as_image(gradients[0], x), x, {},
                                                              context->saved_data["relu"].toBool(),
                                                              saved[1], saved_window(context));
+    return {result.input, result.weight, {}, {}};
+  }
+};
+
+/// As Depthwise, with x as a second result, whose gradient backward adds.
+class DepthwiseBeside : public torch::autograd::Function<DepthwiseBeside> {
+ public:
+  static tensor_list forward(AutogradContext* context, const torch::Tensor& x,
+                             const torch::Tensor& weight, const WindowOptions& options, bool relu) {
+    context->save_for_backward({x, weight});
+    save_options(context, options, relu);
+    return {operations_for(x).depthwise_forward(x, {.relu = relu}, weight, options),
+            same_memory(x)};
+  }
+
+  static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
+    check_first_order(kBesideName);
+    const auto saved = context->get_saved_variables();
+    const auto& x = saved[0];
+    const auto beside = gradients[1].defined() ? as_image(gradients[1], x) : at::Tensor();
+    const auto result = operations_for(x).depthwise_backward(
+        as_image(gradients[0], x), x, {}, context->saved_data["relu"].toBool(), saved[1],
+        saved_window(context), beside);
     return {result.input, result.weight, {}, {}};
   }
 };
@@ -123,6 +147,14 @@ torch::Tensor fused_depthwise(const torch::Tensor& x, const torch::Tensor& weigh
                               const DepthwiseOptions& options, bool relu) {
   const auto image = autocast_image(x);
   return Depthwise::apply(image, weight, checked(kName, image, weight, options), relu);
+}
+
+DepthwiseAndInput fused_depthwise_beside(const torch::Tensor& x, const torch::Tensor& weight,
+                                         const DepthwiseOptions& options, bool relu) {
+  const auto image = autocast_image(x);
+  const auto results =
+      DepthwiseBeside::apply(image, weight, checked(kBesideName, image, weight, options), relu);
+  return {.convolved = results[0], .input = results[1]};
 }
 
 torch::Tensor fused_bn_depthwise(const torch::Tensor& x, const BatchNormArguments& bn, bool relu,

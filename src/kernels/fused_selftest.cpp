@@ -88,7 +88,7 @@ torch::Tensor depthwise(const Inputs& in, const torch::Tensor& x) {
   return at::conv2d(x, in.weight.to(x.scalar_type()), {}, 1, 1, 1, in.weight.size(0));
 }
 
-std::array<Check, 4> checks() {
+std::array<Check, 5> checks() {
   return {{
       {"BatchNorm, addition and ReLU",
        [](const Inputs& in) { return fused_bn_act(in.x, in.batch_norm(), true, in.residual); },
@@ -104,14 +104,20 @@ std::array<Check, 4> checks() {
       {"max pooling and addition",
        [](const Inputs& in) { return fused_max_pool(in.x, 1, in.halved); },
        [](const Inputs& in) { return at::max_pool2d(in.x, 3, 2, 1) + in.halved; }},
+      {"max pooling of BatchNorm and addition",
+       [](const Inputs& in) {
+         return fused_bn_max_pool(in.x, in.batch_norm(), true, 1, in.halved);
+       },
+       [](const Inputs& in) { return at::max_pool2d(normalized(in).relu(), 3, 2, 1) + in.halved; }},
   }};
 }
 
-/// The result and its gradients.
-std::vector<torch::Tensor> outcome(const Operation& operation, const Inputs& in) {
+/// The result and its gradients, for a gradient of values that `rounded` has.
+std::vector<torch::Tensor> outcome(const Operation& operation, const Inputs& in,
+                                   torch::ScalarType rounded) {
   const torch::AutoGradMode with_gradients(true);
   const auto y = operation(in);
-  const auto weights = values(y.sizes(), 0.37, y.device()).to(y.scalar_type());
+  const auto weights = values(y.sizes(), 0.37, y.device()).to(rounded).to(y.scalar_type());
   auto all = torch::autograd::grad(
       {y}, {in.x, in.residual, in.halved, in.weight, in.bn_weight, in.bn_bias}, {weights},
       /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
@@ -199,8 +205,8 @@ std::string first_difference(const torch::Device& device) {
       const Inputs in(channels, precision.dtype, precision.dtype, device);
       const Inputs exact(channels, precision.dtype, torch::kFloat32, device);
       for (const auto& check : checks()) {
-        const auto fused = outcome(check.fused, in);
-        const auto plain = outcome(check.plain, exact);
+        const auto fused = outcome(check.fused, in, precision.dtype);
+        const auto plain = outcome(check.plain, exact, precision.dtype);
         for (std::size_t i = 0; i < plain.size(); ++i) {
           if (near(fused[i], plain[i], precision.tolerance)) continue;
           return fmt::format("{} of {} differs from LibTorch's", check.name,

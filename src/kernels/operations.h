@@ -41,6 +41,7 @@ struct BatchNormSaved {
   BatchNormState state = {};
   at::Tensor weight = {};
   bool training = true;
+  std::int64_t count = 0;  ///< values of a channel; 0: as many as x has
 };
 
 struct WindowOptions {
@@ -65,7 +66,8 @@ struct DepthwiseGradients {
 
 struct Pooled {
   at::Tensor values = {};
-  at::Tensor index = {};  ///< uint8, the shape of values: 3 * row + column of the maximum
+  at::Tensor index = {};   ///< uint8, the shape of values: 3 * row + column of the maximum
+  at::Tensor source = {};  ///< x there, where a BatchNorm was done on reading
 };
 
 struct ParameterUpdate;
@@ -88,7 +90,8 @@ class Operations {
   /// residual may be undefined. to: where the result is written; undefined: a new tensor.
   virtual at::Tensor bn_forward(const at::Tensor& x, const at::Tensor& residual, const ReadAs& read,
                                 const at::Tensor& to = {}) const = 0;
-  /// output: where the ReLU's mask comes from; undefined: from x.
+  /// output: where the ReLU's mask comes from; undefined: from x. x may be those of the values
+  /// alone that have a gradient: saved.count has them all.
   virtual BatchNormGradients bn_reduce(const at::Tensor& dy, const at::Tensor& x,
                                        const at::Tensor& output, const BatchNormSaved& saved,
                                        bool relu) const = 0;
@@ -101,19 +104,33 @@ class Operations {
   virtual at::Tensor depthwise_forward(const at::Tensor& x, const ReadAs& read,
                                        const at::Tensor& weight,
                                        const WindowOptions& options) const = 0;
-  /// saved: its state is undefined where there is no BatchNorm.
+  /// saved: its state is undefined where there is no BatchNorm. added: to the input's gradient,
+  /// where there is none; undefined: nothing.
   virtual DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
                                                 const BatchNormSaved& saved, bool relu,
                                                 const at::Tensor& weight,
-                                                const WindowOptions& options) const = 0;
+                                                const WindowOptions& options,
+                                                const at::Tensor& added = {}) const = 0;
   virtual Pooled pool_forward(const at::Tensor& x, const at::Tensor& residual,
                               const WindowOptions& options, bool with_index) const = 0;
   virtual at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
                                    at::IntArrayRef input_sizes,
                                    const WindowOptions& options) const = 0;
+  /// The same of what a BatchNorm makes of x.
+  virtual Pooled bn_pool_forward(const at::Tensor& x, const ReadAs& read,
+                                 const at::Tensor& residual, const WindowOptions& options,
+                                 bool with_index) const = 0;
+  /// x's gradient.
+  virtual at::Tensor bn_pool_backward(const at::Tensor& dy, const at::Tensor& index,
+                                      const at::Tensor& x, const ReadAs& read,
+                                      const at::Tensor& input_gradient,
+                                      const WindowOptions& options) const = 0;
   /// at::avg_pool2d(x, 3, 1, 1) of an image or a channel slice; also its own backward, being
   /// symmetric. to: as for bn_forward().
   virtual at::Tensor average(const at::Tensor& x, const at::Tensor& to = {}) const = 0;
+  /// The gradient of at::avg_pool2d(x, size, stride). dy: dense.
+  virtual at::Tensor average_backward(const at::Tensor& dy, at::IntArrayRef input_sizes,
+                                      std::int64_t size, std::int64_t stride) const = 0;
   /// fused_image_rows() of contiguous tensors; columns has elements.
   virtual at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows,
                                 const at::Tensor& scale, const at::Tensor& offset,

@@ -107,4 +107,9 @@ inline raw::Window window_of(const at::Tensor& x, const WindowOptions& options) 
           .padding = options.padding};
 }
 
+/// Values of a channel that a BatchNorm's statistics are of.
+inline std::int64_t count_of(const BatchNormSaved& saved, const at::Tensor& x) {
+  return saved.count > 0 ? saved.count : rows_of(x);
+}
+
 }  // namespace xception

@@ -1,5 +1,8 @@
 #include "xception/models/inception_blocks.h"
 
+#include "xception/kernels/avg_pool.h"
+#include "xception/kernels/bn_act.h"
+
 namespace xception {
 namespace {
 
@@ -98,10 +101,12 @@ InceptionAuxImpl::InceptionAuxImpl(std::int64_t in_channels, std::int64_t num_cl
 }
 
 torch::Tensor InceptionAuxImpl::forward(const torch::Tensor& x) {
-  auto y = at::avg_pool2d(x, /*kernel_size=*/5, /*stride=*/3);  // (N, in, 5, 5) of 17 x 17
-  y = conv0_->forward(y);                                       // (N, 128, 5, 5)
-  y = conv1_->forward(y);                                       // (N, 768, 1, 1)
-  return fc_->forward(global_average_pool(y));                  // (N, num_classes)
+  // (N, in, 5, 5) of 17 x 17
+  const bool fused = kernels() == Kernels::fused && x.is_cuda() && can_fuse_image(x);
+  auto y = fused ? fused_avg_pool(x, 5, 3) : at::avg_pool2d(x, /*kernel_size=*/5, /*stride=*/3);
+  y = conv0_->forward(y);                       // (N, 128, 5, 5)
+  y = conv1_->forward(y);                       // (N, 768, 1, 1)
+  return fc_->forward(global_average_pool(y));  // (N, num_classes)
 }
 
 }  // namespace xception

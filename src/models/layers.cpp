@@ -76,12 +76,21 @@ Features relu(Features features) {
   return features;
 }
 
-torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut, std::int64_t padding,
-                       Kernels kernels) {
-  const bool fits = !shortcut.defined() || shortcut.scalar_type() == x.scalar_type();
-  if (fits && kernels == Kernels::fused && can_fuse_image(x)) {
-    return fused_max_pool(x, padding, shortcut);
+torch::Tensor pool_add(const Features& features, const torch::Tensor& shortcut,
+                       std::int64_t padding, Kernels kernels) {
+  const auto fits = [&](const torch::Tensor& x) {
+    return kernels == Kernels::fused &&
+           (!shortcut.defined() || shortcut.scalar_type() == x.scalar_type());
+  };
+  const bool with_relu = features.activation == Activation::relu;
+  // A CPU is faster with the two operations.
+  if (features.x.is_cuda() && fits(features.x) && features.norm != nullptr &&
+      features.norm->can_fuse(features.x) &&
+      (with_relu || features.activation == Activation::none)) {
+    return fused_bn_max_pool(features.x, features.norm->arguments(), with_relu, padding, shortcut);
   }
+  const auto x = features.value();
+  if (fits(x) && can_fuse_image(x)) return fused_max_pool(x, padding, shortcut);
   torch::Tensor pooled = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, padding);
   return shortcut.defined() ? pooled.add_(shortcut) : pooled;
 }
@@ -102,15 +111,22 @@ SeparableConvImpl::SeparableConvImpl(std::int64_t in_channels, std::int64_t out_
       torch::nn::Conv2d(torch::nn::Conv2dOptions(in_channels, out_channels, 1).bias(false)));
 }
 
-torch::Tensor SeparableConvImpl::forward(const Features& x) {
-  if (order_ == SeparableOrder::depthwise_first) return pointwise(between_(depthwise(x)));
+torch::Tensor SeparableConvImpl::forward(const Features& x, torch::Tensor* beside) {
+  if (order_ == SeparableOrder::depthwise_first) return pointwise(between_(depthwise(x, beside)));
   return conv1_->forward(between_(pointwise_->forward(x.value())));
 }
 
-torch::Tensor SeparableConvImpl::depthwise(const Features& x) {
+torch::Tensor SeparableConvImpl::depthwise(const Features& x, torch::Tensor* beside) {
   const bool with_relu = x.activation == Activation::relu;
   if (can_fuse(x.x) && (with_relu || x.activation == Activation::none)) {
-    if (x.norm == nullptr || x.norm->folded()) {
+    const bool as_it_is = x.norm == nullptr || x.norm->folded();
+    // A CPU gains nothing.
+    if (as_it_is && beside != nullptr && x.x.is_cuda()) {
+      auto result = fused_depthwise_beside(x.x, conv1_->weight, {}, with_relu);
+      *beside = result.input;
+      return result.convolved;
+    }
+    if (as_it_is) {
       return fused_depthwise(x.x, conv1_->weight, {}, with_relu);
     }
     if (x.norm->can_fuse(x.x)) {

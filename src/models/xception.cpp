@@ -71,15 +71,16 @@ torch::Tensor XceptionBlockImpl::shortcut(const torch::Tensor& x) {
 }
 
 torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
+  torch::Tensor beside = x;
   Features y = x;
   for (auto& separable : separables_) {
     const bool first = &separable == &separables_.front();
-    y = separable.forward(first && !leading_relu_ ? y : relu(y));  // (N, channels[i], H, W)
+    y = separable.forward(first && !leading_relu_ ? y : relu(y),
+                          first && residual_ ? &beside : nullptr);  // (N, channels[i], H, W)
   }
-  if (!halve_) return y.value(shortcut(x));  // (N, out, H, W)
-  const auto normalized = y.value();
+  if (!halve_) return y.value(shortcut(beside));  // (N, out, H, W)
   // (N, out, H/2, W/2), rounded up
-  return pool_add(normalized, shortcut(x), /*padding=*/1, kernels());
+  return pool_add(y, shortcut(beside), /*padding=*/1, kernels());
 }
 
 Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {

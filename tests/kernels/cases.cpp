@@ -188,6 +188,27 @@ Operation plain_conv(const DepthwiseOptions& options, bool relu) {
   };
 }
 
+namespace {
+
+/// Two images of different sizes in one, pixel after pixel.
+torch::Tensor joined(const torch::Tensor& convolved, const torch::Tensor& x) {
+  const auto as_lines = [](const torch::Tensor& image) { return image.flatten(2); };
+  return at::cat({as_lines(convolved), as_lines(x)}, 2);
+}
+
+}  // namespace
+
+Operation fused_conv_beside(const DepthwiseOptions& options, bool relu) {
+  return [=](const Tensors& in) {
+    const auto result = fused_depthwise_beside(in.values[0], in.values[1], options, relu);
+    return joined(result.convolved, result.input);
+  };
+}
+
+Operation plain_conv_beside(const DepthwiseOptions& options, bool relu) {
+  return [=](const Tensors& in) { return joined(plain_conv(options, relu)(in), in.values[0]); };
+}
+
 Operation fused_bn_conv(const DepthwiseOptions& options, bool relu, bool training) {
   return [=](const Tensors& in) {
     return fused_bn_depthwise(in.values[0], arguments(in, training), relu, in.values[3], options);
@@ -198,6 +219,20 @@ Operation plain_bn_conv(const DepthwiseOptions& options, bool relu, bool trainin
   return [=](const Tensors& in) {
     return at::conv2d(maybe_relu(plain_norm(in, training), relu), in.values[3], {}, options.stride,
                       options.padding, 1, in.values[0].size(1));
+  };
+}
+
+Operation fused_bn_pool(std::int64_t padding, bool relu, bool training) {
+  return [=](const Tensors& in) {
+    return fused_bn_max_pool(in.values[0], arguments(in, training), relu, padding,
+                             in.values.size() > 3 ? in.values[3] : torch::Tensor());
+  };
+}
+
+Operation plain_bn_pool(std::int64_t padding, bool relu, bool training) {
+  return [=](const Tensors& in) {
+    auto y = at::max_pool2d(maybe_relu(plain_norm(in, training), relu), 3, 2, padding);
+    return in.values.size() > 3 ? y + in.values[3] : y;
   };
 }
 

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <vector>
 
+#include "xception/kernels/avg_pool.h"
 #include "xception/kernels/bn_act.h"
 #include "xception/kernels/depthwise.h"
 #include "xception/kernels/max_pool.h"
@@ -71,9 +72,15 @@ Operation plain_bn(bool relu, bool training);
 Operation fused_conv(const DepthwiseOptions& options, bool relu);
 Operation plain_conv(const DepthwiseOptions& options, bool relu);
 // values: image, weight, bias, depthwise weight.
+/// The result's pixels, then x's.
+Operation fused_conv_beside(const DepthwiseOptions& options, bool relu);
+Operation plain_conv_beside(const DepthwiseOptions& options, bool relu);
 Operation fused_bn_conv(const DepthwiseOptions& options, bool relu, bool training);
 Operation plain_bn_conv(const DepthwiseOptions& options, bool relu, bool training);
 // values: image and perhaps a residual.
+/// A fourth value is a residual.
+Operation fused_bn_pool(std::int64_t padding, bool relu, bool training);
+Operation plain_bn_pool(std::int64_t padding, bool relu, bool training);
 Operation fused_pool(std::int64_t padding);
 Operation plain_pool(std::int64_t padding);
 

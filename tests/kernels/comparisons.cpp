@@ -45,6 +45,8 @@ void expect_depthwise(const Case& of) {
         const DepthwiseOptions options{.stride = stride, .padding = padding};
         const Tensors inputs{.values = {of.image(), of.depthwise_weight()}, .buffers = {}};
         check_equal(of, inputs, fused_conv(options, relu), plain_conv(options, relu));
+        // Others read x, too.
+        check_equal(of, inputs, fused_conv_beside(options, relu), plain_conv_beside(options, relu));
       }
     }
   }
@@ -83,6 +85,46 @@ void expect_max_pool(const Case& of) {
                                   (of.width + 2 * padding - 3) / 2 + 1})));
       }
       check_equal(of, inputs, fused_pool(padding), plain_pool(padding));
+    }
+  }
+}
+
+void expect_bn_max_pool(const Case& of) {
+  for (const std::int64_t padding : {0, 1}) {
+    if (std::min(of.height, of.width) + 2 * padding < 3) continue;
+    for (const bool residual : {false, true}) {
+      for (const bool relu : {false, true}) {
+        for (const bool training : {true, false}) {
+          if (training && of.batch * of.height * of.width == 1) continue;
+          SCOPED_TRACE(fmt::format("padding {} residual {} relu {} training {}", padding, residual,
+                                   relu, training));
+          Tensors inputs = of.batch_norm_inputs(0.5, 2.0);
+          // Few different values, so that there are ties; scales of both signs.
+          inputs.values[0] = of.cast(torch::round(inputs.values[0]));
+          inputs.values[1] -= 1.0;
+          inputs.values[1][0] = 0.0;
+          if (residual) {
+            inputs.values.push_back(
+                of.cast(torch::randn({of.batch, of.channels, (of.height + 2 * padding - 3) / 2 + 1,
+                                      (of.width + 2 * padding - 3) / 2 + 1})));
+          }
+          check_equal(of, inputs, fused_bn_pool(padding, relu, training),
+                      plain_bn_pool(padding, relu, training));
+        }
+      }
+    }
+  }
+}
+
+void expect_avg_pool(const Case& of) {
+  for (const std::int64_t size : {1, 3, 5}) {
+    for (const std::int64_t stride : {1, 3}) {
+      if (std::min(of.height, of.width) < size) continue;
+      SCOPED_TRACE(fmt::format("size {} stride {}", size, stride));
+      const Tensors inputs{.values = {of.image()}, .buffers = {}};
+      check_equal(
+          of, inputs, [&](const Tensors& in) { return fused_avg_pool(in.values[0], size, stride); },
+          [&](const Tensors& in) { return at::avg_pool2d(in.values[0], size, stride); });
     }
   }
 }

@@ -11,6 +11,8 @@ void expect_bn_with_a_large_mean(const Case& of);
 void expect_depthwise(const Case& of);
 void expect_bn_depthwise(const Case& of);
 void expect_max_pool(const Case& of);
+void expect_bn_max_pool(const Case& of);
+void expect_avg_pool(const Case& of);
 /// Two runs, bit for bit.
 void expect_repeatable(const Case& of);
 void expect_non_finite_as_in_torch(const torch::Device& device);

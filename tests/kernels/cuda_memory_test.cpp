@@ -154,8 +154,12 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalized, bool pa
       of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true, pairs);
   const std::int64_t sums = kDepthwiseSums + (normalized ? kBatchNormSums : 0);
   Buffer partial(backward.parts * sums * of.channels * 8);
-  kernels.depthwise_backward(kQueue, backward, dy.data(), {x.data(), stride}, g.data(), window,
-                             load, weight, partial.doubles());
+  auto added = of.image(of.rows(), of.channels);
+  for (const void* more :
+       {static_cast<const void*>(nullptr), static_cast<const void*>(added.data())}) {
+    kernels.depthwise_backward(kQueue, backward, dy.data(), {x.data(), stride}, g.data(), window,
+                               load, weight, more, partial.doubles());
+  }
   if (normalized) return;
   kernels.finish_sums(kQueue, {.partial = partial.doubles(),
                                .parts = backward.parts,
@@ -186,10 +190,26 @@ void run_pool(const Trial& of) {
   const auto forward =
       plan_lines(of.batch * window.out_height, window.out_width, of.channels, width, 2, false);
   auto* bytes = static_cast<std::uint8_t*>(index.data());
-  kernels.pool_forward(kQueue, forward, x.data(), nullptr, y.data(), nullptr, window);
-  kernels.pool_forward(kQueue, forward, x.data(), residual.data(), y.data(), bytes, window);
   const auto backward = plan_lines(of.batch * of.height, of.width, of.channels, width, 2, false);
-  kernels.pool_backward(kQueue, backward, y.data(), bytes, dx.data(), window);
+  kernels.pool_forward(kQueue, forward, x.data(), {}, nullptr, y.data(), nullptr, nullptr, window);
+  kernels.pool_forward(kQueue, forward, x.data(), {}, residual.data(), y.data(), bytes, nullptr,
+                       window);
+  kernels.pool_backward(kQueue, backward, y.data(), bytes, nullptr, dx.data(), window, {});
+
+  const int norm_width = of.width_of(forward_width(of.value_bytes()), of.channels);
+  const auto with_width = [&](LinesPlan plan) {
+    return plan_lines(plan.lines, plan.positions, plan.channels, norm_width, 2, false);
+  };
+  Buffer coefficients(of.channels * of.arithmetic_bytes());
+  auto source = of.image(out_rows, of.channels);
+  const auto* each = coefficients.data();
+  const OnLoad load{.center = each, .scale = each, .shift = each, .relu = of.relu};
+  kernels.pool_forward(kQueue, with_width(forward), x.data(), load, nullptr, y.data(), nullptr,
+                       nullptr, window);
+  kernels.pool_forward(kQueue, with_width(forward), x.data(), load, residual.data(), y.data(),
+                       bytes, source.data(), window);
+  kernels.pool_backward(kQueue, with_width(backward), y.data(), bytes, x.data(), dx.data(), window,
+                        {.load = load, .slope = each, .offset = each});
 }
 
 TEST(CudaMemory, KernelsStayWithinTheirBuffers) {

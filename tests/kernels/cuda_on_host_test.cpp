@@ -84,6 +84,16 @@ TEST_P(CudaOnHost, MaxPoolEqualsTorch) {
   expect_max_pool(GetParam());
 }
 
+TEST_P(CudaOnHost, BnMaxPoolEqualsTorch) {
+  const ServeByCudaOnHost serve;
+  expect_bn_max_pool(GetParam());
+}
+
+TEST_P(CudaOnHost, AvgPoolEqualsTorch) {
+  const ServeByCudaOnHost serve;
+  expect_avg_pool(GetParam());
+}
+
 /// An operation and inputs of it.
 struct Trial {
   const char* name;
@@ -105,6 +115,7 @@ std::vector<Trial> trials(const Case& of) {
           {"depthwise, stride 2", conv, fused_conv({.stride = 2, .padding = 0}, false)},
           {"bn_depthwise", norm_conv, fused_bn_conv({}, true, true)},
           {"bn_depthwise, stride 2", norm_conv, fused_bn_conv({.stride = 2}, true, true)},
+          {"bn_max_pool", norm, fused_bn_pool(1, true, true)},
           {"max_pool", {.values = {of.image()}, .buffers = {}}, fused_pool(1)}};
 }
 

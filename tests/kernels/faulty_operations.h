@@ -15,6 +15,7 @@ enum class Fault {
   tap,
   pooling,
   index,
+  source,
   rows,
   update,
   // Of channel slices and concatenations alone, which fused_selftest doesn't run.
@@ -66,9 +67,9 @@ class FaultyOperations : public Operations {
   }
   DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
                                         const BatchNormSaved& saved, bool relu,
-                                        const at::Tensor& weight,
-                                        const WindowOptions& options) const override {
-    auto gradients = cpu_.depthwise_backward(dy, x, saved, relu, weight, options);
+                                        const at::Tensor& weight, const WindowOptions& options,
+                                        const at::Tensor& added) const override {
+    auto gradients = cpu_.depthwise_backward(dy, x, saved, relu, weight, options, added);
     if (fault_ == Fault::tap) gradients.weight.select(2, 2).zero_();
     return gradients;
   }
@@ -84,8 +85,24 @@ class FaultyOperations : public Operations {
                            const WindowOptions& options) const override {
     return cpu_.pool_backward(dy, index, input_sizes, options);
   }
+  Pooled bn_pool_forward(const at::Tensor& x, const ReadAs& read, const at::Tensor& residual,
+                         const WindowOptions& options, bool with_index) const override {
+    auto pooled = cpu_.bn_pool_forward(x, read, residual, options, with_index);
+    if (fault_ == Fault::pooling) pooled.values.select(1, 0).zero_();
+    if (fault_ == Fault::source && with_index) pooled.source.zero_();
+    return pooled;
+  }
+  at::Tensor bn_pool_backward(const at::Tensor& dy, const at::Tensor& index, const at::Tensor& x,
+                              const ReadAs& read, const at::Tensor& input_gradient,
+                              const WindowOptions& options) const override {
+    return cpu_.bn_pool_backward(dy, index, x, read, input_gradient, options);
+  }
   at::Tensor average(const at::Tensor& x, const at::Tensor& to) const override {
     return cpu_.average(x, to);
+  }
+  at::Tensor average_backward(const at::Tensor& dy, at::IntArrayRef input_sizes, std::int64_t size,
+                              std::int64_t stride) const override {
+    return cpu_.average_backward(dy, input_sizes, size, stride);
   }
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
                         const at::Tensor& offset, at::ScalarType dtype) const override {

@@ -33,6 +33,7 @@ TEST(FusedSelftest, NoticesEveryFault) {
   EXPECT_THAT(found(Fault::tap), HasSubstr("depthwise"));
   EXPECT_THAT(found(Fault::pooling), HasSubstr("pooling"));
   EXPECT_THAT(found(Fault::index), HasSubstr("pooling"));
+  EXPECT_THAT(found(Fault::source), HasSubstr("pooling of BatchNorm"));
   EXPECT_THAT(found(Fault::rows), HasSubstr("input batch"));
   EXPECT_THAT(found(Fault::update), HasSubstr("optimizer"));
 }

@@ -40,6 +40,14 @@ TEST_P(FusedKernels, MaxPoolEqualsTorch) {
   expect_max_pool(GetParam());
 }
 
+TEST_P(FusedKernels, BnMaxPoolEqualsTorch) {
+  expect_bn_max_pool(GetParam());
+}
+
+TEST_P(FusedKernels, AvgPoolEqualsTorch) {
+  expect_avg_pool(GetParam());
+}
+
 TEST_P(FusedKernels, RepeatBitForBit) {
   expect_repeatable(GetParam());
 }
@@ -85,6 +93,7 @@ TEST(FusedGradients, EqualFiniteDifferences) {
                          fused_conv({.stride = stride, .padding = 0}, true));
   }
   check_by_differences({.values = {of.image()}, .buffers = {}}, fused_pool(1));
+  check_by_differences(of.batch_norm_inputs(0.5, 2.0), fused_bn_pool(1, true, true));
 }
 
 TEST(FusedNonFinite, PassThroughAsInTorch) {
@@ -107,6 +116,8 @@ TEST(FusedErrors, NameWhatIsWrong) {
   const auto one = torch::ones({3});
   const BatchNormArguments bn{.weight = one, .bias = one, .running_mean = one, .running_var = one};
   EXPECT_THROW((void)fused_bn_act(torch::ones({1, 3, 1, 1}), bn, true), Error);
+  EXPECT_THROW((void)fused_bn_max_pool(x, bn, true, 2), Error);
+  EXPECT_THROW((void)fused_bn_max_pool(x, bn, true, 1, x), Error);
   auto leaf = of.image().requires_grad_();
   const auto y = fused_max_pool(leaf, 1);
   EXPECT_THROW((void)torch::autograd::grad({y.sum()}, {leaf}, {}, true, /*create_graph=*/true),

@@ -50,6 +50,14 @@ TEST_P(GpuKernels, MaxPoolEqualsTorch) {
   expect_max_pool(GetParam());
 }
 
+TEST_P(GpuKernels, BnMaxPoolEqualsTorch) {
+  expect_bn_max_pool(GetParam());
+}
+
+TEST_P(GpuKernels, AvgPoolEqualsTorch) {
+  expect_avg_pool(GetParam());
+}
+
 TEST_P(GpuKernels, RepeatBitForBit) {
   expect_repeatable(GetParam());
 }

@@ -23,6 +23,17 @@ struct DepthwiseOptions {
 [[nodiscard]] torch::Tensor fused_depthwise(const torch::Tensor& x, const torch::Tensor& weight,
                                             const DepthwiseOptions& options, bool relu);
 
+struct DepthwiseAndInput {
+  torch::Tensor convolved;  ///< fused_depthwise()'s
+  torch::Tensor input;      ///< x, in autocast's dtype
+};
+
+/// fused_depthwise() of an x that others read, too. They read `input`, whose gradient backward adds
+/// while it writes x's, so that no sum of gradients takes a pass of its own.
+[[nodiscard]] DepthwiseAndInput fused_depthwise_beside(const torch::Tensor& x,
+                                                       const torch::Tensor& weight,
+                                                       const DepthwiseOptions& options, bool relu);
+
 /// fused_depthwise() of the result of BatchNorm (and ReLU), which is never stored: x is normalized
 /// as it is read, and the zeros around the image come after that. Backward is one pass for the
 /// gradients of the weight, of BatchNorm's parameters and of its output, and a second one for x.

@@ -51,7 +51,7 @@ TORCH_MODULE(InceptionBlock);
 [[nodiscard]] InceptionBlock inception_e(std::int64_t in_channels);
 
 /// The auxiliary classifier on the 17 px features (the paper's section 4).
-class InceptionAuxImpl : public torch::nn::Module {
+class InceptionAuxImpl : public torch::nn::Module, public KernelUser {
  public:
   InceptionAuxImpl(std::int64_t in_channels, std::int64_t num_classes);
   /// x: (N, in_channels, H, W), H and W of 17 or more -> (N, num_classes)

@@ -66,11 +66,12 @@ struct Features {
 /// The ReLU of features that have no activation yet, done by who reads them.
 [[nodiscard]] Features relu(Features features);
 
-/// Max pooling 3x3, stride 2, plus the shortcut (left out where undefined).
+/// Max pooling 3x3, stride 2, of the features' value, plus the shortcut (left out where undefined);
+/// on a GPU one operation with fused kernels.
 /// x: (N, C, H, W) -> (N, C, H', W'), the shape of the shortcut: with padding 1 half of H and W
 /// rounded up, with padding 0 half of H - 1 and W - 1 rounded down. Like the other units without
 /// parameters, it is told the kernels to use.
-[[nodiscard]] torch::Tensor pool_add(const torch::Tensor& x, const torch::Tensor& shortcut,
+[[nodiscard]] torch::Tensor pool_add(const Features& x, const torch::Tensor& shortcut,
                                      std::int64_t padding, Kernels kernels);
 
 /// Average over the image. x: (N, C, H, W) -> (N, C).
@@ -91,7 +92,9 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
 
   /// (N, in_channels, H, W) -> (N, out_channels, H, W). With fused kernels, a depthwise convolution
   /// that comes first normalizes and activates as it reads.
-  torch::Tensor forward(const Features& x);
+  /// beside: where not null, the image that x is without its activation, for those who read it too;
+  /// on a GPU it may become another tensor with the same values, whose gradient costs less.
+  torch::Tensor forward(const Features& x, torch::Tensor* beside = nullptr);
 
   /// The convolution whose result forward() gives.
   [[nodiscard]] const torch::nn::Conv2d& last() const;
@@ -99,7 +102,7 @@ class SeparableConvImpl : public torch::nn::Module, public KernelUser {
  private:
   /// Whether the fused depthwise convolution takes x.
   [[nodiscard]] bool can_fuse(const torch::Tensor& x) const;
-  torch::Tensor depthwise(const Features& x);
+  torch::Tensor depthwise(const Features& x, torch::Tensor* beside);
   torch::Tensor pointwise(const torch::Tensor& x);
 
   SeparableOrder order_;
@@ -121,10 +124,11 @@ class WithBatchNorm {
         norm_(parent.register_module(norm_name, BatchNorm2d(last(), eps))) {}
 
   /// (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it, and the
-  /// BatchNorm still to be done.
-  [[nodiscard]] Features forward(const Features& x) {
+  /// BatchNorm still to be done. beside: as for SeparableConv.
+  [[nodiscard]] Features forward(const Features& x,
+                                 [[maybe_unused]] torch::Tensor* beside = nullptr) {
     if constexpr (std::is_same_v<Convolution, SeparableConv>) {
-      return {convolution_->forward(x), norm_.get()};
+      return {convolution_->forward(x, beside), norm_.get()};
     } else {
       return {convolution_->forward(x.value()), norm_.get()};
     }
@@ -156,7 +160,9 @@ class ConvBnReluImpl : public torch::nn::Module {
   explicit ConvBnReluImpl(torch::nn::Conv2dOptions options);
 
   /// x: (N, in_channels, H, W) -> (N, out_channels, H', W'), as the convolution has it
-  torch::Tensor forward(const torch::Tensor& x) { return relu(unit_.forward(x)).value(); }
+  torch::Tensor forward(const torch::Tensor& x) { return features(x).value(); }
+  /// The same with BatchNorm and ReLU still to be done.
+  [[nodiscard]] Features features(const torch::Tensor& x) { return relu(unit_.forward(x)); }
 
   // For fused operations of several units.
   [[nodiscard]] torch::nn::Conv2d conv() const { return unit_.last(); }

@@ -1,6 +1,8 @@
 #include "../operations.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/avg_pool2d_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -60,7 +62,7 @@ BatchNormGradients gradients_of(const double* sums, const at::Tensor& x,
   const std::int64_t channels = x.size(1);
   const auto weight = doubles(saved.weight);
   const auto* mean = saved.state.statistics.const_data_ptr<double>();
-  const double count = saved.training ? static_cast<double>(rows_of(x)) : 0.0;
+  const double count = saved.training ? static_cast<double>(count_of(saved, x)) : 0.0;
   const auto options = saved.weight.options().dtype(at::kDouble);
   const auto d_parameters = at::empty({2, channels}, options);
   const auto input = at::empty({2, channels}, options.dtype(arithmetic_of(x)));
@@ -107,6 +109,21 @@ at::Tensor weight_gradient(const double* sums, const at::Tensor& weight) {
     for (std::int64_t k = 0; k < 9; ++k) to[c * 9 + k] = sums[k * channels + c];
   }
   return at::empty_like(weight).copy_(gradient);
+}
+
+/// x where a pool's maxima were. index: (N, C, H', W')
+at::Tensor at_places(const at::Tensor& x, const at::Tensor& index, const WindowOptions& options) {
+  const auto places = index.to(at::kLong);
+  const auto first = [&](std::int64_t size) {
+    return at::arange(size, at::kLong).mul_(options.stride).sub_(options.padding);
+  };
+  const auto row = places.div(3, "floor").add_(first(index.size(2)).unsqueeze(1));
+  const auto column = places.remainder(3).add_(first(index.size(3)));
+  const auto place = row.mul_(x.size(3)).add_(column);
+  return x.flatten(2)
+      .gather(2, place.flatten(2))
+      .view(index.sizes())
+      .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 class CpuOperations : public Operations {
@@ -217,8 +234,8 @@ class CpuOperations : public Operations {
 
   DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
                                         const BatchNormSaved& saved, bool relu,
-                                        const at::Tensor& weight,
-                                        const WindowOptions& options) const override {
+                                        const at::Tensor& weight, const WindowOptions& options,
+                                        const at::Tensor& added_gradient) const override {
     const auto window = window_of(x, options);
     const ReadAs read{.coefficients = saved.state.coefficients, .relu = relu};
     auto g = empty_image(x.sizes(), x.options());
@@ -240,6 +257,7 @@ class CpuOperations : public Operations {
     if (saved.state.coefficients.defined()) {
       result.batch_norm = gradients_of(total.data() + 9 * channels, x, saved);
     }
+    if (added_gradient.defined()) g.add_(added_gradient);
     return result;
   }
 
@@ -273,10 +291,40 @@ class CpuOperations : public Operations {
     return dx;
   }
 
+  // In several passes, and without rounding between them, as the GPU's one; the networks use the
+  // two operations themselves on a CPU.
+  Pooled bn_pool_forward(const at::Tensor& x, const ReadAs& read, const at::Tensor& residual,
+                         const WindowOptions& options, bool with_index) const override {
+    const auto wide = [&](const at::Tensor& image) {
+      return image.defined() ? image.to(arithmetic_of(x)) : image;
+    };
+    const auto normalized = bn_forward(wide(x), /*residual=*/{}, read, /*to=*/{});
+    auto pooled = pool_forward(normalized, wide(residual), options, with_index);
+    pooled.values = pooled.values.to(x.scalar_type());
+    if (with_index) pooled.source = at_places(x, pooled.index, options);
+    return pooled;
+  }
+
+  at::Tensor bn_pool_backward(const at::Tensor& dy, const at::Tensor& index, const at::Tensor& x,
+                              const ReadAs& read, const at::Tensor& input_gradient,
+                              const WindowOptions& options) const override {
+    const auto d_normalized = pool_backward(dy, index, x.sizes(), options);
+    return bn_backward(d_normalized, x, /*output=*/{}, read, input_gradient, /*d_residual=*/{},
+                       /*to=*/{});
+  }
+
   at::Tensor average(const at::Tensor& x, const at::Tensor& to) const override {
     auto y = at::avg_pool2d(x, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1)
                  .contiguous(at::MemoryFormat::ChannelsLast);
     return to.defined() ? to.copy_(y) : y;
+  }
+
+  at::Tensor average_backward(const at::Tensor& dy, at::IntArrayRef input_sizes, std::int64_t size,
+                              std::int64_t stride) const override {
+    // It reads nothing of x but its shape and format.
+    const auto x = empty_image(input_sizes, dy.options());
+    return at::avg_pool2d_backward(dy, x, size, stride, /*padding=*/0, /*ceil_mode=*/false,
+                                   /*count_include_pad=*/true, /*divisor_override=*/c10::nullopt);
   }
 
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,

@@ -51,6 +51,49 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+/// The first and the last window of `size` positions that a position is in, of `count` windows.
+struct Windows {
+  int first, last;
+
+  __device__ __forceinline__ Windows(int position, int size, int stride, int count)
+      : first(position < size ? 0 : (position - size) / stride + 1), last(position / stride) {
+    if (last >= count) last = count - 1;
+  }
+};
+
+/// Every position gathers from the windows that it is in.
+template <typename T, int V>
+__global__ void __launch_bounds__(kThreads)
+    average_backward(LinesPlan plan, WindowShape w, const T* __restrict__ dy, T* __restrict__ dx,
+                     int size) {
+  using A = Arithmetic<T>;
+  const Place<V> place(plan);
+  if (!place.active) return;
+  for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
+    const Segment segment(plan, unit, w.height);
+    if (!segment.inside) continue;
+    const Windows rows(segment.row, size, w.stride, w.out_height);
+    const T* image = dy + segment.image * w.out_height * w.out_width * w.channels + place.channel;
+    T* to = dx + segment.line * w.width * w.channels + place.channel;
+    for (int i = segment.first; i < segment.last; ++i) {
+      const Windows columns(i, size, w.stride, w.out_width);
+      A sum[V] = {};
+      for (int row = rows.first; row <= rows.last; ++row) {
+        for (int column = columns.first; column <= columns.last; ++column) {
+          A value[V];
+          load<V>(image + (static_cast<std::int64_t>(row) * w.out_width + column) * w.channels,
+                  value);
+#pragma unroll
+          for (int v = 0; v < V; ++v) sum[v] += value[v];
+        }
+      }
+#pragma unroll
+      for (int v = 0; v < V; ++v) sum[v] /= static_cast<A>(size * size);
+      store<V>(to + i * w.channels, sum);
+    }
+  }
+}
+
 // ---- launches ----------------------------------------------------------------------------------
 
 template <typename T>
@@ -58,6 +101,15 @@ void launch_average(const Queue& queue, const LinesPlan& plan, In x, Out y, cons
   with_width<forward_width(sizeof(T))>(plan.width, [&]<int V>() {
     launch("average", average<T, V>, plan.grid(), queue, plan, shape_of(window),
            static_cast<const T*>(x.data), x.stride, static_cast<T*>(y.data), y.stride);
+  });
+}
+
+template <typename T>
+void launch_average_backward(const Queue& queue, const LinesPlan& plan, const void* dy, void* dx,
+                             const Window& window, int size) {
+  with_width<forward_width(sizeof(T))>(plan.width, [&]<int V>() {
+    launch("average_backward", average_backward<T, V>, plan.grid(), queue, plan, shape_of(window),
+           static_cast<const T*>(dy), static_cast<T*>(dx), size);
   });
 }
 

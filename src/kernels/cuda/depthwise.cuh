@@ -157,7 +157,8 @@ template <typename T, int V, bool kNorm>
 __global__ void __launch_bounds__(kThreads, 2)
     depthwise_backward(LinesPlan plan, WindowShape w, const T* __restrict__ dy,
                        const T* __restrict__ x, std::int64_t x_stride, T* __restrict__ g,
-                       OnLoad on_load, Parameter weight, double* partial) {
+                       OnLoad on_load, Parameter weight, const T* __restrict__ added,
+                       double* partial) {
   using A = Arithmetic<T>;
   XCEPTION_SHARED(A, shared, kThreads * V);
   const Place<V> place(plan);
@@ -214,6 +215,12 @@ __global__ void __launch_bounds__(kThreads, 2)
       if (i + 1 < segment.last) fetch(i + 1 + w.padding, next);
       A gradient[V];
       backward_position<kNorm>(value, window, tap, on, on_load.relu, sums, gradient);
+      if (added != nullptr) {
+        A more[V];
+        load<V>(added + (to - g), more);
+#pragma unroll
+        for (int v = 0; v < V; ++v) gradient[v] += more[v];
+      }
       store<V>(to, gradient);
       from += x_stride;
       to += w.channels;
@@ -257,21 +264,21 @@ void launch_depthwise_forward(const Queue& queue, const LinesPlan& plan, In x, v
 template <typename T>
 void launch_depthwise_backward(const Queue& queue, const LinesPlan& plan, const void* dy, In x,
                                void* g, const Window& window, const OnLoad& on_load,
-                               const Parameter& weight, double* partial) {
+                               const Parameter& weight, const void* added, double* partial) {
   with_width<backward_width(sizeof(T))>(plan.width, [&]<int V>() {
     if (plan.pairs) {
       const auto kernel = on_load.center == nullptr ? depthwise_backward_pairs<T, V, false>
                                                     : depthwise_backward_pairs<T, V, true>;
       launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),
              static_cast<const T*>(dy), static_cast<const T*>(x.data), static_cast<int>(x.stride),
-             static_cast<T*>(g), on_load, weight, partial);
+             static_cast<T*>(g), on_load, weight, static_cast<const T*>(added), partial);
       return;
     }
     const auto kernel = on_load.center == nullptr ? depthwise_backward<T, V, false>
                                                   : depthwise_backward<T, V, true>;
     launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),
            static_cast<const T*>(dy), static_cast<const T*>(x.data), x.stride, static_cast<T*>(g),
-           on_load, weight, partial);
+           on_load, weight, static_cast<const T*>(added), partial);
   });
 }
 

@@ -54,6 +54,11 @@ __device__ __forceinline__ Pack<T, V> kept(const Pack<T, V>& pack, bool keep) {
   return result;
 }
 
+template <typename T>
+__device__ __forceinline__ const T* at_byte(const T* base, std::uint32_t place) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(base) + place);
+}
+
 /// The four lines that a pair's windows are on, in an image whose positions are `stride` bytes
 /// apart. Places are bytes from a tensor's first value, in 32 bits: one instruction each.
 template <typename T, int V>
@@ -81,8 +86,7 @@ struct PairLines {
     const std::uint32_t along = static_cast<std::uint32_t>(column) * stride;
 #pragma unroll
     for (int a = 0; a < kCount; ++a) {
-      to[a] = load_pack<T, V>(reinterpret_cast<const T*>(reinterpret_cast<const char*>(base) +
-                                                         (place[kFirst + a] + along)));
+      to[a] = load_pack<T, V>(at_byte(base, place[kFirst + a] + along));
     }
   }
 };
@@ -106,6 +110,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (!place.active) return;
   Coefficients<A, V> on = {};
   if constexpr (kNorm) on.read(on_load, place.channel);
+  if constexpr (kNorm && sizeof(T) == 2) {
+#pragma unroll
+    for (int v = 0; v < V; ++v) on.shift[v] -= on.center[v] * on.scale[v];
+  }
   const A bound = relu_bound<A>(on_load.relu);
   const int channels = static_cast<int>(w.channels);
   for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
@@ -123,7 +131,9 @@ __global__ void __launch_bounds__(kThreads, 2)
     A newer[2][V] = {};
     A older[2][V] = {};
     Pack<T, V> next[kPairLines];
+    Pack<T, V> after[kPairLines];
     lines.template fetch<0>(start, next);
+    lines.template fetch<0>(start < end ? start + 1 : end, after);
 #pragma unroll 2
     for (int column = start; column <= end; ++column) {
       A value[kPairLines][V];
@@ -132,11 +142,16 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
         for (int v = 0; v < V; ++v) {
           A z = static_cast<A>(next[a].values[v]);
-          if constexpr (kNorm) z = (z - on.center[v]) * on.scale[v] + on.shift[v];
+          if constexpr (kNorm) {
+            if constexpr (sizeof(T) > 2) z -= on.center[v];
+            z = z * on.scale[v] + on.shift[v];
+          }
           value[a][v] = z <= bound || !lines.inside[a] ? A(0) : z;
         }
       }
-      lines.template fetch<0>(column < end ? column + 1 : end, next);
+#pragma unroll
+      for (int a = 0; a < kPairLines; ++a) next[a] = after[a];
+      lines.template fetch<0>(column + 2 < end ? column + 2 : end, after);
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
         A done[V];
@@ -174,7 +189,8 @@ template <typename T, int V, bool kNorm>
 __global__ void __launch_bounds__(kThreads, 2)
     depthwise_backward_pairs(LinesPlan plan, WindowShape w, const T* __restrict__ dy,
                              const T* __restrict__ x, int x_stride, T* __restrict__ g,
-                             OnLoad on_load, Parameter weight, double* partial) {
+                             OnLoad on_load, Parameter weight, const T* __restrict__ added,
+                             double* partial) {
   using A = Arithmetic<T>;
   constexpr int kRows = static_cast<int>(kDepthwiseSums + (kNorm ? kBatchNormSums : 0));
   XCEPTION_SHARED(A, shared, kRows * kThreads * V);
@@ -196,6 +212,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     A window[3][kPairLines][V] = {};  // columns i - 1, i, i + 1
     Pack<T, V> next_dy[kPairLines];
     Pack<T, V> next_x[2];
+    Pack<T, V> after_dy[kPairLines];
+    Pack<T, V> after_x[2];
     const auto take = [&](A(&column)[kPairLines][V], bool inside) {
 #pragma unroll
       for (int a = 0; a < kPairLines; ++a) {
@@ -212,6 +230,10 @@ __global__ void __launch_bounds__(kThreads, 2)
     gradients.template fetch<0>(segment.first < last_column ? segment.first + 1 : last_column,
                                 next_dy);
     inputs.template fetch<1>(segment.first, next_x);
+    gradients.template fetch<0>(segment.first + 2 < last_column ? segment.first + 2 : last_column,
+                                after_dy);
+    inputs.template fetch<1>(segment.first < last_column ? segment.first + 1 : last_column,
+                             after_x);
 #pragma unroll 3
     for (int i = segment.first; i < segment.last; ++i) {
       take(window[2], i < last_column);
@@ -221,11 +243,25 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
         for (int v = 0; v < V; ++v) own[r][v] = static_cast<A>(next_x[r].values[v]);
       }
-      gradients.template fetch<0>(i + 2 < last_column ? i + 2 : last_column, next_dy);
-      inputs.template fetch<1>(i + 1 < last_column ? i + 1 : last_column, next_x);
+#pragma unroll
+      for (int a = 0; a < kPairLines; ++a) next_dy[a] = after_dy[a];
+      next_x[0] = after_x[0];
+      next_x[1] = after_x[1];
+      gradients.template fetch<0>(i + 3 < last_column ? i + 3 : last_column, after_dy);
+      inputs.template fetch<1>(i + 2 < last_column ? i + 2 : last_column, after_x);
+      RawPack<T, V> more[2];
+      if (!kNorm && added != nullptr) {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+          if (r == 0 || second) {
+            more[r].read(at_byte(added, gradients.place[1 + r] + i * gradients.stride));
+          }
+        }
+      }
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
         A result[V];
+        [[maybe_unused]] const auto of_more = more[r].pack();
 #pragma unroll
         for (int v = 0; v < V; ++v) {
           A z = own[r][v];
@@ -243,7 +279,7 @@ __global__ void __launch_bounds__(kThreads, 2)
             sums[k][v] += value * d;
           }
           sum = closed ? A(0) : sum;
-          result[v] = sum;
+          result[v] = kNorm ? sum : sum + static_cast<A>(of_more.values[v]);
           if constexpr (kNorm) {
             sums[9][v] += sum;
             sums[10][v] += sum * own[r][v];

@@ -81,6 +81,30 @@ __device__ __forceinline__ Pack<T, V> load_pack(const T* from) {
   return *reinterpret_cast<const Pack<T, V>*>(from);
 }
 
+/// A pack in registers as whole words, so that copying, or putting zeros in its place, costs an
+/// instruction a word whatever the dtype.
+template <typename T, int V>
+struct RawPack {
+  static constexpr int kBytes = static_cast<int>(sizeof(T)) * V;
+  std::uint32_t words[(kBytes + 3) / 4] = {};
+
+  __device__ __forceinline__ void read(const T* from) {
+    if constexpr (kBytes % 4 == 0) {
+      const auto loaded = *reinterpret_cast<const Words<kBytes>*>(from);
+#pragma unroll
+      for (int i = 0; i < kBytes / 4; ++i) words[i] = loaded.values[i];
+    } else {
+      const auto loaded = load_pack<T, V>(from);
+      std::memcpy(words, &loaded, sizeof(loaded));
+    }
+  }
+  [[nodiscard]] __device__ __forceinline__ Pack<T, V> pack() const {
+    Pack<T, V> result;
+    std::memcpy(&result, words, sizeof(result));
+    return result;
+  }
+};
+
 template <int V, typename T, typename A>
 __device__ __forceinline__ void load(const T* from, A (&to)[V]) {
   const auto pack = load_pack<T, V>(from);

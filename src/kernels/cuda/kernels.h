@@ -119,19 +119,26 @@ struct Kernels {
                             const OnLoad&, const Parameter& weight) = nullptr;
   /// plan: of x's lines, or of pairs, as above. g: the gradient of x where there is no BatchNorm,
   /// of z before the ReLU where there is. partial: (parts, 9, C), or (parts, 11, C) with a
-  /// BatchNorm. dy, g: contiguous.
+  /// BatchNorm. dy, g, added
+  /// (to g; null: nothing): contiguous.
   void (*depthwise_backward)(const Queue&, const LinesPlan&, const void* dy, In x, void* g,
                              const Window&, const OnLoad&, const Parameter& weight,
-                             double* partial) = nullptr;
-  /// plan: of y's lines. Maximum (+ residual) and, where index isn't null, its place in the window:
-  /// 3 * row + column.
-  void (*pool_forward)(const Queue&, const LinesPlan&, const void* x, const void* residual, void* y,
-                       std::uint8_t* index, const Window&) = nullptr;
-  /// plan: of dx's lines.
+                             const void* added, double* partial) = nullptr;
+  /// plan: of y's lines. Maximum of what is read (+ residual) and, where index isn't null, its
+  /// place in the window: 3 * row + column. source: with a BatchNorm, where not null, x in that
+  /// place.
+  void (*pool_forward)(const Queue&, const LinesPlan&, const void* x, const OnLoad&,
+                       const void* residual, void* y, std::uint8_t* index, void* source,
+                       const Window&) = nullptr;
+  /// plan: of dx's lines. x and the gradient: of a BatchNorm, or null pointers.
   void (*pool_backward)(const Queue&, const LinesPlan&, const void* dy, const std::uint8_t* index,
-                        void* dx, const Window&) = nullptr;
+                        const void* x, void* dx, const Window&, const BatchNormGradient&) = nullptr;
   /// plan: of y's lines. The mean of the 3x3 pixels around each; zeros surround x.
   void (*average)(const Queue&, const LinesPlan&, In x, Out y, const Window&) = nullptr;
+  /// plan: of dx's lines. The gradient of means of size * size pixels; the window's size is its
+  /// own.
+  void (*average_backward)(const Queue&, const LinesPlan&, const void* dy, void* dx, const Window&,
+                           int size) = nullptr;
   void (*image_rows)(const Queue&, const ImageRowsPlan&, const ImageRows&, void* y) = nullptr;
   void (*update)(const Queue&, const Updates&, const UpdateRule&, const UpdatePointers&) = nullptr;
 };

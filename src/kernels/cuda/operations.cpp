@@ -90,7 +90,7 @@ BatchNormGradients ask_for_gradients(cuda::Sums& sums, const at::Tensor& x,
       .input = at::empty({2, x.size(1)}, x.options().dtype(arithmetic_of(x)))};
   sums.weight = parameter(saved.weight);
   sums.statistics = saved.state.statistics.const_data_ptr<double>();
-  sums.count = saved.training ? static_cast<double>(rows_of(x)) : 0.0;
+  sums.count = saved.training ? static_cast<double>(count_of(saved, x)) : 0.0;
   sums.d_weight = written(gradients.weight);
   sums.d_bias = written(gradients.bias);
   sums.input = gradients.input.mutable_data_ptr();
@@ -185,8 +185,8 @@ class CudaOperations : public Operations {
 
   DepthwiseGradients depthwise_backward(const at::Tensor& dy, const at::Tensor& x,
                                         const BatchNormSaved& saved, bool relu,
-                                        const at::Tensor& weight,
-                                        const WindowOptions& options) const override {
+                                        const at::Tensor& weight, const WindowOptions& options,
+                                        const at::Tensor& added) const override {
     const auto window = window_of(x, options);
     const auto taps = weight.contiguous();
     const auto d_taps = at::empty_like(taps);
@@ -197,12 +197,13 @@ class CudaOperations : public Operations {
     if (normalized) result.batch_norm = ask_for_gradients(sums, x, saved);
     const auto& g = result.input;
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g});
+      const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g, added});
       const auto plan = lines_plan(queue, x, width, true, by_pairs(x, options));
       const std::int64_t rows = cuda::kDepthwiseSums + (normalized ? cuda::kBatchNormSums : 0);
       const auto partial = partial_sums(x, plan.parts, rows);
       kernels.depthwise_backward(queue, plan, dy.const_data_ptr(), in(x), g.mutable_data_ptr(),
                                  window, on_load(read), parameter(taps),
+                                 added.defined() ? added.const_data_ptr() : nullptr,
                                  partial.mutable_data_ptr<double>());
       sums.partial = partial.const_data_ptr<double>();
       sums.parts = plan.parts;
@@ -215,18 +216,7 @@ class CudaOperations : public Operations {
 
   Pooled pool_forward(const at::Tensor& x, const at::Tensor& residual, const WindowOptions& options,
                       bool with_index) const override {
-    const auto window = window_of(x, options);
-    Pooled pooled{.values = empty_image({x.size(0), x.size(1), window.out_height, window.out_width},
-                                        x.options())};
-    const auto& y = pooled.values;
-    if (with_index) pooled.index = empty_image(y.sizes(), x.options().dtype(at::kByte));
-    auto* index = with_index ? pooled.index.mutable_data_ptr<std::uint8_t>() : nullptr;
-    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const int width = pool_width(x, {x, residual, y}, pooled.index);
-      kernels.pool_forward(queue, lines_plan(queue, y, width, false), x.const_data_ptr(),
-                           at_element(residual, 0), y.mutable_data_ptr(), index, window);
-    });
-    return pooled;
+    return pool(x, cuda::row_width(x.element_size()), {}, residual, options, with_index);
   }
 
   at::Tensor pool_backward(const at::Tensor& dy, const at::Tensor& index,
@@ -234,10 +224,31 @@ class CudaOperations : public Operations {
                            const WindowOptions& options) const override {
     const auto dx = empty_image(input_sizes, dy.options());
     run(dy, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const int width = pool_width(dy, {dy, dx}, index);
+      const int width = pool_width(cuda::row_width(dy.element_size()), {dy, dx}, index);
       kernels.pool_backward(queue, lines_plan(queue, dx, width, false), dy.const_data_ptr(),
-                            index.const_data_ptr<std::uint8_t>(), dx.mutable_data_ptr(),
-                            window_of(dx, options));
+                            index.const_data_ptr<std::uint8_t>(), nullptr, dx.mutable_data_ptr(),
+                            window_of(dx, options), {});
+    });
+    return dx;
+  }
+
+  Pooled bn_pool_forward(const at::Tensor& x, const ReadAs& read, const at::Tensor& residual,
+                         const WindowOptions& options, bool with_index) const override {
+    return pool(x, cuda::forward_width(x.element_size()), read, residual, options, with_index);
+  }
+
+  at::Tensor bn_pool_backward(const at::Tensor& dy, const at::Tensor& index, const at::Tensor& x,
+                              const ReadAs& read, const at::Tensor& input_gradient,
+                              const WindowOptions& options) const override {
+    const auto dx = empty_image(x.sizes(), x.options());
+    const raw::BatchNormGradient gradient{.load = on_load(read),
+                                          .slope = coefficient(input_gradient, 0),
+                                          .offset = coefficient(input_gradient, 1)};
+    run(dy, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = pool_width(cuda::forward_width(x.element_size()), {dy, x, dx}, index);
+      kernels.pool_backward(queue, lines_plan(queue, dx, width, false), dy.const_data_ptr(),
+                            index.const_data_ptr<std::uint8_t>(), x.const_data_ptr(),
+                            dx.mutable_data_ptr(), window_of(x, options), gradient);
     });
     return dx;
   }
@@ -249,6 +260,23 @@ class CudaOperations : public Operations {
       kernels.average(queue, lines_plan(queue, y, width, false), in(x), out(y), window_of(x, {}));
     });
     return y;
+  }
+
+  at::Tensor average_backward(const at::Tensor& dy, at::IntArrayRef input_sizes, std::int64_t size,
+                              std::int64_t stride) const override {
+    const auto dx = empty_image(input_sizes, dy.options());
+    const raw::Window window{.height = dx.size(2),
+                             .width = dx.size(3),
+                             .channels = dx.size(1),
+                             .out_height = dy.size(2),
+                             .out_width = dy.size(3),
+                             .stride = stride};
+    run(dy, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = width_for(cuda::forward_width(dy.element_size()), {dy, dx});
+      kernels.average_backward(queue, lines_plan(queue, dx, width, false), dy.const_data_ptr(),
+                               dx.mutable_data_ptr(), window, static_cast<int>(size));
+    });
+    return dx;
   }
 
   at::Tensor image_rows(const at::Tensor& columns, const at::Tensor& rows, const at::Tensor& scale,
@@ -293,9 +321,30 @@ class CudaOperations : public Operations {
   }
 
  private:
-  static int pool_width(const at::Tensor& x, const Images& images, const at::Tensor& index) {
-    const int width = width_for(cuda::row_width(x.element_size()), images);
+  static int pool_width(int wanted, const Images& images, const at::Tensor& index) {
+    const int width = width_for(wanted, images);
     return width_for(width, {index}) == width || !index.defined() ? width : 1;
+  }
+
+  [[nodiscard]] Pooled pool(const at::Tensor& x, int wanted, const ReadAs& read,
+                            const at::Tensor& residual, const WindowOptions& options,
+                            bool with_index) const {
+    const auto window = window_of(x, options);
+    Pooled pooled{.values = empty_image({x.size(0), x.size(1), window.out_height, window.out_width},
+                                        x.options())};
+    const auto& y = pooled.values;
+    if (with_index) pooled.index = empty_image(y.sizes(), x.options().dtype(at::kByte));
+    auto* index = with_index ? pooled.index.mutable_data_ptr<std::uint8_t>() : nullptr;
+    if (with_index && read.coefficients.defined())
+      pooled.source = empty_image(y.sizes(), x.options());
+    auto* source = pooled.source.defined() ? pooled.source.mutable_data_ptr() : nullptr;
+    run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
+      const int width = pool_width(wanted, {x, residual, y, pooled.source}, pooled.index);
+      kernels.pool_forward(queue, lines_plan(queue, y, width, false), x.const_data_ptr(),
+                           on_load(read), at_element(residual, 0), y.mutable_data_ptr(), index,
+                           source, window);
+    });
+    return pooled;
   }
 
   template <typename Work>

@@ -24,6 +24,7 @@ constexpr Kernels kTable = {.statistics = launch_statistics<T>,
                             .pool_forward = launch_pool_forward<T>,
                             .pool_backward = launch_pool_backward<T>,
                             .average = launch_average<T>,
+                            .average_backward = launch_average_backward<T>,
                             .image_rows = launch_image_rows<T>,
                             .update = launch_update<T>};
 
