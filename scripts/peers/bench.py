@@ -122,9 +122,6 @@ def parse_arguments():
     parser.add_argument("--memory-format", choices=["channels_last", "contiguous"], default="channels_last")
     parser.add_argument("--compile", nargs="?", const="default", metavar="MODE",
                         help="torch.compile, with a mode such as max-autotune or a backend such as aot_eager")
-    parser.add_argument("--autotune-afresh", action="store_true",
-                        help="with --compile: take compiled kernels from Inductor's cache, but time their variants again")
-    parser.add_argument("--memory-share", type=float, default=1.0, help="of a GPU's memory, at most")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--window-seconds", type=float, default=1.0)
     parser.add_argument("--steps", type=int, default=0, help="in a window, in place of --window-seconds")
@@ -142,15 +139,10 @@ def main():
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
-    if args.autotune_afresh:
-        from torch._inductor import config as inductor
-
-        inductor.autotune_local_cache = False
     device = torch.device(args.device)
     if device.type == "cuda":
         device = torch.device("cuda", device.index or 0)
         torch.cuda.set_device(device)
-        torch.cuda.set_per_process_memory_fraction(args.memory_share, device)
     result = {"model": args.model, "mode": args.mode, "precision": args.precision, "image_size": args.image_size,
               "batch_size": args.batch_size, "memory_format": args.memory_format, "compile": args.compile,
               "torch": torch.__version__,

@@ -16,10 +16,8 @@ For a machine that is there for a quarter of an hour, in two commands: --part 1 
 and --part 2 (the rest), which goes on with what part 1 found and begins with what it had no time for;
 --continue goes on with any sections.
 
-torch.compile takes minutes, so part 1 fills its cache while the tests run (--compile-ahead): both
-networks are compiled on processors that are idle then. The tests share the GPU with that, and get
-slower; no timing does, because whatever still compiles is stopped before the first one. What Inductor
-found by timing on the busy GPU isn't kept: it times its kernels' variants again in the measured run.
+Nothing runs beside anything else, not even torch.compile beside the tests: on 16 processors each was
+then several times slower.
 
 --device cpu --smoke goes through every section on a CPU at small sizes, with stand-ins, marked as
 such, for what only a GPU can do: that tries the script. Add --compile-mode aot_eager: it compiles fast.
@@ -62,8 +60,7 @@ SECTIONS = {
     "image-curve": (gpu_speed.image_curve, 60, "other image sizes, ours and eager"),
 }
 PARTS = {1: "probe networks tests fused eager kernels".split(),
-         2: "compile ncu epoch eager-small reference curves memcheck nccl".split()}
-TIMED = [name for name in SECTIONS if name not in ("probe", "networks", "tests", "memcheck", "nccl", "sanitizers")]
+         2: "epoch compile ncu eager-small reference curves memcheck nccl".split()}
 
 
 def parse_arguments():
@@ -77,12 +74,11 @@ def parse_arguments():
                                                                       in SECTIONS.items()))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("gpu-report"))
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--part", type=int, choices=list(PARTS), help="1: with --compile-ahead; 2: with --continue")
+    parser.add_argument("--part", type=int, choices=list(PARTS), help="2: with --continue")
     parser.add_argument("--sections", type=lambda text: text.split(","), help="these only; see below")
     parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help="all but these")
     parser.add_argument("--continue", dest="go_on", action="store_true",
                         help="keep what OUTPUT, or else SCRATCH, holds of an earlier run")
-    parser.add_argument("--compile-ahead", action="store_true", help="fill torch.compile's cache beside the tests")
     parser.add_argument("--compile-mode", default="default",
                         help="of torch.compile, such as max-autotune, or a backend such as aot_eager")
     parser.add_argument("--data", type=pathlib.Path, default=next(iter(images), None),
@@ -104,7 +100,6 @@ def parse_arguments():
         if name not in SECTIONS:
             parser.error(f"no section {name}: expected {', '.join(SECTIONS)}")
     args.sections = [name for name in chosen if name not in args.skip]
-    args.compile_ahead = args.compile_ahead or args.part == 1
     args.go_on = args.go_on or args.part == 2
     args.binary = args.binary.resolve()
     # What compare's functions ask for.
@@ -118,12 +113,7 @@ def sections_to_run(args, report):
     if args.part != 2:
         return args.sections
     done = [name for name, section in report.sections.items() if section["state"] in ("done", "failed")]
-    names = [name for name in PARTS[1] if name not in done and name not in args.skip] + args.sections
-    ahead = [record["code"] for record in report.records("background")]
-    if not ahead or any(code != 0 for code in ahead):
-        # The compiler's cache isn't filled, so `compile` would leave no time for the others.
-        names.sort(key=lambda name: name == "compile")
-    return names
+    return [name for name in PARTS[1] if name not in done and name not in args.skip] + args.sections
 
 
 def run_section(run, name):
@@ -135,8 +125,6 @@ def run_section(run, name):
         return
     state = "failed"
     try:
-        if name in TIMED and run.background:
-            run.quiet()
         section(run)
         state = "done"
     except Exception as error:  # the other sections are worth having
@@ -162,14 +150,8 @@ def main():
         if args.go_on and not run.report.go_on():
             print("Nothing to go on with: neither OUTPUT nor SCRATCH has a report.", flush=True)
         run.report.commands.append(f"{time.strftime('%Y-%m-%d %H:%M')} {shlex.join(sys.argv)}")
-        try:
-            for name in sections_to_run(args, run.report):
-                if args.compile_ahead and not run.background and name in ("networks", "tests"):
-                    gpu_speed.fill_compile_caches(run)
-                    args.compile_ahead = False
-                run_section(run, name)
-        finally:
-            run.stop_background()
+        for name in sections_to_run(args, run.report):
+            run_section(run, name)
     for line in run.report.summary():
         print(line)
     print(f"\n{(60 * args.minutes - run.left()) / 60:.1f} minutes; {args.output}/report.md", flush=True)

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-most_mib=48  # so that it can be sent, the tree and changes of it beside
+most_mib=56  # so that it can be sent, the tree and changes of it beside
 
 usage() {
   cat <<'USAGE'

@@ -24,7 +24,6 @@ class Run:
         self.cpu = args.device == "cpu"
         self.precision = "bf16" if self.cpu else "fp16"
         self.size, self.batch = (args.smoke_size, 4) if args.smoke else (299, 128)
-        self.background = {}  # name: a Child
         self.peer_environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(args.scratch / "inductor")}
 
     def left(self):
@@ -40,7 +39,7 @@ class Run:
         self.log(name, command, outcome.ended, outcome.seconds, outcome.output)
         return outcome
 
-    def log(self, name, command, ended, seconds, output, lines=60):
+    def log(self, name, command, ended, seconds, output, lines=400):
         """Appends to log.txt: what ran, how it ended, the last lines that it printed."""
         with (self.args.output / "log.txt").open("a") as file:
             file.write(f"==== {time.strftime('%H:%M:%S')} {name}: {ended}, {seconds:.1f} s\n"
@@ -50,24 +49,6 @@ class Run:
 
     def test_program(self, name):
         return self.args.tests / name if self.args.tests else None
-
-    def start_in_background(self, name, command, environment=None):
-        self.background[name] = (command, child.Child(command, environment))
-
-    def quiet(self, patience=60):
-        """Returns when nothing of ours runs beside what is measured next: waits, then stops it."""
-        end = time.monotonic() + min(patience, max(0.0, self.left() - RESERVE_SECONDS))
-        for name, (command, process) in self.background.items():
-            outcome = process.wait(end - time.monotonic())
-            self.log(name, command, outcome.ended, outcome.seconds, outcome.output)
-            self.report.say(f"In the background: {name}: {outcome.ended}, {outcome.seconds:.0f} s.")
-            self.report.keep({"kind": "background", "name": name, "code": outcome.code, "seconds": outcome.seconds})
-        self.background.clear()
-
-    def stop_background(self):
-        for _, process in self.background.values():
-            process.wait(0)
-        self.background.clear()
 
     # ---- measurements --------------------------------------------------------------------------------
 
@@ -111,8 +92,7 @@ class Run:
         output = output or self.folder / "peer.json"
         output.unlink(missing_ok=True)
         case = (model, mode, self.precision, size, batch)
-        command = compare.peer_command(self.args, case, "channels_last", compiled, output)
-        return [*command, "--autotune-afresh"] if compiled else command
+        return compare.peer_command(self.args, case, "channels_last", compiled, output)
 
     def record(self, name, model, mode, size, batch, result, needs, rates, overrides):
         return {"kind": "speed", "name": name, "model": model, "mode": mode, "size": size, "batch": batch,

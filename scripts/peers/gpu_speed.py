@@ -64,16 +64,6 @@ def compiled(run):
         run.keep_speed(run.peer("compile", model, run.batch, 200, compiled=True))
 
 
-def fill_compile_caches(run):
-    """Compiles both networks beside the tests, for the section `compile` of this run or of one that goes on."""
-    for model in run.args.models:
-        output = run.folder / f"ahead-{model}.json"
-        command = run.peer_command(model, "train", run.size, run.batch, True, output)
-        # The tests need some of the memory, too.
-        command += ["--windows", "1", "--steps", "1", "--memory-share", "0.4"]
-        run.start_in_background(f"torch.compile of {model}", command, run.peer_environment)
-
-
 def eager_small(run):
     eager(run, run.batch // (2 if run.args.smoke else 4), 90)
 
@@ -162,7 +152,8 @@ def kernel_table(run, model, batch, found, weighed):
                    f"{sum(counted.values()) / 1e9:.1f} GB\n")
     run.report.table(["kernel", "calls", "ms", "% of time", "GB", "TB/s", "GB by shapes"])
     for name, (calls, spent, size) in sorted(found.items(), key=lambda item: -item[1][1])[:30]:
-        shapes = next((value for kind, value in counted.items() if name.split("::")[-1] == kind), None)
+        own = name.split("::")[-1].removesuffix("_pairs")
+        shapes = next((value for kind, value in counted.items() if own == kind), None)
         run.report.row([f"`{name}`", calls, f"{1e3 * spent:.3f}", f"{100 * spent / max(seconds, 1e-12):.1f}",
                         *([f"{size / 1e9:.3f}", f"{size / max(spent, 1e-12) / 1e12:.2f}"] if weighed else ["-", "-"]),
                         number(shapes and shapes / 1e9, "{:.2f}")])

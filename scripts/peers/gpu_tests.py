@@ -104,8 +104,8 @@ def networks(run):
 
 
 def tests(run):
-    check(run, "kernels", "test_kernels", KERNELS, 75)
-    check(run, "training", "test_train", TRAINING, 90)
+    check(run, "kernels", "test_kernels", KERNELS, 110)
+    check(run, "training", "test_train", TRAINING, 110)
 
 
 def nccl(run):

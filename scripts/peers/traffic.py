@@ -28,6 +28,7 @@ class Image:
         self.channels, self.size = channels, size
         self.values = channels * size * size
         self.readers = 0
+        self.sum_inside = False  # a kernel that writes its gradient adds another one
 
     @property
     def bytes(self):
@@ -122,16 +123,28 @@ class Step:
         self.weights += 9 * x.channels
         return y
 
-    def max_pool(self, x, size, added=None):
+    def max_pool(self, x, size, added=None, normalized=False):
+        """Of x, or of what BatchNorm (and ReLU) make of it."""
+        if normalized and not self.fused:
+            x = self.batch_norm(x, relu=normalized == "relu")
         self.read(x)
         y = self.image(x.channels, size)
         index = 1 if self.fused else 8  # bytes a value
         zeroed = 0 if self.fused else 1
-        self.count("pool", x, y, y, *[x] * (1 + zeroed))
-        self.moved["pool"] += 2 * index * y.values
+        if normalized and self.fused:
+            self.parameters += 2 * x.channels
+            self.count("statistics", x)
+            self.count("pool_forward", x, y, y)  # x where its maxima are, too
+            self.count("bn_reduce", y, y)
+            self.count("pool_backward", y, x, x)
+        else:
+            self.count("pool_forward", x, y)
+            self.count("pool_backward", y, *[x] * (1 + zeroed))
+        self.moved["pool_forward"] += index * y.values
+        self.moved["pool_backward"] += index * y.values
         if added is not None:
             if self.fused:
-                self.count("pool", self.read(added))
+                self.count("pool_forward", self.read(added))
             else:
                 self.sum(y, added)
         return y
@@ -151,8 +164,10 @@ class Step:
 
     def finish(self):
         for image in self.images:
-            if image.readers > 1:
-                for _ in range(image.readers - 1):
+            for number in range(image.readers - 1):
+                if image.sum_inside and number == 0:
+                    self.count("depthwise_backward", image)
+                else:
                     self.count("gradient sums", image, image, image)
         if self.fused:
             # Parameter, two moments, gradient; parameter, moments and an fp16 copy written.
@@ -191,13 +206,14 @@ def xception(fused, size):
 
 def xception_block(net, x, channels, halves=False, leading_relu=True):
     shortcut, y = x, x
+    x.sum_inside = net.fused
     for place, out in enumerate(channels):
         first = place == 0
         y = net.convolution(net.depthwise(y, relu=leading_relu or not first, normalized=not first), out, y.size)
     if not halves:
         return net.batch_norm(y, added=shortcut)
     shortcut = net.batch_norm(net.convolution(x, channels[-1], halved(x.size, 1)))
-    return net.max_pool(net.batch_norm(y), halved(y.size, 1), added=shortcut)
+    return net.max_pool(y, halved(y.size, 1), added=shortcut, normalized=True)
 
 
 # ---- Inception V3 --------------------------------------------------------------------------------
@@ -222,9 +238,7 @@ def branches(net, x, channels, averaged_last):
     for place, count in enumerate(channels):
         part = net.image(count, x.size)
         if averaged_last and place + 1 == len(channels):
-            net.copy("average", part)  # LibTorch's average wants a dense image ...
             net.count("average", part, part, part, part)
-            net.copy("average", part)  # ... and its gradient goes into the product's
         results.append(net.batch_norm(part, relu=True))
     return results
 
@@ -288,11 +302,11 @@ def inception_v3(fused, size):
     net = Step(fused)
     x = unit(net, Image(3, size), 32, taps=9, size=halved(size, 0), first=True)
     x = unit(net, x, 32, taps=9, size=x.size - 2)
-    x = unit(net, x, 64, taps=9)
-    x = net.max_pool(x, halved(x.size, 0))
+    x = net.convolution(x, 64, x.size, taps=9)
+    x = net.max_pool(x, halved(x.size, 0), normalized="relu")
     x = unit(net, x, 80)
-    x = unit(net, x, 192, taps=9, size=x.size - 2)
-    x = net.max_pool(x, halved(x.size, 0))
+    x = net.convolution(x, 192, x.size - 2, taps=9)
+    x = net.max_pool(x, halved(x.size, 0), normalized="relu")
     for pool_channels in (32, 64, 64):
         x = inception_a(net, x, pool_channels)
     x = inception_b(net, x)
