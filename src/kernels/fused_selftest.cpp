@@ -1,5 +1,6 @@
 #include <ATen/Context.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/full.h>
@@ -18,6 +19,7 @@
 #include <functional>
 
 #include "xception/core/first_line.h"
+#include "xception/kernels/avg_pool.h"
 #include "xception/kernels/bn_act.h"
 #include "xception/kernels/depthwise.h"
 #include "xception/kernels/fused_selftest.h"
@@ -88,7 +90,7 @@ torch::Tensor depthwise(const Inputs& in, const torch::Tensor& x) {
   return at::conv2d(x, in.weight.to(x.scalar_type()), {}, 1, 1, 1, in.weight.size(0));
 }
 
-std::array<Check, 5> checks() {
+std::array<Check, 7> checks() {
   return {{
       {"BatchNorm, addition and ReLU",
        [](const Inputs& in) { return fused_bn_act(in.x, in.batch_norm(), true, in.residual); },
@@ -96,6 +98,14 @@ std::array<Check, 5> checks() {
       {"depthwise convolution of a ReLU",
        [](const Inputs& in) { return fused_depthwise(in.x, in.weight, {}, true); },
        [](const Inputs& in) { return depthwise(in, in.x.relu()); }},
+      {"depthwise convolution beside a shortcut",
+       [](const Inputs& in) {
+         const auto both = fused_depthwise_beside(in.x, in.weight, {}, true);
+         return both.convolved + both.input;
+       },
+       [](const Inputs& in) { return depthwise(in, in.x.relu()) + in.x; }},
+      {"average pooling", [](const Inputs& in) { return fused_avg_pool(in.x, 5, 3); },
+       [](const Inputs& in) { return at::avg_pool2d(in.x, 5, 3); }},
       {"depthwise convolution of BatchNorm and ReLU",
        [](const Inputs& in) {
          return fused_bn_depthwise(in.x, in.batch_norm(), true, in.weight, {});

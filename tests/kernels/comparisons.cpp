@@ -169,6 +169,12 @@ void expect_non_finite_as_in_torch(const torch::Device& device) {
       EXPECT_TRUE(torch::isfinite(y.narrow(1, 0, 3)).all().item<bool>());
       EXPECT_TRUE(torch::isfinite(y.narrow(1, 4, 15)).all().item<bool>());
       same_places(call(norm, fused_bn(true, false)), call(in_double(norm), plain_bn(true, false)));
+      // The channel's z grows with x, falls with it, or is the same for every finite x.
+      for (const double weight : {1.0, -1.0, 0.0}) {
+        norm.values[1][3] = weight;
+        same_places(call(norm, fused_bn_pool(1, true, false)),
+                    call(in_double(norm), plain_bn_pool(1, true, false)));
+      }
     }
   }
 }

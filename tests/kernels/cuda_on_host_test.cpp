@@ -358,7 +358,11 @@ TEST(CudaOnHostSlices, OfMoreThan2To31ElementsAreTaken) {
   wide.copy_(x);
   const auto whole = passes(of, x, residual, dy, torch::empty_like(x));
   const auto found = passes(of, wide, residual, dy, spread(d_memory));
-  for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(torch::equal(found[i], whole[i])) << i;
+  // The kernels of pairs of lines, whose places are 32 bits, leave such images to others, which add
+  // in another order.
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_LE(relative_difference(found[i], whole[i]), 1e-3) << i;
+  }
 }
 
 TEST(CudaOnHostSlices, OfColumnsAreRefused) {

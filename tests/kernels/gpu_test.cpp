@@ -110,8 +110,9 @@ TEST_P(GpuKernelsOnce, ParameterUpdatesEqualTorch) {
   for (const auto& of : update_cases()) expect_update(of, kGpu);
 }
 
-/// A unit there and back: BatchNorm and ReLU, depthwise convolution, BatchNorm with a residual,
-/// pooling. Returns all that it makes; the running statistics change in place.
+/// A unit there and back: depthwise convolution beside a shortcut, BatchNorm and ReLU, depthwise
+/// convolution, BatchNorm with a residual, pooling, of BatchNorm too. Returns all that it makes;
+/// the running statistics change in place.
 std::vector<torch::Tensor> step(const Tensors& in) {
   const auto x = in.values[0].detach().requires_grad_();
   const auto gamma = in.values[1].detach().requires_grad_();
@@ -119,8 +120,10 @@ std::vector<torch::Tensor> step(const Tensors& in) {
   const auto weight = in.values[3].detach().requires_grad_();
   const BatchNormArguments bn{
       .weight = gamma, .bias = beta, .running_mean = in.buffers[0], .running_var = in.buffers[1]};
-  const auto convolved = fused_bn_depthwise(x, bn, true, weight, {});
-  const auto y = fused_max_pool(fused_bn_act(convolved, bn, true, x), 1);
+  const auto begun = fused_depthwise_beside(x, weight, {}, true);
+  const auto convolved = fused_bn_depthwise(begun.convolved, bn, true, weight, {});
+  const auto pooled = fused_max_pool(fused_bn_act(convolved, bn, true, begun.input), 1);
+  const auto y = fused_bn_max_pool(convolved, bn, true, 1, pooled);
   auto made = torch::autograd::grad({y}, {x, gamma, beta, weight}, {torch::ones_like(y)});
   made.push_back(y.detach());
   return made;

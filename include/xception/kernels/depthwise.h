@@ -25,7 +25,8 @@ struct DepthwiseOptions {
 
 struct DepthwiseAndInput {
   torch::Tensor convolved;  ///< fused_depthwise()'s
-  torch::Tensor input;      ///< x, in autocast's dtype
+  /// x, in autocast's dtype, in x's memory where that is its own: nobody may write to it.
+  torch::Tensor input;
 };
 
 /// fused_depthwise() of an x that others read, too. They read `input`, whose gradient backward adds

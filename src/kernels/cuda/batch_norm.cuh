@@ -1,54 +1,9 @@
 #pragma once
 
-#include "device.cuh"
+#include "rows.cuh"
 
 namespace xception::cuda {
 namespace {
-
-/// A thread's rows.
-template <int V>
-struct RowsPlace : Place<V> {
-  __device__ __forceinline__ explicit RowsPlace(const RowsPlan& plan)
-      : Place<V>(plan), start(this->part * plan.rows_per_part), row(start + threadIdx.y) {
-    const std::int64_t last = start + plan.rows_per_part;
-    end = last < plan.rows ? last : plan.rows;
-    if (!this->active) row = end;
-    count = row < end ? static_cast<int>((end - 1 - row) / blockDim.y) + 1 : 0;
-  }
-
-  std::int64_t start;  ///< of the block
-  std::int64_t row;    ///< the first of the thread; then every blockDim.y-th
-  std::int64_t end;
-  int count;  ///< of the thread's rows
-};
-
-/// A thread's values in rows that it goes down.
-template <typename T, int V>
-struct Down {
-  T* next;
-  std::int64_t step;
-
-  template <typename P>
-  __device__ __forceinline__ Down(T* values, std::int64_t stride, const P& place)
-      : next(values == nullptr ? nullptr : values + place.row * stride + place.channel),
-        step(stride * blockDim.y) {}
-
-  template <int kBatch, typename U>
-  __device__ __forceinline__ void fetch(Pack<U, V> (&to)[kBatch]) const {
-#pragma unroll
-    for (int r = 0; r < kBatch; ++r) to[r] = load_pack<U, V>(next + r * step);
-  }
-  __device__ __forceinline__ void move(int rows) {
-    next += rows * step;
-  }
-};
-
-/// batch.operator()<kBatch>() as often as rows allow, then batch.operator()<1>().
-template <int kBatch, typename Batch>
-__device__ __forceinline__ void by_batches(int rows, const Batch& batch) {
-  for (; rows >= kBatch; rows -= kBatch) batch.template operator()<kBatch>();
-  for (; rows > 0; --rows) batch.template operator()<1>();
-}
 
 /// A thread sums distances from its first value, so what cancels is of the size of the spread, not
 /// of the mean; in double these become distances from the block's first value, which add up.

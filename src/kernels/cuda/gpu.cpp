@@ -33,7 +33,7 @@ const Kernels& kernels(Dtype dtype) {
 
 namespace {
 
-class Gpu : public CudaPlace {
+class Gpu : public CudaBackend {
  public:
   [[nodiscard]] const cuda::Kernels& kernels(cuda::Dtype dtype) const override {
     return cuda::kernels(dtype);

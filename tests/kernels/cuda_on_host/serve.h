@@ -15,7 +15,7 @@ namespace xception {
 
 /// A GPU of three multiprocessors, so that small images have several blocks and loops several
 /// turns.
-class Host : public CudaPlace {
+class Host : public CudaBackend {
  public:
   [[nodiscard]] const cuda::Kernels& kernels(cuda::Dtype dtype) const override {
     return cuda_on_host::kernels(dtype);
