@@ -9,6 +9,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/output_path.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {
@@ -39,23 +40,22 @@ void check_pairs(const BenchRequest& request, const std::set<std::string>& keys)
   }
 }
 
+/// Whether a mode looks at a key.
+bool looks_at(BenchMode mode, const KeyDescription& key) {
+  if (mode == BenchMode::train) return true;
+  if (key.use.training_only) return false;
+  if (mode == BenchMode::inference) return key.key != "augment.train";
+  return key.key == "model.num_classes" ||
+         !(key.key.starts_with("model.") || key.key == "augment.test");
+}
+
 /// Refuses a key of the command line that the mode doesn't look at.
 void check_mode_keys(BenchMode mode, const std::set<std::string>& keys) {
-  if (mode == BenchMode::train) return;
-  const std::vector<std::string> training = {"optimizer.",       "schedule.",
-                                             "train.accumulate", "train.label_smoothing",
-                                             "train.epochs",     "train.stop_after_epoch",
-                                             "model.aux_weight", "parallel.batch_norm"};
-  auto unread = training;
-  if (mode == BenchMode::inference) unread.emplace_back("augment.train");
-  if (mode == BenchMode::data) unread.insert(unread.end(), {"model.", "augment.test"});
-  for (const auto& key : keys) {
-    for (const auto& start : unread) {
-      const bool meant = start.ends_with('.') ? key.starts_with(start) : key == start;
-      if (!meant || (mode == BenchMode::data && key == "model.num_classes")) continue;
-      throw input_error("bench", "{}: --mode {} doesn't look at it; leave it out, or use --mode {}",
-                        key, bench_mode_name(mode), key == "augment.test" ? "inference" : "train");
-    }
+  for (const auto& key : config_schema()) {
+    if (!keys.contains(key.key) || looks_at(mode, key)) continue;
+    throw input_error("bench", "{}: --mode {} doesn't look at it; leave it out, or use --mode {}",
+                      key.key, bench_mode_name(mode),
+                      key.key == "augment.test" ? "inference" : "train");
   }
 }
 

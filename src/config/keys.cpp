@@ -227,7 +227,8 @@ std::vector<KeyDescription> list_keys(const std::string& prefix, const std::vect
          .range = range != nullptr
                       ? range->text()
                       : fmt::format("{}", fmt::join(std::get<Choices>(key.accepts), "|")),
-         .meaning = readers.empty() ? key.meaning : fmt::format("{}: {}", readers, key.meaning)});
+         .meaning = readers.empty() ? key.meaning : fmt::format("{}: {}", readers, key.meaning),
+         .use = key.use});
   }
   return descriptions;
 }

@@ -29,8 +29,12 @@ void init_weights(InceptionV3& network, InceptionAux& aux) {
 }
 
 std::vector<Key> aux_keys(ModelConfig& config) {
-  return {{"aux_weight", &config.aux_weight, between(0, 10),
-           "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0"},
+  return {{"aux_weight",
+           &config.aux_weight,
+           between(0, 10),
+           "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0",
+           {},
+           {.training_only = true}},
           {"aux_logits", &config.aux_logits, {}, "build the auxiliary head"}};
 }
 
@@ -103,6 +107,7 @@ ClassifierOutput InceptionV3::compute(const torch::Tensor& images) {
 ModelEntry inception_v3_entry() {
   return {
       .name = "inception_v3",
+      .title = "Inception V3",
       .description =
           "parallel factorised convolutions (Szegedy et al., arXiv 1512.00567), as "
           "torchvision has it",

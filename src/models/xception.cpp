@@ -144,6 +144,7 @@ ClassifierOutput Xception::compute(const torch::Tensor& images) {
 ModelEntry xception_entry() {
   return {
       .name = "xception",
+      .title = "Xception",
       .description =
           "depthwise separable convolutions with residual connections (Chollet, arXiv "
           "1610.02357)",

@@ -10,13 +10,11 @@ namespace {
 
 /// Keys that a run may change when it goes on: they don't touch what was trained so far. Kernels
 /// and the graph are how it was computed, and may have to change where they fail.
-const std::set<std::string>& changeable_keys() {
-  static const std::set<std::string> keys = {
-      "train.stop_after_epoch", "parallel.timeout",   "parallel.heartbeat",
-      "train.epochs",           "train.log_interval", "train.checkpoint_interval",
-      "train.eval_batch_size",  "parallel.threads",   "data.dir",
-      "train.kernels",          "train.cuda_graph",   "train.selftest_seconds",
-  };
+std::set<std::string> changeable_keys() {
+  std::set<std::string> keys;
+  for (const auto& key : config_schema()) {
+    if (key.use.may_change) keys.insert(key.key);
+  }
   return keys;
 }
 
@@ -25,12 +23,13 @@ const std::set<std::string>& changeable_keys() {
 RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
   const auto before = to_json(directory.read_config());
   const auto now = to_json(asked);
+  const auto changeable = changeable_keys();
   std::vector<std::string> changes;
   for (const auto& key : asked.given) {
     const auto& wanted = now.at(dotted_key(key));
     const auto& had = before.at(dotted_key(key));
     if (wanted == had) continue;
-    if (!changeable_keys().contains(key)) {
+    if (!changeable.contains(key)) {
       throw input_error("train",
                         "--resume: {} is {}, but the run in {} was trained with {}; leave it, or "
                         "start a new run with another --out",

@@ -17,13 +17,18 @@ struct Section {
   std::vector<Key> keys;
 };
 
+std::vector<Key> for_training_only(std::vector<Key> keys) {
+  for (auto& key : keys) key.use.training_only = true;
+  return keys;
+}
+
 /// All keys, in the order in which they are written.
 std::vector<Section> sections_of(RunConfig& config) {
   return {{"model", config.model.keys()},
           {"data", config.data.keys()},
           {"augment", config.augment.keys()},
-          {"optimizer", config.optimizer.keys()},
-          {"schedule", config.schedule.keys()},
+          {"optimizer", for_training_only(config.optimizer.keys())},
+          {"schedule", for_training_only(config.schedule.keys())},
           {"train", config.train.keys()},
           {"parallel", config.parallel.keys()},
           {"",
@@ -179,15 +184,11 @@ std::vector<KeyDescription> config_schema() {
 }
 
 nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
-  const auto erase = [&](const char* section, const char* key) {
-    if (const auto found = config.find(section); found != config.end() && found->is_object()) {
-      found->erase(key);
-    }
-  };
-  erase("data", "dir");
-  for (const auto* key : {"log_interval", "checkpoint_interval", "stop_after_epoch",
-                          "batch_size_per_device", "selftest_seconds"}) {
-    erase("train", key);
+  for (const auto& key : config_schema()) {
+    const auto dot = key.key.find('.');
+    if (key.use.decides || dot == std::string::npos) continue;
+    const auto section = config.find(key.key.substr(0, dot));
+    if (section != config.end() && section->is_object()) section->erase(key.key.substr(dot + 1));
   }
   const auto batch_norm = config.value("/parallel/batch_norm"_json_pointer, std::string());
   config.erase("parallel");

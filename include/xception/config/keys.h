@@ -51,6 +51,13 @@ using KeyVariable = std::variant<
     nlohmann::json*,          ///< a list of objects, each with a `name`, checked by who builds them
     const nlohmann::json**>;  ///< any JSON; set to the value within what was read, null if absent
 
+/// What a key's value bears on, besides being checked and shown.
+struct KeyUse {
+  bool decides = true;         ///< a run's result depends on it, not only where or how it is made
+  bool may_change = false;     ///< a run that goes on may have another value than it began with
+  bool training_only = false;  ///< neither evaluation nor the reading of data looks at it
+};
+
 /// A key of a JSON object. A section declares each of its keys once, in a function that returns a
 /// list of them; reading, writing, range checks and `xception config --schema` go over that list,
 /// which must not outlive the variables.
@@ -62,6 +69,7 @@ struct Key {
   /// The components that read it, by name, which the meaning in the schema begins with; empty: it
   /// is read whichever component is chosen.
   std::vector<std::string> readers = {};
+  KeyUse use = {};
 };
 
 /// The options that components (models, optimizers, schedules) have for themselves. `Options` is a
@@ -110,6 +118,7 @@ struct KeyDescription {
   nlohmann::json default_value;
   std::string range;  ///< range or choices in words; empty where any value will do
   std::string meaning;
+  KeyUse use = {};
 };
 
 /// Sets a key's variable. Returns what is wrong with the value, as the end of a message (`found 3,

@@ -16,6 +16,7 @@ namespace xception {
 /// one line in the table (`src/models/registry.cpp`).
 struct ModelEntry {
   std::string name = {};
+  std::string title = {};                  ///< as reports write it
   std::string description = {};            ///< one line, with its source
   std::vector<std::string> variants = {};  ///< the first is the default
   /// The keys of `model.*` that not every model reads.
