@@ -22,7 +22,7 @@
 #include "xception/core/memory.h"
 #include "xception/core/version.h"
 #include "xception/parallel/device.h"
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 #include "xception/train/environment.h"
 
 namespace xception {

@@ -1,5 +1,5 @@
 #include "subcommands.h"
-#include "xception/parallel/launch.h"
+#include "xception/parallel/device.h"
 #include "xception/train/start.h"
 
 namespace xception {

@@ -68,20 +68,20 @@ class Alone : public Communicator {
 
 class Connected : public Communicator {
  public:
-  Connected(const RankPlace& place, const torch::Device& device, const Patience& patience)
+  Connected(const RankInfo& place, const torch::Device& device, const Timeouts& timeouts)
       : Communicator(place),
         host_(host_name()),
         on_gpu_(device.is_cuda()),
-        patience_(patience.collective) {
-    const auto meeting = std::max(kMeeting, patience.collective);
+        collective_timeout_(timeouts.collective) {
+    const auto meeting = std::max(kMeeting, timeouts.collective);
     store_ = open_store(place, place.hosts_store, meeting);
     watch_ = std::make_unique<Watch>(open_store(place, false, meeting),
                                      open_store(place, false, meeting), place, host_,
-                                     patience.heartbeat, [this](const Failure& failure) {
+                                     timeouts.heartbeat, [this](const Failure& failure) {
                                        if (!failing_.exchange(true)) end_because_of(failure);
                                      });
     try {
-      control_ = make_gloo("control", patience.collective);
+      control_ = make_gloo("control", timeouts.collective);
       group_ = c10::make_intrusive<c10d::ProcessGroup>(
           c10::make_intrusive<c10d::PrefixStore>("device", store_), place.rank, place.size);
       // The meeting: nobody goes on before all are there, and all train on the same kind of device.
@@ -100,9 +100,9 @@ class Connected : public Communicator {
       c10::intrusive_ptr<c10d::Backend> backend;
       if (cuda) {
         backend = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", store_),
-                                    place.rank, place.size, device, patience.collective);
+                                    place.rank, place.size, device, timeouts.collective);
       } else {
-        backend = make_gloo("gloo", patience.collective);
+        backend = make_gloo("gloo", timeouts.collective);
       }
       group_->setBackend(device.type(), type, backend);
       group_->setDefaultBackend(type);
@@ -272,10 +272,10 @@ class Connected : public Communicator {
   /// NCCL meets in its first collective, for which it knows no time limit.
   std::unique_ptr<Deadline> first_on_device() {
     if (!on_gpu_ || std::exchange(met_on_device_, true)) return nullptr;
-    return std::make_unique<Deadline>(patience_, [this] {
+    return std::make_unique<Deadline>(collective_timeout_, [this] {
       fail(fmt::format("[parallel] NCCL didn't connect the GPUs within {:g} s (parallel.timeout); "
                        "NCCL_DEBUG=INFO shows why; NCCL_SOCKET_IFNAME names the network interface",
-                       std::chrono::duration<double>(patience_).count()),
+                       std::chrono::duration<double>(collective_timeout_).count()),
            1, /*contact_lost=*/false);
     });
   }
@@ -319,7 +319,7 @@ class Connected : public Communicator {
 
   std::string host_;
   bool on_gpu_;
-  milliseconds patience_;
+  milliseconds collective_timeout_;
   bool met_on_device_ = false;
   std::atomic<bool> failing_ = false;
   c10::intrusive_ptr<c10d::Store> store_;
@@ -336,10 +336,10 @@ std::shared_ptr<Communicator> Communicator::alone() {
   return std::make_shared<Alone>();
 }
 
-std::shared_ptr<Communicator> Communicator::connect(const RankPlace& place,
+std::shared_ptr<Communicator> Communicator::connect(const RankInfo& place,
                                                     const torch::Device& device,
-                                                    const Patience& patience) {
-  return std::make_shared<Connected>(place, device, patience);
+                                                    const Timeouts& timeouts) {
+  return std::make_shared<Connected>(place, device, timeouts);
 }
 
 void rethrow_of_collective(const std::string& what, const std::exception& error) {

@@ -5,10 +5,12 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "cuda_device.h"
 #include "xception/core/error.h"
@@ -44,21 +46,46 @@ std::int64_t cuda_device_count() {
   return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
 }
 
+DeviceChoice parse_device_choice(const std::string& text) {
+  using Kind = DeviceChoice::Kind;
+  for (const auto& [word, kind] : {std::pair("auto", Kind::automatic), std::pair("all", Kind::all),
+                                   std::pair("cpu", Kind::cpu), std::pair("cuda", Kind::cuda)}) {
+    if (text == word) return {.kind = kind};
+  }
+  DeviceChoice choice{.kind = Kind::gpus};
+  std::istringstream list(text + ',');
+  for (std::string item; std::getline(list, item, ',');) {
+    const bool numbered = item.starts_with("cuda:") && item.size() > 5 && item.size() < 9 &&
+                          item.find_first_not_of("0123456789", 5) == std::string::npos;
+    if (!numbered) {
+      throw input_error("device", "--device {}: expected {}", text, kDeviceHelp);
+    }
+    const int number = std::stoi(item.substr(5));
+    if (std::find(choice.gpus.begin(), choice.gpus.end(), number) != choice.gpus.end()) {
+      throw input_error("device", "--device {}: names {} twice; a GPU takes one rank", text, item);
+    }
+    choice.gpus.push_back(number);
+  }
+  return choice;
+}
+
+std::string gpu_name(std::int64_t number) {
+  return "cuda:" + std::to_string(number);
+}
+
 torch::Device parse_device(const std::string& name) {
-  if (name == "auto") {
-    return cuda_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  using Kind = DeviceChoice::Kind;
+  const auto choice = parse_device_choice(name);
+  if (choice.kind == Kind::all || choice.several_gpus()) {
+    throw input_error("device", "--device {}: expected one: auto, cpu, cuda or cuda:N", name);
   }
-  if (name == "cpu") return torch::kCPU;
-  const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
-                        name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (name != "cuda" && !numbered) {
-    throw input_error("device", "--device {}: expected auto, cpu, cuda or cuda:N", name);
-  }
+  if (choice.kind == Kind::cpu) return torch::kCPU;
+  if (choice.kind == Kind::automatic && !cuda_available()) return torch::kCPU;
   if (!cuda_available()) {
     throw input_error("device", "--device {}: CUDA is not available: {}; or use --device cpu", name,
                       cuda_absence());
   }
-  const int index = numbered ? std::stoi(name.substr(5)) : 0;
+  const int index = choice.one_gpu() ? choice.gpus.front() : 0;
   if (index >= cuda_device_count()) {
     throw input_error("device", "--device {}: found {} GPUs, expected an index below that", name,
                       cuda_device_count());

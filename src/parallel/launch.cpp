@@ -5,8 +5,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <optional>
-#include <set>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 #include "process_group.h"
@@ -25,24 +25,17 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kGrace = std::chrono::seconds(5);     // for the other ranks to end by themselves
 constexpr auto kCounting = std::chrono::minutes(2);  // of GPUs, the driver's start included
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> items;
-  for (std::size_t start = 0; start <= text.size();) {
-    const auto comma = std::min(text.find(',', start), text.size());
-    items.push_back(text.substr(start, comma - start));
-    start = comma + 1;
-  }
-  return items;
-}
+using Kind = DeviceChoice::Kind;
 
-JobPlan plan_rank(const std::string& device, std::int64_t ranks, const RankPlace& place) {
+JobPlan plan_rank(const std::string& device, std::int64_t ranks, const RankInfo& place) {
   if (ranks > 0 && ranks != place.size) {
     throw input_error("device", "--ranks {}: {} started {} ranks; leave --ranks out", ranks,
                       launcher_name(place.launcher), place.size);
   }
   JobPlan plan;
   plan.place = place;
-  plan.device = place.is_alone() ? (device == "all" ? "auto" : device)
+  const bool all = parse_device_choice(device).kind == Kind::all;
+  plan.device = place.is_alone() ? (all ? "auto" : device)
                                  : device_of_rank(device, place, cuda_device_count());
   return plan;
 }
@@ -168,23 +161,6 @@ class Ranks {
 
 }  // namespace
 
-std::vector<std::string> gpu_list(const std::string& device) {
-  auto items = split_list(device);
-  std::set<std::string> seen;
-  for (const auto& item : items) {
-    if (!item.starts_with("cuda:") || item.size() == 5 ||
-        item.find_first_not_of("0123456789", 5) != std::string::npos) {
-      throw input_error("device", "--device {}: expected {}; a list names GPUs as cuda:N", device,
-                        kDeviceHelp);
-    }
-    if (!seen.insert(item).second) {
-      throw input_error("device", "--device {}: names {} twice; a GPU takes one rank", device,
-                        item);
-    }
-  }
-  return items;
-}
-
 std::int64_t count_gpus_elsewhere() {
   const auto result = run_child({.arguments = {"xception", "count-gpus"}}, kCounting);
   // LibTorch's warnings may come before the number.
@@ -194,65 +170,64 @@ std::int64_t count_gpus_elsewhere() {
   return result.exit_code == 0 ? std::strtoll(last.c_str(), nullptr, 10) : 0;
 }
 
-std::string device_of_rank(const std::string& device, const RankPlace& place,
+std::string device_of_rank(const std::string& device, const RankInfo& place,
                            std::int64_t visible_gpus) {
-  if (device == "cpu") return device;
-  if (device.find(',') != std::string::npos) {
-    const auto gpus = gpu_list(device);
-    if (static_cast<std::size_t>(place.local_size) != gpus.size()) {
+  const auto choice = parse_device_choice(device);
+  if (choice.kind == Kind::cpu) return device;
+  if (choice.several_gpus()) {
+    if (static_cast<std::size_t>(place.local_size) != choice.gpus.size()) {
       throw input_error("device",
                         "--device {}: {} GPUs for {} ranks on this machine; expected as many",
-                        device, gpus.size(), place.local_size);
+                        device, choice.gpus.size(), place.local_size);
     }
-    return gpus[static_cast<std::size_t>(place.local_rank)];
+    return gpu_name(choice.gpus[static_cast<std::size_t>(place.local_rank)]);
   }
-  if (device.starts_with("cuda:") && place.local_size > 1) {
+  if (choice.one_gpu() && place.local_size > 1) {
     throw input_error("device",
                       "--device {}: one GPU for {} ranks on this machine; expected all, auto "
                       "or a list",
                       device, place.local_size);
   }
-  if (device.starts_with("cuda:") || (visible_gpus == 0 && device == "cuda")) return device;
-  if (device != "auto" && device != "all" && device != "cuda") {
-    throw input_error("device", "--device {}: expected {}", device, kDeviceHelp);
-  }
+  if (choice.one_gpu() || (visible_gpus == 0 && choice.kind == Kind::cuda)) return device;
   if (visible_gpus == 0) return "cpu";
   // Slurm often shows each task its own GPU alone, which then is number 0 for all of them.
-  if (visible_gpus == 1 && place.launcher == Launcher::slurm) return "cuda:0";
+  if (visible_gpus == 1 && place.launcher == Launcher::slurm) return gpu_name(0);
   if (place.local_rank >= visible_gpus) {
     throw input_error("device",
                       "--device {}: {} ranks on this machine, but {} GPUs; start as many ranks as "
                       "GPUs, or --device cpu",
                       device, place.local_size, visible_gpus);
   }
-  return "cuda:" + std::to_string(place.local_rank);
+  return gpu_name(place.local_rank);
 }
 
 JobPlan plan_job(const std::string& device, std::int64_t ranks, const Environment& environment) {
   if (ranks < 0 || ranks > 1024) {
     throw input_error("device", "--ranks {}: expected 1 to 1024", ranks);
   }
-  const auto place = find_place(environment);
+  const auto place = find_rank(environment);
   if (place.launcher != Launcher::none) return plan_rank(device, ranks, place);
 
   JobPlan plan;
   plan.device = device;
   std::int64_t wanted = std::max<std::int64_t>(1, ranks);
-  if (device.find(',') != std::string::npos) {
-    wanted = static_cast<std::int64_t>(gpu_list(device).size());
-  } else if (device == "all" || (device == "auto" && ranks > 1)) {
+  const auto choice = parse_device_choice(device);
+  const bool all = choice.kind == Kind::all;
+  if (choice.several_gpus()) {
+    wanted = std::ssize(choice.gpus);
+  } else if (all || (choice.kind == Kind::automatic && ranks > 1)) {
     const auto gpus = count_gpus_elsewhere();
     if (gpus == 0) {
       plan.device = "cpu";
-    } else if (device == "all") {
+    } else if (all) {
       wanted = gpus;
-      plan.device = "cuda:0";
+      plan.device = gpu_name(0);
     } else if (ranks > gpus) {
       throw input_error(
           "device", "--ranks {}: found {} GPUs; a GPU takes one rank; lower it, or --device cpu",
           ranks, gpus);
     }
-  } else if (device != "cpu" && ranks > 1) {
+  } else if (choice.kind != Kind::cpu && ranks > 1) {
     throw input_error("device",
                       "--device {} --ranks {}: one GPU takes one rank; name as many GPUs, or "
                       "--device all",

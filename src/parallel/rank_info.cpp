@@ -1,4 +1,4 @@
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 #include <ATen/Parallel.h>
 #include <unistd.h>
@@ -45,9 +45,9 @@ bool is_set(const Environment& environment, const std::string& name) {
   return environment(name).has_value();
 }
 
-RankPlace place_of_torchrun(const Environment& environment) {
+RankInfo place_of_torchrun(const Environment& environment) {
   constexpr std::int64_t most = 1 << 20;
-  RankPlace place;
+  RankInfo place;
   place.size = required(environment, "WORLD_SIZE", 1, most, "RANK");
   place.rank = required(environment, "RANK", 0, place.size - 1, "WORLD_SIZE");
   const bool self = environment("XCEPTION_LAUNCHER") == "self";
@@ -73,10 +73,10 @@ RankPlace place_of_torchrun(const Environment& environment) {
   return place;
 }
 
-RankPlace place_of_slurm(const Environment& environment) {
+RankInfo place_of_slurm(const Environment& environment) {
   const std::string step = "SLURM_STEP_NUM_TASKS";
   constexpr std::int64_t most = 1 << 20;
-  RankPlace place;
+  RankInfo place;
   place.launcher = Launcher::slurm;
   place.size = required(environment, step, 2, most, step);
   place.rank = required(environment, "SLURM_PROCID", 0, place.size - 1, step);
@@ -113,7 +113,7 @@ std::optional<std::string> process_environment(const std::string& name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-RankPlace find_place(const Environment& environment) {
+RankInfo find_rank(const Environment& environment) {
   // First torchrun, which itself is often started by srun.
   if (is_set(environment, "RANK") && is_set(environment, "WORLD_SIZE")) {
     auto place = place_of_torchrun(environment);
@@ -208,7 +208,7 @@ std::string threads_reason() {
   return processors.reason;
 }
 
-int rank_threads(const RankPlace& place, const Environment& environment) {
+int rank_threads(const RankInfo& place, const Environment& environment) {
   if (place.is_alone()) return 0;
   const auto processors = usable_processors();
   if (place.launcher == Launcher::slurm) {

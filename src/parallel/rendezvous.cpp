@@ -93,7 +93,7 @@ c10::intrusive_ptr<c10d::TCPStore> make_store(const std::string& host,
 
 }  // namespace
 
-std::shared_ptr<gloo::transport::Device> gloo_device(const RankPlace& place) {
+std::shared_ptr<gloo::transport::Device> gloo_device(const RankInfo& place) {
   using c10d::ProcessGroupGloo;
   if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME")) {
     const std::string names = interface;
@@ -105,7 +105,7 @@ std::shared_ptr<gloo::transport::Device> gloo_device(const RankPlace& place) {
   return ProcessGroupGloo::createDeviceForHostname(address);
 }
 
-c10::intrusive_ptr<c10d::Store> open_store(const RankPlace& place, bool hosts,
+c10::intrusive_ptr<c10d::Store> open_store(const RankInfo& place, bool hosts,
                                            milliseconds timeout) {
   auto options = store_options(timeout);
   options.port = place.store_port;

@@ -78,7 +78,7 @@ struct Watch::Beating {
   using Clock = std::chrono::steady_clock;
 
   c10::intrusive_ptr<c10d::Store> store;
-  RankPlace place;
+  RankInfo place;
   milliseconds heartbeat{};
   std::mutex mutex = {};
   std::condition_variable changed = {};
@@ -98,7 +98,7 @@ struct Watch::Beating {
 };
 
 Watch::Watch(c10::intrusive_ptr<c10d::Store> beats, c10::intrusive_ptr<c10d::Store> asks,
-             const RankPlace& place, std::string host, milliseconds heartbeat,
+             const RankInfo& place, std::string host, milliseconds heartbeat,
              std::function<void(const Failure&)> on_end)
     : beating_(std::make_shared<Beating>()),
       asks_(std::move(asks)),

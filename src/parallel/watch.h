@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 namespace xception {
 
@@ -38,7 +38,7 @@ class Watch {
   /// and doesn't return, when the job has failed elsewhere and this rank hasn't noticed for some
   /// seconds.
   Watch(c10::intrusive_ptr<c10d::Store> beats, c10::intrusive_ptr<c10d::Store> asks,
-        const RankPlace& place, std::string host, std::chrono::milliseconds heartbeat,
+        const RankInfo& place, std::string host, std::chrono::milliseconds heartbeat,
         std::function<void(const Failure&)> on_end);
   ~Watch();
   Watch(const Watch&) = delete;
@@ -63,7 +63,7 @@ class Watch {
 
   std::shared_ptr<Beating> beating_;
   c10::intrusive_ptr<c10d::Store> asks_;
-  RankPlace place_;
+  RankInfo place_;
   std::function<void(const Failure&)> on_end_;
   std::thread beat_thread_;
   std::thread guard_thread_;

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <optional>
 
-#include "estimate.h"
 #include "local_launcher.h"
+#include "plan_checks.h"
 #include "slurm_launcher.h"
 #include "status_table.h"
 #include "xception/core/error.h"
@@ -26,106 +26,18 @@
 namespace xception {
 namespace {
 
-constexpr std::chrono::seconds kEstimateSeconds(8);
-
 /// Where trials may run: every GPU, else the CPU; or what the user names.
 std::vector<std::string> sweep_devices(const std::string& device) {
-  if (device == "auto" || device == "all") {
-    std::vector<std::string> gpus;
-    for (std::int64_t i = 0; i < count_gpus_elsewhere(); ++i) {
-      gpus.push_back("cuda:" + std::to_string(i));
-    }
-    return gpus.empty() ? std::vector<std::string>{"cpu"} : gpus;
-  }
-  if (device == "cpu") return {device};
-  return gpu_list(device == "cuda" ? "cuda:0" : device);
-}
-
-/// What `train` would refuse about a trial's data and transforms, before the first trial.
-void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset) {
-  for (const auto& trial : plan.trials) {
-    const auto& config = trial.config;
-    const auto& label = plan.variants[trial.variant].label;
-    try {
-      if (config.model.num_classes != dataset.num_classes()) {
-        throw input_error("config", "model.num_classes: found {}, but the data has {} classes",
-                          config.model.num_classes, dataset.num_classes());
-      }
-      const auto seed = static_cast<std::uint64_t>(config.seed);
-      const auto splits = split_dataset(dataset, config.data, seed);
-      check_transforms(config, dataset);
-      const auto& metric = sweep.metric.name;
-      const bool missing = (metric.starts_with("validation") && splits.validation.empty()) ||
-                           (metric.find("test") != std::string::npos && splits.test.empty());
-      if (missing) {
-        throw input_error("config", "metric {}: the split that it needs is empty", metric);
-      }
-    } catch (const Error& error) {
-      throw input_error("sweep", "{}: {}: {}", sweep.name, label, error.what());
-    }
-  }
-}
-
-/// Refuses a sweep of which no trial can come to its end; says where that is left to luck.
-void check_ends(const SweepConfig& sweep, const TrialPlan& plan) {
-  auto epochs = plan.trials.front().config.train.epochs;
-  for (const auto& trial : plan.trials) epochs = std::min(epochs, trial.config.train.epochs);
-  if (sweep.max_epochs > 0 && sweep.max_epochs < epochs) {
-    throw input_error(
-        "sweep",
-        "{}: limits.epochs: found {}, but a trial takes {} epochs, so that none could "
-        "come to its end; raise it, or lower train.epochs",
-        sweep.name, sweep.max_epochs, epochs);
-  }
-  if (!sweep.halving) return;
-  const auto& halving = *sweep.halving;
-  const auto count = static_cast<std::int64_t>(plan.trials.size());
-  const auto needs = trials_to_complete(halving, epochs);
-  if (count < needs.fewest) {
-    throw input_error(
-        "sweep",
-        "{}: asha: found {} trials, but from asha.min_epochs {} on one in {} goes on, so that none "
-        "of so few could come to epoch {}; expected at least {} trials ({} make it sure): sweep "
-        "more, raise asha.min_epochs, or take asha out",
-        sweep.name, count, halving.min_epochs, halving.reduction, epochs, needs.fewest,
-        needs.enough);
-  }
-  if (count < needs.enough) {
-    spdlog::warn(
-        "warning: asha: whether one of {} trials comes to epoch {} depends on their order; {} "
-        "trials make it sure",
-        count, epochs, needs.enough);
-  }
-}
-
-void show_plan(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset,
-               std::int64_t jobs, const std::string& device) {
-  spdlog::info("{}: {} variants x {} seeds = {} trials, metric {} ({}){}", sweep.name,
-               plan.variants.size(), sweep.seeds.size(), plan.trials.size(), sweep.metric.name,
-               sweep.metric.maximize ? "maximize" : "minimize",
-               sweep.halving ? fmt::format(", successive halving from {} epochs by {}",
-                                           sweep.halving->min_epochs, sweep.halving->reduction)
-                             : "");
-  for (const auto& trial : plan.trials) {
-    spdlog::info("  {:<60}  {} epochs", trial.name, trial.config.train.epochs);
-  }
-  const auto seconds = estimate_seconds(plan, dataset, parse_device(device), kEstimateSeconds);
-  if (seconds) {
-    const auto [shortest, longest] = std::minmax_element(seconds->begin(), seconds->end());
-    const auto least = format_duration(*shortest);
-    const auto most = format_duration(*longest);
-    // On a CPU jobs share it; GPUs work side by side.
-    const auto all = std::accumulate(seconds->begin(), seconds->end(), 0.0);
-    const auto side_by_side = device == "cpu" ? 1.0 : static_cast<double>(jobs);
-    spdlog::info("about {} a trial alone, {} in all with {} jobs{}",
-                 least == most ? least : fmt::format("{} to {}", least, most),
-                 format_duration(all / side_by_side), jobs,
-                 sweep.halving ? ", less what is stopped early" : "");
-  } else {
-    spdlog::info("how long they take is left out: to find out took more than {} s",
-                 kEstimateSeconds.count());
-  }
-  spdlog::info("nothing was trained, nothing was written");
+  using Kind = DeviceChoice::Kind;
+  const auto choice = parse_device_choice(device);
+  if (choice.kind == Kind::cpu) return {device};
+  if (choice.kind == Kind::cuda) return {gpu_name(0)};
+  std::vector<std::string> gpus;
+  for (const int number : choice.gpus) gpus.push_back(gpu_name(number));
+  if (choice.kind == Kind::gpus) return gpus;
+  const std::int64_t there = count_gpus_elsewhere();
+  for (std::int64_t i = 0; i < there; ++i) gpus.push_back(gpu_name(i));
+  return gpus.empty() ? std::vector<std::string>{"cpu"} : gpus;
 }
 
 /// Takes over the names of run directories that hold the same trials under other labels.
@@ -286,7 +198,7 @@ int run_sweep_trial(const std::filesystem::path& path, const std::string& name,
     throw input_error("sweep", "{}: has no trial {}", path.string(), name);
   }
   description.trials = {*trial};
-  RankPlace place;
+  RankInfo place;
   place.launcher = Launcher::slurm;
   place.size = 2;  // rank_threads leaves a process alone to LibTorch
   place.local_size = 1;

@@ -18,7 +18,7 @@ nlohmann::ordered_json tensor_sums(const TensorMap& tensors) {
 }
 
 /// Fills `folder` with the three files.
-void write_files(const std::filesystem::path& folder, const CheckpointPlace& place,
+void write_files(const std::filesystem::path& folder, const TrainingPosition& place,
                  const CheckpointContent& content, nlohmann::ordered_json state) {
   TensorMap state_tensors;
   auto values = nlohmann::ordered_json::object();
@@ -81,7 +81,7 @@ TensorMap read_tensors(const std::filesystem::path& folder, const nlohmann::json
   return load_safetensors(folder / file, state.at("files").at(file).get<std::string>());
 }
 
-CheckpointPlace read_place(const nlohmann::json& state) {
+TrainingPosition read_place(const nlohmann::json& state) {
   return {.epoch = state.at("epoch").get<std::int64_t>(),
           .step_in_epoch = state.at("step_in_epoch").get<std::int64_t>(),
           .step = state.at("step").get<std::int64_t>()};
@@ -89,7 +89,7 @@ CheckpointPlace read_place(const nlohmann::json& state) {
 
 }  // namespace
 
-void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place,
+void save_checkpoint(const RunDirectory& directory, const TrainingPosition& place,
                      const CheckpointContent& content, bool best) {
   const auto name = free_checkpoint_name(directory, place.step);
   const auto folder = directory.checkpoints() / name;
@@ -153,8 +153,8 @@ void take_last_for_best(const RunDirectory& directory) {
   point_checkpoint(directory, "best", find_checkpoint(directory, "last").filename().string());
 }
 
-CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,
-                                      Classifier& model) {
+TrainingPosition load_checkpoint_model(const RunDirectory& directory, const std::string& name,
+                                       Classifier& model) {
   const auto folder = find_checkpoint(directory, name);
   const auto state = read_checkpoint_state(folder);
   load_model_tensors(model, read_tensors(folder, state, kModelFile),
@@ -162,8 +162,8 @@ CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::
   return read_place(state);
 }
 
-CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string& name,
-                                const CheckpointContent& content) {
+TrainingPosition load_checkpoint(const RunDirectory& directory, const std::string& name,
+                                 const CheckpointContent& content) {
   const auto folder = find_checkpoint(directory, name);
   const auto state = read_checkpoint_state(folder);
   load_model_tensors(content.model, read_tensors(folder, state, kModelFile),

@@ -12,7 +12,7 @@
 
 #include "xception/core/first_line.h"
 #include "xception/core/version.h"
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 namespace xception {
 namespace {

@@ -11,7 +11,7 @@ namespace xception {
 
 void write_environment(const RunDirectory& directory, const TrainRequest& request,
                        const Experiment& experiment, const std::vector<RankReport>& ranks,
-                       const RankPlace& place, bool goes_on) {
+                       const RankInfo& place, bool goes_on) {
   auto environment = describe_environment();
   environment["device"] = experiment.device().str();
   if (!experiment.dataset().original) environment["data_label"] = cifar10::kOtherLabel;

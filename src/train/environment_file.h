@@ -13,6 +13,6 @@ namespace xception {
 /// `resumed`, and is told which differences may change the result's last bits.
 void write_environment(const RunDirectory& directory, const TrainRequest& request,
                        const Experiment& experiment, const std::vector<RankReport>& ranks,
-                       const RankPlace& place, bool goes_on);
+                       const RankInfo& place, bool goes_on);
 
 }  // namespace xception

@@ -33,7 +33,7 @@ PixelSteps pixel_steps(Kernels kernels) {
   return kernels == Kernels::reference ? PixelSteps::reference : PixelSteps::fused;
 }
 
-void apply_runtime_settings(const RunConfig& config, const RankPlace& place) {
+void apply_runtime_settings(const RunConfig& config, const RankInfo& place) {
   const auto threads =
       config.parallel.threads > 0 ? static_cast<int>(config.parallel.threads) : rank_threads(place);
   if (threads > 0) at::set_num_threads(threads);

@@ -4,7 +4,7 @@
 
 namespace xception {
 
-PredictionOrigin prediction_origin(const std::string& checkpoint, const CheckpointPlace& place,
+PredictionOrigin prediction_origin(const std::string& checkpoint, const TrainingPosition& place,
                                    const std::string& split, const Dataset& dataset) {
   return {.checkpoint = checkpoint,
           .place = place,

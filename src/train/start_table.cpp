@@ -104,7 +104,8 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                             format_bytes(info.memory_bytes)));
   if (ranks.size() > 1) {
     row("ranks", rank_row(ranks, config));
-  } else if (request.device == "auto" && cuda_device_count() > 1) {
+  } else if (parse_device_choice(request.device).kind == DeviceChoice::Kind::automatic &&
+             cuda_device_count() > 1) {
     row("", idle_row());
   }
   row("libraries", library_line());

@@ -77,7 +77,7 @@ bool Trainer::stop_agreed() {
   return stop_ != 0;
 }
 
-CheckpointPlace Trainer::resume() {
+TrainingPosition Trainer::resume() {
   if (is_root()) {
     mend_checkpoints(directory_);
     place_ = load_checkpoint(directory_, "last", content());
@@ -193,6 +193,14 @@ int Trainer::train_epoch() {
     const auto now = read_energy();
     if (now && energy) summary_.add_train_energy(*now - *energy);
   };
+  // What isn't training, between two steps: neither its time nor its energy counts.
+  const auto aside = [&](const auto& work) {
+    account();
+    check_finite(training_.metrics.collect(*ranks_));
+    work();
+    clock.restart();
+    energy = read_energy();
+  };
   while (place_.step_in_epoch < steps_per_epoch_) {
     const auto size = batch_size_of(place_.step_in_epoch);
     training_.step->run(size);
@@ -205,14 +213,8 @@ int Trainer::train_epoch() {
     const bool stop = stop_agreed();
     const auto interval = config.train.checkpoint_interval;
     const bool due = interval > 0 && place_.step % interval == 0;
-    if (stop || ((due || save_asked_) && !last)) {
-      account();
-      check_finite(training_.metrics.collect(*ranks_));
-      save(/*best=*/false);
-      if (stop) return stop_;
-      clock.restart();  // saving is not training
-      energy = read_energy();
-    }
+    if (stop || ((due || save_asked_) && !last)) aside([&] { save(/*best=*/false); });
+    if (stop) return stop_;
   }
   account();
   check_finite(training_.metrics.collect(*ranks_));
@@ -254,7 +256,7 @@ int Trainer::finish_epoch() {
 int Trainer::test() {
   if (experiment_.splits().test.empty()) return 0;
   std::optional<Evaluation> evaluation;
-  CheckpointPlace place;
+  TrainingPosition place;
   for (const std::string checkpoint : {"last", "best"}) {
     // Where the last epoch is the best, its images are not run twice.
     const bool same = is_root() && is_same_checkpoint(directory_, "last", "best");

@@ -1,5 +1,5 @@
 // Who starts a process, by its environment.
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,8 +22,8 @@ Environment environment(Variables variables) {
   };
 }
 
-RankPlace place_of(const Variables& variables) {
-  return find_place(environment(variables));
+RankInfo place_of(const Variables& variables) {
+  return find_rank(environment(variables));
 }
 
 std::string error_of_place(const Variables& variables) {
@@ -57,13 +57,13 @@ Variables with(Variables variables, const Variables& more) {
   return variables;
 }
 
-TEST(RankPlace, NothingMeansAlone) {
+TEST(RankInfo, NothingMeansAlone) {
   const auto place = place_of({});
   EXPECT_TRUE(place.is_alone());
   EXPECT_EQ(place.launcher, Launcher::none);
 }
 
-TEST(RankPlace, Torchrun) {
+TEST(RankInfo, Torchrun) {
   const auto place = place_of(kTorchrun);
   EXPECT_EQ(place.launcher, Launcher::torchrun);
   EXPECT_EQ(place.rank, 3);
@@ -75,24 +75,24 @@ TEST(RankPlace, Torchrun) {
   EXPECT_FALSE(place.hosts_store);
 }
 
-TEST(RankPlace, RankZeroHostsTheStoreUnlessTheAgentDoes) {
+TEST(RankInfo, RankZeroHostsTheStoreUnlessTheAgentDoes) {
   const auto root = with(kTorchrun, {{"RANK", "0"}, {"LOCAL_RANK", "0"}});
   EXPECT_TRUE(place_of(root).hosts_store);
   EXPECT_FALSE(place_of(with(root, {{"TORCHELASTIC_USE_AGENT_STORE", "True"}})).hosts_store);
   EXPECT_TRUE(place_of(with(root, {{"TORCHELASTIC_USE_AGENT_STORE", "False"}})).hosts_store);
 }
 
-TEST(RankPlace, ARestartHasKeysOfItsOwn) {
+TEST(RankInfo, ARestartHasKeysOfItsOwn) {
   const auto first = place_of(with(kTorchrun, {{"TORCHELASTIC_RESTART_COUNT", "0"}}));
   const auto second = place_of(with(kTorchrun, {{"TORCHELASTIC_RESTART_COUNT", "1"}}));
   EXPECT_NE(first.store_prefix, second.store_prefix);
 }
 
-TEST(RankPlace, TorchrunGoesBeforeTheSlurmStepThatItRunsIn) {
+TEST(RankInfo, TorchrunGoesBeforeTheSlurmStepThatItRunsIn) {
   EXPECT_EQ(place_of(with(kSlurmStep, kTorchrun)).launcher, Launcher::torchrun);
 }
 
-TEST(RankPlace, SlurmStep) {
+TEST(RankInfo, SlurmStep) {
   const auto place = place_of(kSlurmStep);
   EXPECT_EQ(place.launcher, Launcher::slurm);
   EXPECT_EQ(place.rank, 4);
@@ -104,7 +104,7 @@ TEST(RankPlace, SlurmStep) {
   EXPECT_TRUE(place_of(with(kSlurmStep, {{"SLURM_PROCID", "0"}})).hosts_store);
 }
 
-TEST(RankPlace, SlurmJobsAndStepsHavePortsOfTheirOwn) {
+TEST(RankInfo, SlurmJobsAndStepsHavePortsOfTheirOwn) {
   const auto port = [](const std::string& job, const std::string& step) {
     return place_of(with(kSlurmStep, {{"SLURM_JOB_ID", job}, {"SLURM_STEP_ID", step}})).store_port;
   };
@@ -118,7 +118,7 @@ TEST(RankPlace, SlurmJobsAndStepsHavePortsOfTheirOwn) {
             999);
 }
 
-TEST(RankPlace, AnAllocationIsNoStep) {
+TEST(RankInfo, AnAllocationIsNoStep) {
   // What sbatch and salloc set for the shell itself.
   const Variables batch = {{"SLURM_JOB_ID", "7"},   {"SLURM_NTASKS", "4"},  {"SLURM_NPROCS", "4"},
                            {"SLURM_PROCID", "0"},   {"SLURM_LOCALID", "0"}, {"SLURM_NODEID", "0"},
@@ -128,7 +128,7 @@ TEST(RankPlace, AnAllocationIsNoStep) {
   EXPECT_TRUE(place_of(with(batch, {{"SLURM_STEP_NUM_TASKS", "1"}})).is_alone());
 }
 
-TEST(RankPlace, WhatContradictsItselfIsNamed) {
+TEST(RankInfo, WhatContradictsItselfIsNamed) {
   EXPECT_THAT(error_of_place(with(kTorchrun, {{"RANK", "4"}})), HasSubstr("RANK: found 4"));
   EXPECT_THAT(error_of_place(with(kTorchrun, {{"WORLD_SIZE", "x"}})),
               HasSubstr("WORLD_SIZE: found x"));
@@ -141,7 +141,7 @@ TEST(RankPlace, WhatContradictsItselfIsNamed) {
               HasSubstr("2(y2)"));
 }
 
-TEST(RankPlace, FirstHostOfANodeList) {
+TEST(RankInfo, FirstHostOfANodeList) {
   EXPECT_EQ(first_slurm_host("node"), "node");
   EXPECT_EQ(first_slurm_host("a,b"), "a");
   EXPECT_EQ(first_slurm_host("gpu[03-05,9],login1"), "gpu03");
@@ -152,7 +152,7 @@ TEST(RankPlace, FirstHostOfANodeList) {
   }
 }
 
-TEST(RankPlace, TasksOnANode) {
+TEST(RankInfo, TasksOnANode) {
   EXPECT_EQ(slurm_tasks_on("2", 0), 2);
   EXPECT_EQ(slurm_tasks_on("2(x3),1", 2), 2);
   EXPECT_EQ(slurm_tasks_on("2(x3),1", 3), 1);
@@ -162,8 +162,8 @@ TEST(RankPlace, TasksOnANode) {
   EXPECT_THROW((void)slurm_tasks_on("2", 1), Error);
 }
 
-TEST(RankPlace, ThreadsAreSharedOut) {
-  RankPlace place;
+TEST(RankInfo, ThreadsAreSharedOut) {
+  RankInfo place;
   EXPECT_EQ(rank_threads(place, environment({})), 0);
   place.size = place.local_size = 1024;
   place.launcher = Launcher::torchrun;
@@ -176,7 +176,7 @@ TEST(RankPlace, ThreadsAreSharedOut) {
 
 std::string device_of(const std::string& device, Launcher launcher, int local_rank, int local_size,
                       std::int64_t gpus) {
-  RankPlace place;
+  RankInfo place;
   place.launcher = launcher;
   place.rank = place.local_rank = local_rank;
   place.size = place.local_size = local_size;

@@ -57,7 +57,7 @@ void run_ranks(int size, const std::function<void(const std::shared_ptr<Communic
   for (int i = 0; i < size; ++i) {
     threads.emplace_back([&, i] {
       try {
-        RankPlace place;
+        RankInfo place;
         place.rank = place.local_rank = i;
         place.size = place.local_size = size;
         place.launcher = Launcher::torchrun;

@@ -253,7 +253,7 @@ TEST_F(GpuTest, OurKernelsRun) {
 
 TEST_F(GpuTest, NcclOfOneRankChangesNothing) {
   const torch::Device gpu(torch::kCUDA, 0);
-  RankPlace place;
+  RankInfo place;
   place.launcher = Launcher::torchrun;
   place.store_address = "localhost";
   place.store_port = free_port();

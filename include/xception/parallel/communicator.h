@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 namespace xception {
 
@@ -20,7 +20,7 @@ class LostContact : public std::runtime_error {
 };
 
 /// How long to wait for others.
-struct Patience {
+struct Timeouts {
   std::chrono::milliseconds collective{600'000};  ///< for the slowest rank in one collective
   std::chrono::milliseconds heartbeat{30'000};    ///< for a sign of life of a rank; 0: any time
 };
@@ -38,15 +38,15 @@ class Communicator {
 
   /// Meets the other ranks and returns when all are there. Errors (input): no store at the place's
   /// address; LostContact: some didn't come in time.
-  [[nodiscard]] static std::shared_ptr<Communicator> connect(const RankPlace& place,
+  [[nodiscard]] static std::shared_ptr<Communicator> connect(const RankInfo& place,
                                                              const torch::Device& device,
-                                                             const Patience& patience);
+                                                             const Timeouts& timeouts);
 
   virtual ~Communicator() = default;
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
-  [[nodiscard]] const RankPlace& place() const { return place_; }
+  [[nodiscard]] const RankInfo& place() const { return place_; }
   [[nodiscard]] int rank() const { return place_.rank; }
   [[nodiscard]] int size() const { return place_.size; }
   [[nodiscard]] bool is_alone() const { return place_.is_alone(); }
@@ -86,10 +86,10 @@ class Communicator {
   virtual void fail(const std::string& message, int exit_code, bool contact_lost) = 0;
 
  protected:
-  explicit Communicator(RankPlace place) : place_(std::move(place)) {}
+  explicit Communicator(RankInfo place) : place_(std::move(place)) {}
 
  private:
-  RankPlace place_;
+  RankInfo place_;
 };
 
 }  // namespace xception

@@ -21,7 +21,32 @@ struct DeviceInfo {
 /// GPUs that this process sees; 0 without CUDA.
 [[nodiscard]] std::int64_t cuda_device_count();
 
-/// `auto` (the first GPU where there is one, else the CPU), `cpu`, `cuda`, `cuda:N`. Errors
+/// What `--device` asks for.
+struct DeviceChoice {
+  enum class Kind : std::uint8_t {
+    automatic,  ///< `auto`: a GPU where there is one, else the CPU
+    all,        ///< every GPU, else the CPU
+    cpu,
+    cuda,  ///< a GPU, whichever
+    gpus,  ///< those named: `cuda:1`, `cuda:0,cuda:1`
+  };
+
+  Kind kind = Kind::automatic;
+  std::vector<int> gpus = {};  ///< their numbers, each once; of the kind `gpus` alone
+
+  [[nodiscard]] bool one_gpu() const { return kind == Kind::gpus && gpus.size() == 1; }
+  [[nodiscard]] bool several_gpus() const { return gpus.size() > 1; }
+};
+
+/// What a user may write for `--device`.
+inline constexpr const char* kDeviceHelp = "auto, cpu, cuda, cuda:N, cuda:0,cuda:1 or all";
+
+/// Errors (input): another word, a GPU named twice.
+[[nodiscard]] DeviceChoice parse_device_choice(const std::string& text);
+/// `cuda:N`
+[[nodiscard]] std::string gpu_name(std::int64_t number);
+
+/// The one device of `auto`, `cpu`, `cuda` or `cuda:N`; a GPU without a number is the first. Errors
 /// (input): another word; CUDA asked for and absent, with the reason; no such GPU.
 [[nodiscard]] torch::Device parse_device(const std::string& name);
 

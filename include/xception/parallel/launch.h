@@ -4,19 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 
 namespace xception {
 
 /// How a job is spread over processes, decided before any device is touched.
 struct JobPlan {
-  RankPlace place;     ///< this process's
+  RankInfo place;      ///< this process's
   int to_launch = 0;   ///< above 0: this process starts so many ranks, waits and computes nothing
   std::string device;  ///< else: of this rank, as parse_device takes it
 };
-
-/// What a user may write for `--device`.
-inline constexpr const char* kDeviceHelp = "auto, cpu, cuda, cuda:N, cuda:0,cuda:1 or all";
 
 /// Reads `--device` (auto, cpu, cuda, cuda:N, a list of GPUs, all) and `--ranks` (0: not given)
 /// with what torchrun or Slurm say. GPUs are counted by a child process, so that a process that
@@ -24,16 +21,13 @@ inline constexpr const char* kDeviceHelp = "auto, cpu, cuda, cuda:N, cuda:0,cuda
 [[nodiscard]] JobPlan plan_job(const std::string& device, std::int64_t ranks,
                                const Environment& environment = process_environment);
 
-/// The GPUs of a list such as `cuda:0,cuda:1`. Errors (input): other words, one named twice.
-[[nodiscard]] std::vector<std::string> gpu_list(const std::string& device);
-
 /// How many GPUs a process of this program would see: asked of one, so that this one doesn't start
 /// CUDA.
 [[nodiscard]] std::int64_t count_gpus_elsewhere();
 
 /// The device of a rank that torchrun, Slurm or we started, on a machine with so many visible GPUs.
-/// Errors (input): more ranks than GPUs.
-[[nodiscard]] std::string device_of_rank(const std::string& device, const RankPlace& place,
+/// Errors (input): more ranks than GPUs, or another number of ranks than a list has GPUs.
+[[nodiscard]] std::string device_of_rank(const std::string& device, const RankInfo& place,
                                          std::int64_t visible_gpus);
 
 /// Starts ranks of this program with this command line on this machine, hands on SIGINT and

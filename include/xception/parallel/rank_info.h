@@ -16,7 +16,7 @@ enum class Launcher {
 };
 
 /// This process's place among the processes that train together.
-struct RankPlace {
+struct RankInfo {
   int rank = 0;
   int size = 1;
   int local_rank = 0;  ///< among those of this machine
@@ -40,7 +40,7 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 /// step of several tasks. A batch script's or salloc's own variables, which describe the allocation
 /// and not a step, make no rank; neither does a step of one task. Errors (input): variables that
 /// are missing, not numbers or contradict each other.
-[[nodiscard]] RankPlace find_place(const Environment& environment = process_environment);
+[[nodiscard]] RankInfo find_rank(const Environment& environment = process_environment);
 
 /// The first host of a Slurm node list: `gpu[03-05,9],login1` -> `gpu03`. Errors (input): not a
 /// node list.
@@ -60,7 +60,7 @@ void set_threads();
 /// what the job has on this machine, or of the processors that this process may use. torchrun's
 /// OMP_NUM_THREADS=1 is meant for data loaders in other processes and is not followed. 0,
 /// LibTorch's own choice, for a process alone.
-[[nodiscard]] int rank_threads(const RankPlace& place,
+[[nodiscard]] int rank_threads(const RankInfo& place,
                                const Environment& environment = process_environment);
 
 [[nodiscard]] std::string launcher_name(Launcher launcher);

@@ -13,7 +13,7 @@
 namespace xception {
 
 /// Where a checkpoint stands in its run.
-struct CheckpointPlace {
+struct TrainingPosition {
   std::int64_t epoch = 0;          ///< complete epochs
   std::int64_t step_in_epoch = 0;  ///< steps done of the next one
   std::int64_t step = 0;           ///< optimizer steps done in all
@@ -28,7 +28,7 @@ struct CheckpointContent {
 /// Writes `checkpoints/step-N`: built under a temporary name, synced, renamed; then `last` (and
 /// with `best` also `best`) is pointed at it, and the checkpoints that they pointed at before are
 /// removed. A failure leaves what was there as it was. Errors (run): names the file and the reason.
-void save_checkpoint(const RunDirectory& directory, const CheckpointPlace& place,
+void save_checkpoint(const RunDirectory& directory, const TrainingPosition& place,
                      const CheckpointContent& content, bool best);
 
 /// Whether there is a checkpoint `last` or `best`, or what copying a run makes of them: see
@@ -50,12 +50,12 @@ void take_last_for_best(const RunDirectory& directory);
 
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.
-CheckpointPlace load_checkpoint_model(const RunDirectory& directory, const std::string& name,
-                                      Classifier& model);
+TrainingPosition load_checkpoint_model(const RunDirectory& directory, const std::string& name,
+                                       Classifier& model);
 
 /// Loads the model and every state.
-CheckpointPlace load_checkpoint(const RunDirectory& directory, const std::string& name,
-                                const CheckpointContent& content);
+TrainingPosition load_checkpoint(const RunDirectory& directory, const std::string& name,
+                                 const CheckpointContent& content);
 
 /// Parameters and buffers by their registered names.
 [[nodiscard]] TensorMap model_tensors(const Classifier& model);

@@ -6,7 +6,7 @@
 
 #include "xception/data/loader.h"
 #include "xception/models/classifier.h"
-#include "xception/parallel/rank_place.h"
+#include "xception/parallel/rank_info.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/execution.h"
 #include "xception/train/precision.h"
@@ -20,7 +20,7 @@ namespace xception {
 /// Sets what LibTorch keeps globally: threads (where the config leaves them open, the rank's part
 /// of the machine's), deterministic algorithms, cuDNN's benchmark, the generators' seed. Called
 /// once, before a model is built.
-void apply_runtime_settings(const RunConfig& config, const RankPlace& place = {});
+void apply_runtime_settings(const RunConfig& config, const RankInfo& place = {});
 
 /// Data set, loaders and model of a run, on their device: what training, evaluation and prediction
 /// have in common.

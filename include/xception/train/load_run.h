@@ -16,7 +16,7 @@ namespace xception {
 struct LoadedRun {
   RunConfig config;
   std::shared_ptr<Classifier> model;  ///< in evaluation mode, on the device
-  CheckpointPlace place = {};         ///< of its checkpoint
+  TrainingPosition place = {};        ///< of its checkpoint
   Kernels kernels = Kernels::reference;
 };
 

@@ -15,8 +15,8 @@ namespace xception {
 
 /// What an evaluation is of.
 struct PredictionOrigin {
-  std::string checkpoint;      ///< best or last
-  CheckpointPlace place = {};  ///< of that checkpoint
+  std::string checkpoint;       ///< best or last
+  TrainingPosition place = {};  ///< of that checkpoint
   std::string split;
   std::string data;  ///< name of the data set
   std::string data_checksum;
@@ -24,7 +24,7 @@ struct PredictionOrigin {
 };
 
 [[nodiscard]] PredictionOrigin prediction_origin(const std::string& checkpoint,
-                                                 const CheckpointPlace& place,
+                                                 const TrainingPosition& place,
                                                  const std::string& split, const Dataset& dataset);
 
 /// Writes an evaluation as safetensors: `index` int64 (n), `label` int64 (n), `probabilities`

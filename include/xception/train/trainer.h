@@ -36,7 +36,7 @@ class Trainer {
 
   /// Takes up the run at its last checkpoint, which rank 0 reads and the others get. Returns where
   /// that was.
-  CheckpointPlace resume();
+  TrainingPosition resume();
 
   /// Trains, validates each epoch, tests `best` and `last`, writes predictions and summary; with
   /// train.stop_after_epoch it leaves there, status `paused`, without a test. Returns the signal
@@ -90,7 +90,7 @@ class Trainer {
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t images_per_epoch_ = 0;
   std::string dropped_notice_;
-  CheckpointPlace place_;
+  TrainingPosition place_;
   std::optional<std::int64_t> paused_after_;
   std::vector<double> rates_;
 };
