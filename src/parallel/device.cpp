@@ -36,17 +36,8 @@ std::string cuda_absence() {
   return "no GPU or driver is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES";
 }
 
-}  // namespace
-
-bool cuda_available() {
-  return cuda_device_count() > 0;
-}
-
-std::int64_t cuda_device_count() {
-  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
-}
-
-DeviceChoice parse_device_choice(const std::string& text) {
+/// expected: what the user may write, in words.
+DeviceChoice read_choice(const std::string& text, const char* expected) {
   using Kind = DeviceChoice::Kind;
   for (const auto& [word, kind] : {std::pair("auto", Kind::automatic), std::pair("all", Kind::all),
                                    std::pair("cpu", Kind::cpu), std::pair("cuda", Kind::cuda)}) {
@@ -58,7 +49,7 @@ DeviceChoice parse_device_choice(const std::string& text) {
     const bool numbered = item.starts_with("cuda:") && item.size() > 5 && item.size() < 9 &&
                           item.find_first_not_of("0123456789", 5) == std::string::npos;
     if (!numbered) {
-      throw input_error("device", "--device {}: expected {}", text, kDeviceHelp);
+      throw input_error("device", "--device {}: expected {}", text, expected);
     }
     const int number = std::stoi(item.substr(5));
     if (std::find(choice.gpus.begin(), choice.gpus.end(), number) != choice.gpus.end()) {
@@ -69,15 +60,30 @@ DeviceChoice parse_device_choice(const std::string& text) {
   return choice;
 }
 
+}  // namespace
+
+bool cuda_available() {
+  return cuda_device_count() > 0;
+}
+
+std::int64_t cuda_device_count() {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
+DeviceChoice parse_device_choice(const std::string& text) {
+  return read_choice(text, kDeviceHelp);
+}
+
 std::string gpu_name(std::int64_t number) {
   return "cuda:" + std::to_string(number);
 }
 
 torch::Device parse_device(const std::string& name) {
   using Kind = DeviceChoice::Kind;
-  const auto choice = parse_device_choice(name);
+  constexpr const char* expected = "auto, cpu, cuda or cuda:N";
+  const auto choice = read_choice(name, expected);
   if (choice.kind == Kind::all || choice.several_gpus()) {
-    throw input_error("device", "--device {}: expected one: auto, cpu, cuda or cuda:N", name);
+    throw input_error("device", "--device {}: expected {}", name, expected);
   }
   if (choice.kind == Kind::cpu) return torch::kCPU;
   if (choice.kind == Kind::automatic && !cuda_available()) return torch::kCPU;
