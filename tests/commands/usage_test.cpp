@@ -295,7 +295,12 @@ TEST(Usage, DeviceIsUnknown) {
   for (const auto* name : {"nonsense", "cuda:", "cuda:-1", "cuda:x", "CPU"}) {
     auto arguments = train_arguments("unused");
     arguments[6] = name;
-    EXPECT_TRUE(fails(run_xception(arguments), 2, {"--device", name, "auto, cpu, cuda or cuda:N"}));
+    EXPECT_TRUE(fails(run_xception(arguments), 2,
+                      {"--device", name, "auto, cpu, cuda, cuda:N, cuda:0,cuda:1 or all"}));
+  }
+  for (const auto* name : {"nonsense", "all", "cuda:0,cuda:1"}) {  // of one device
+    EXPECT_TRUE(fails(run_xception({"eval", "--run", complete_run().string(), "--device", name}), 2,
+                      {"--device", name, "auto, cpu, cuda or cuda:N"}));
   }
 }
 
