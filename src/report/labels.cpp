@@ -8,7 +8,6 @@
 #include <set>
 
 #include "names.h"
-#include "xception/models/registry.h"
 
 namespace xception {
 namespace {
@@ -183,14 +182,6 @@ void label_by_run(RunSet& set) {
 }
 
 }  // namespace
-
-std::string model_title(const std::string& model) {
-  if (model.empty()) return "unknown model";
-  for (const auto& entry : model_registry()) {
-    if (entry.name == model) return entry.title;
-  }
-  return model;
-}
 
 void label_variants(RunSet& set) {
   std::map<std::string, std::vector<RunVariant*>> by_model;

@@ -143,6 +143,14 @@ std::vector<RunSet> divide_by_data(std::vector<RunRecord> runs, const std::strin
 
 }  // namespace
 
+std::string model_title(const std::string& model) {
+  if (model.empty()) return "unknown model";
+  for (const auto& entry : model_registry()) {
+    if (entry.name == model) return entry.title;
+  }
+  return model;
+}
+
 RunSet collect_runs(const std::vector<std::filesystem::path>& paths,
                     const std::string& checkpoint) {
   std::vector<std::string> notices;
