@@ -365,6 +365,13 @@ TEST(CudaOnHostSlices, OfMoreThan2To31ElementsAreTaken) {
   }
 }
 
+TEST(CudaOnHostPlans, OfAnotherKernelsWidthAreRefused) {
+  const auto plan = cuda::plan_rows(8, 16, cuda::row_width(sizeof(c10::Half)), 3);
+  EXPECT_THROW(
+      cuda_on_host::kernels(cuda::Dtype::half).bn_reduce({}, plan, {}, {}, {}, {}, nullptr),
+      std::logic_error);
+}
+
 TEST(CudaOnHostSlices, OfColumnsAreRefused) {
   const Case of{.batch = 2, .channels = 8, .height = 5, .width = 6};
   const auto x = of.image().narrow(3, 0, 4);

@@ -12,7 +12,7 @@
 #include "tensor_access.h"
 #include "xception/kernels/bn_act.h"
 
-// Parameters, statistics and sums as the CPU's kernels take and give them.
+// What a channel has, parameters, statistics and sums, between tensors and the CPU's kernels.
 namespace xception {
 
 inline std::vector<Moments> batch_moments(const at::Tensor& x) {

@@ -10,7 +10,7 @@
 #include <cmath>
 #include <vector>
 
-#include "packing.h"
+#include "channel_values.h"
 #include "xception/kernels/bn_act.h"
 
 namespace xception {

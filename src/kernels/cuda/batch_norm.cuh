@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kThreads, 4)
     load<V>(x + place.row * stride + place.channel, pivot);
     count = static_cast<double>(place.count);
   }
-  Down<const T, V> from(x, stride, place);
+  RowCursor<const T, V> from(x, stride, place);
   by_batches<4>(place.count, [&]<int kBatch>() {
     Pack<T, V> packs[kBatch];
     from.fetch(packs);
@@ -75,9 +75,9 @@ __global__ void __launch_bounds__(kThreads, 4)
   Coefficients<A, V> on;
   on.read(on_load, place.channel);
   const A bound = relu_bound<A>(on_load.relu);
-  Down<const T, V> from(x, x_stride, place);
-  Down<const T, V> other(residual, residual_stride, place);
-  Down<T, V> to(y, y_stride, place);
+  RowCursor<const T, V> from(x, x_stride, place);
+  RowCursor<const T, V> other(residual, residual_stride, place);
+  RowCursor<T, V> to(y, y_stride, place);
   by_batches<4>(place.count, [&]<int kBatch>() {
     Pack<T, V> packs[kBatch];
     [[maybe_unused]] Pack<T, V> added[kBatch];
@@ -100,20 +100,41 @@ __global__ void __launch_bounds__(kThreads, 4)
   });
 }
 
-/// Makes of dy g, zero where the ReLU was closed, and of x the distance from the center. kOutput:
-/// the ReLU's mask is from the output.
-template <bool kOutput, typename A, typename T, int V>
-__device__ __forceinline__ void masked(const Pack<T, V>& dy, const Pack<T, V>& x,
-                                       const Pack<T, V>& output, const Coefficients<A, V>& on,
-                                       A bound, A (&g)[V], A (&distance)[V]) {
+/// What backward reads of a thread's rows. kOutput: the ReLU's mask is from the output.
+template <typename T, int V, bool kOutput>
+struct GradientRows {
+  using A = Arithmetic<T>;
+
+  RowCursor<const T, V> dy, x, output;
+
+  /// Of the next kBatch rows: g, which is dy or zero where the ReLU was closed, and x's distance
+  /// from the center. use(r, g, distance) for each, once all are loaded.
+  template <int kBatch, typename Use>
+  __device__ __forceinline__ void batch(const Coefficients<A, V>& on, A bound, const Use& use) {
+    Pack<T, V> of_dy[kBatch];
+    Pack<T, V> of_x[kBatch];
+    [[maybe_unused]] Pack<T, V> of_output[kBatch];
+    dy.fetch(of_dy);
+    x.fetch(of_x);
+    if constexpr (kOutput) output.fetch(of_output);
+    dy.move(kBatch);
+    x.move(kBatch);
+    if constexpr (kOutput) output.move(kBatch);
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
-    distance[v] = static_cast<A>(x.values[v]) - on.center[v];
-    const A z =
-        kOutput ? static_cast<A>(output.values[v]) : distance[v] * on.scale[v] + on.shift[v];
-    g[v] = z <= bound ? A(0) : static_cast<A>(dy.values[v]);
+    for (int r = 0; r < kBatch; ++r) {
+      A g[V];
+      A distance[V];
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        distance[v] = static_cast<A>(of_x[r].values[v]) - on.center[v];
+        const A z = kOutput ? static_cast<A>(of_output[r].values[v])
+                            : distance[v] * on.scale[v] + on.shift[v];
+        g[v] = z <= bound ? A(0) : static_cast<A>(of_dy[r].values[v]);
+      }
+      use(r, g, distance);
+    }
   }
-}
+};
 
 template <typename T, int V, bool kOutput>
 __global__ void __launch_bounds__(kThreads, 4)
@@ -128,30 +149,16 @@ __global__ void __launch_bounds__(kThreads, 4)
   const A bound = relu_bound<A>(on_load.relu);
   A sum[V] = {};
   A product[V] = {};
-  Down<const T, V> gradients(dy, dy_stride, place);
-  Down<const T, V> inputs(x, x_stride, place);
-  Down<const T, V> outputs(output, output_stride, place);
+  GradientRows<T, V, kOutput> rows{
+      {dy, dy_stride, place}, {x, x_stride, place}, {output, output_stride, place}};
   by_batches<4>(place.count, [&]<int kBatch>() {
-    Pack<T, V> of_dy[kBatch];
-    Pack<T, V> of_x[kBatch];
-    [[maybe_unused]] Pack<T, V> of_output[kBatch];
-    gradients.fetch(of_dy);
-    inputs.fetch(of_x);
-    if constexpr (kOutput) outputs.fetch(of_output);
-    gradients.move(kBatch);
-    inputs.move(kBatch);
-    if constexpr (kOutput) outputs.move(kBatch);
-#pragma unroll
-    for (int r = 0; r < kBatch; ++r) {
-      A g[V];
-      A distance[V];
-      masked<kOutput>(of_dy[r], of_x[r], of_output[r], on, bound, g, distance);
+    rows.template batch<kBatch>(on, bound, [&](int, const A(&g)[V], const A(&distance)[V]) {
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         sum[v] += g[v];
         product[v] += g[v] * distance[v];
       }
-    }
+    });
   });
   const double total = block_sum<V>(sum, shared, place.thread);
   const double total_product = block_sum<V>(product, shared, place.thread);
@@ -178,31 +185,20 @@ __global__ void __launch_bounds__(kThreads, 2)
   load_parameters<V>(of.slope, place.channel, slope);
   load_parameters<V>(of.offset, place.channel, offset);
   const A bound = relu_bound<A>(of.load.relu);
-  Down<const T, V> gradients(dy, dy_stride, place);
-  Down<const T, V> inputs(x, x_stride, place);
-  Down<const T, V> outputs(output, output_stride, place);
-  Down<T, V> to(dx, dx_stride, place);
-  Down<T, V> to_residual(d_residual, d_residual_stride, place);
+  GradientRows<T, V, kOutput> rows{
+      {dy, dy_stride, place}, {x, x_stride, place}, {output, output_stride, place}};
+  RowCursor<T, V> to(dx, dx_stride, place);
+  RowCursor<T, V> to_residual(d_residual, d_residual_stride, place);
   by_batches<2>(place.count, [&]<int kBatch>() {
-    Pack<T, V> of_dy[kBatch];
-    Pack<T, V> of_x[kBatch];
-    [[maybe_unused]] Pack<T, V> of_output[kBatch];
-    gradients.fetch(of_dy);
-    inputs.fetch(of_x);
-    if constexpr (kOutput) outputs.fetch(of_output);
-    gradients.move(kBatch);
-    inputs.move(kBatch);
-    if constexpr (kOutput) outputs.move(kBatch);
-#pragma unroll
-    for (int r = 0; r < kBatch; ++r) {
-      A g[V];
-      A distance[V];
-      masked<kOutput>(of_dy[r], of_x[r], of_output[r], on, bound, g, distance);
+    rows.template batch<kBatch>(on, bound, [&](int r, const A(&g)[V], const A(&distance)[V]) {
       if (d_residual != nullptr) store<V>(to_residual.next + r * to_residual.step, g);
+      A result[V];
 #pragma unroll
-      for (int v = 0; v < V; ++v) g[v] = g[v] * on.scale[v] + distance[v] * slope[v] + offset[v];
-      store<V>(to.next + r * to.step, g);
-    }
+      for (int v = 0; v < V; ++v) {
+        result[v] = g[v] * on.scale[v] + distance[v] * slope[v] + offset[v];
+      }
+      store<V>(to.next + r * to.step, result);
+    });
     to.move(kBatch);
     if (d_residual != nullptr) to_residual.move(kBatch);
   });

@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     A newer[2][V] = {};
     A older[2][V] = {};
     Pack<T, V> next[kPairLines];
-    Pack<T, V> after[kPairLines];
+    Pack<T, V> after[kPairLines];  // the column behind it
     lines.template fetch<0>(start, next);
     lines.template fetch<0>(start < end ? start + 1 : end, after);
 #pragma unroll 2
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     A window[3][kPairLines][V] = {};  // columns i - 1, i, i + 1
     Pack<T, V> next_dy[kPairLines];
     Pack<T, V> next_x[2];
-    Pack<T, V> after_dy[kPairLines];
+    Pack<T, V> after_dy[kPairLines];  // the column behind it
     Pack<T, V> after_x[2];
     const auto take = [&](A(&column)[kPairLines][V], bool inside) {
 #pragma unroll
@@ -210,26 +210,8 @@ __global__ void __launch_bounds__(kThreads, 2)
       }
     }
   }
-  // Adds over the block's threads in their order.
-  const int across = static_cast<int>(blockDim.x) * V;
-  const int all = across * static_cast<int>(blockDim.y);
-#pragma unroll
-  for (int row = 0; row < kRows; ++row) {
-#pragma unroll
-    for (int v = 0; v < V; ++v) shared[row * all + place.thread * V + v] = sums[row][v];
-  }
-  __syncthreads();
-  double* out = partial + place.part * kRows * plan.channels;
-  for (int i = place.thread; i < kRows * across; i += static_cast<int>(blockDim.x * blockDim.y)) {
-    const int row = i / across;
-    const std::int64_t channel = place.first_channel + i % across;
-    if (channel >= plan.channels) continue;
-    double total = 0.0;
-    for (int y = 0; y < static_cast<int>(blockDim.y); ++y) {
-      total += static_cast<double>(shared[row * all + y * across + i % across]);
-    }
-    out[row * plan.channels + channel] = total;
-  }
+  write_block_sums(sums, shared, place, plan.channels,
+                   partial + place.part * kRows * plan.channels);
 }
 
 }  // namespace

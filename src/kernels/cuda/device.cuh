@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 
 #include "kernels.h"
 
@@ -64,7 +65,7 @@ struct alignas(kBytes) Words {
   std::uint32_t values[kBytes / 4];
 };
 
-/// A pack of a dtype that is a class is written value by value, its words are not.
+/// As whole words: the compiler stores the values of a dtype that is a class (__half) one by one.
 template <typename T, int V>
 __device__ __forceinline__ void store_pack(T* to, const Pack<T, V>& pack) {
   if constexpr (sizeof(pack) % sizeof(std::uint32_t) == 0) {
@@ -163,7 +164,8 @@ __device__ __forceinline__ A passed(A g, A z) {
   return z <= A(0) ? A(0) : g;
 }
 
-/// What a value is compared with: nothing is below or equal to NaN.
+/// `z <= relu_bound(relu)`: whether the ReLU closes. Without a ReLU it is NaN, with which every
+/// comparison is false; so is that of a z that is NaN, which passes a ReLU.
 template <typename A>
 __device__ __forceinline__ A relu_bound(bool relu) {
   return relu ? A(0) : static_cast<A>(NAN);
@@ -206,13 +208,42 @@ __device__ __forceinline__ double block_sum(const A (&own)[V], A* shared, int th
   return sum;
 }
 
-/// call.operator()<V>() with the plan's width as a constant.
+/// block_sum() of kRows rows at once, for one barrier: to[row * channels + c] for the block's
+/// channels. shared: kRows * kThreads * V values.
+template <int kRows, int V, typename A>
+__device__ __forceinline__ void write_block_sums(const A (&own)[kRows][V], A* shared,
+                                                 const Place<V>& place, std::int64_t channels,
+                                                 double* to) {
+  const int across = static_cast<int>(blockDim.x) * V;
+  const int all = across * static_cast<int>(blockDim.y);
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) {
+#pragma unroll
+    for (int v = 0; v < V; ++v) shared[row * all + place.thread * V + v] = own[row][v];
+  }
+  __syncthreads();
+  for (int i = place.thread; i < kRows * across; i += static_cast<int>(blockDim.x * blockDim.y)) {
+    const int row = i / across;
+    const std::int64_t channel = place.first_channel + i % across;
+    if (channel >= channels) continue;
+    double total = 0.0;
+    for (int y = 0; y < static_cast<int>(blockDim.y); ++y) {
+      total += static_cast<double>(shared[row * all + y * across + i % across]);
+    }
+    to[row * channels + channel] = total;
+  }
+}
+
+/// call.operator()<V>() with the plan's width, kWidth or 1, as a constant.
+/// Error (std::logic_error): a plan made for a kernel of another width.
 template <int kWidth, typename Call>
 void with_width(int width, const Call& call) {
   if (width == kWidth) {
     call.template operator()<kWidth>();
-  } else {
+  } else if (width == 1) {
     call.template operator()<1>();
+  } else {
+    throw std::logic_error("a launch plan for vectors of another width");
   }
 }
 

@@ -12,13 +12,14 @@ constexpr int kLanes = 32;     ///< at most, along the channels
 constexpr std::int64_t kMaxBlocks = 2147483647;
 /// Blocks that a multiprocessor is given where the work allows; they are what partial sums are of.
 constexpr std::int64_t kBlocksPerMultiprocessor = 4;
-/// The same where each block keeps and writes many sums: as many as are there at once.
+/// The same where each block writes many partial sums: no more than run at once, for fewer of them.
 constexpr std::int64_t kSummingBlocks = 2;
-/// The same where a block leaves nothing behind: with many turns, the last one's gaps are small.
+/// The same where blocks write no partial sums: many short ones, so that few multiprocessors have
+/// nothing left to do at the end.
 constexpr std::int64_t kStreamingBlocks = 16;
 /// Positions below which a line isn't split further: a segment reads two columns more.
 constexpr std::int64_t kSegment = 4;
-/// Positions of a segment where lines are split only for more turns.
+/// Positions of a segment where lines are split only to have so many blocks.
 constexpr std::int64_t kLongSegment = 18;
 
 constexpr std::int64_t quotient(std::int64_t all, std::int64_t each) {
@@ -92,7 +93,7 @@ constexpr RowsPlan plan_rows(std::int64_t rows, std::int64_t channels, int width
   return plan;
 }
 
-/// Whether so many images, whose pixels are so many bytes apart, can be told apart in 32 bits.
+/// Whether the place of every pixel, in bytes from the first, fits 32 bits.
 constexpr bool fits_32_bits(std::int64_t pixels, std::int64_t pixel_bytes) {
   return pixels * pixel_bytes < (std::int64_t{1} << 32);
 }

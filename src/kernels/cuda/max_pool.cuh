@@ -117,24 +117,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// What windows of one column gave, those of the two rows that may have a position's value. Of
-/// windows that aren't there, dy is zero.
-template <typename T, int V>
-struct WindowColumn {
-  RawPack<T, V> dy[2];
-  RawPack<std::uint8_t, V> index[2];
-
-  /// Whether window r took its maximum in this place.
-  [[nodiscard]] __device__ __forceinline__ bool took(int r, int v, std::uint32_t wanted) const {
-    const std::uint32_t mask = 0xFFU << (v % 4 * 8);
-    return ((index[r].words[v / 4] ^ (wanted * 0x01010101U)) & mask) == 0;
-  }
-};
-
 /// Every position of x gathers g from the windows, at most four, that took their maximum there.
-/// With kNorm, dx is BatchNorm's: g * scale + (x - center) * slope + offset. A thread goes along a
-/// line, and so do the windows: of an even place (the padding counts) the windows' first column and
-/// the last one of those before, of an odd one the middle column.
+/// With kNorm, dx is BatchNorm's: g * scale + (x - center) * slope + offset.
 template <typename T, int V, bool kNorm>
 __global__ void __launch_bounds__(kThreads)
     pool_backward(LinesPlan plan, WindowShape w, const T* __restrict__ dy,
@@ -155,77 +139,41 @@ __global__ void __launch_bounds__(kThreads)
   for (std::int64_t unit = place.part; unit < plan.units; unit += plan.parts) {
     const Segment segment(plan, unit, w.height);
     if (!segment.inside) continue;
-    // The rows of windows, and which of their own rows x's is.
-    const int half = (segment.row + w.padding) / kPoolStride;
-    const bool even = (segment.row + w.padding) % kPoolStride == 0;
-    const int first_row = even ? 0 : 1;
-    const bool rows[2] = {half < w.out_height, even && half > 0};
-    const std::int64_t image = segment.image * w.out_height;
-    const auto fetch = [&](int column, WindowColumn<T, V>& to) {
-      const bool inside = column >= 0 && column < w.out_width;
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        to.dy[r] = {};
-        if (inside && rows[r]) {
-          const std::int64_t at =
-              ((image + half - r) * w.out_width + column) * w.channels + place.channel;
-          to.dy[r].read(dy + at);
-          to.index[r].read(index + at);
-        }
-      }
-    };
-    const auto add = [&](const WindowColumn<T, V>& from, int column, A(&sum)[V]) {
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const auto wanted = static_cast<std::uint32_t>(3 * (r == 0 ? first_row : 2) + column);
-        const auto pack = from.dy[r].pack();
-#pragma unroll
-        for (int v = 0; v < V; ++v) {
-          const A g = static_cast<A>(pack.values[v]);
-          sum[v] += from.took(r, v, wanted) ? g : A(0);
-        }
-      }
-    };
-    const std::int64_t start = segment.line * w.width + segment.first;
-    const T* from = kNorm ? x + start * w.channels + place.channel : nullptr;
-    T* to = dx + start * w.channels + place.channel;
-    int window = (segment.first + w.padding) / kPoolStride;
-    WindowColumn<T, V> before;
-    WindowColumn<T, V> current;
-    WindowColumn<T, V> next;
-    fetch(window - 1, before);
-    fetch(window, current);
-    fetch(window + 1, next);
-    RawPack<T, V> own;
-    if constexpr (kNorm) own.read(from);
+    const std::int64_t image = segment.image * w.out_height * w.out_width;
     for (int i = segment.first; i < segment.last; ++i) {
+      const std::int64_t here = (segment.line * w.width + i) * w.channels + place.channel;
+      [[maybe_unused]] Pack<T, V> own;
+      if constexpr (kNorm) own = load_pack<T, V>(x + here);
       A sum[V] = {};
-      if ((i + w.padding) % kPoolStride == 0) {
-        if (i > segment.first) {
-          before = current;
-          current = next;
-          ++window;
-          fetch(window + 1, next);
-        }
-        add(current, 0, sum);
-        add(before, 2, sum);
-      } else {
-        add(current, 1, sum);
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        // The window above or at the row's half, left of or at the column's.
+        const int row = (segment.row + w.padding) / kPoolStride - 1 + k / 2;
+        const int column = (i + w.padding) / kPoolStride - 1 + k % 2;
+        const int a = segment.row + w.padding - row * kPoolStride;
+        const int b = i + w.padding - column * kPoolStride;
+        if (row < 0 || row >= w.out_height || column < 0 || column >= w.out_width) continue;
+        if (a > 2 || b > 2) continue;
+        const std::int64_t at =
+            (image + static_cast<std::int64_t>(row) * w.out_width + column) * w.channels +
+            place.channel;
+        int taken[V];
+        A g[V];
+        load<V>(index + at, taken);
+        load<V>(dy + at, g);
+#pragma unroll
+        for (int v = 0; v < V; ++v) sum[v] += taken[v] == 3 * a + b ? g[v] : A(0);
       }
       if constexpr (kNorm) {
-        const auto here = own.pack();
-        from += i + 1 < segment.last ? w.channels : 0;
-        own.read(from);
 #pragma unroll
         for (int v = 0; v < V; ++v) {
-          const A distance = static_cast<A>(here.values[v]) - on.center[v];
+          const A distance = static_cast<A>(own.values[v]) - on.center[v];
           const bool closed = distance * on.scale[v] + on.shift[v] <= bound;
           const A g = closed ? A(0) : sum[v];
           sum[v] = g * on.scale[v] + distance * slope[v] + offset[v];
         }
       }
-      store<V>(to, sum);
-      to += w.channels;
+      store<V>(dx + here, sum);
     }
   }
 }

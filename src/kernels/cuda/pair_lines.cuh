@@ -35,7 +35,7 @@ __device__ __forceinline__ void read_block_taps(const Parameter& weight, const P
   __syncthreads();
 }
 
-/// The pack, or zeros.
+/// The pack, or zeros: a choice a word, where the dtype allows.
 template <typename T, int V>
 __device__ __forceinline__ Pack<T, V> kept(const Pack<T, V>& pack, bool keep) {
   Pack<T, V> result = pack;
@@ -53,19 +53,21 @@ __device__ __forceinline__ Pack<T, V> kept(const Pack<T, V>& pack, bool keep) {
   return result;
 }
 
+/// So many bytes from a tensor's first value.
 template <typename T>
 __device__ __forceinline__ const T* at_byte(const T* base, std::uint32_t place) {
   return reinterpret_cast<const T*>(reinterpret_cast<const char*>(base) + place);
 }
 
-/// The four lines that a pair's windows are on, in an image whose positions are `stride` bytes
-/// apart. Places are bytes from a tensor's first value, in 32 bits: one instruction each.
+/// The four lines that a pair's windows are on, the pair's own in the middle. Places are bytes from
+/// a tensor's first value in 32 bits, so that an address costs one instruction. A line outside the
+/// image has the place of one inside: whoever reads it puts zeros in its place.
 template <typename T, int V>
 struct PairLines {
   const T* base;
   std::uint32_t place[kPairLines];
   bool inside[kPairLines];
-  std::uint32_t stride;
+  std::uint32_t stride;  ///< from one position to the next
 
   __device__ __forceinline__ PairLines(const T* values, std::int64_t number, int row,
                                        const WindowShape& w, int row_stride, std::int64_t channel)
@@ -80,6 +82,7 @@ struct PairLines {
     }
   }
 
+  /// Loads a column of kCount of the lines, from kFirst on.
   template <int kFirst, int kCount>
   __device__ __forceinline__ void fetch(int column, Pack<T, V> (&to)[kCount]) const {
     const std::uint32_t along = static_cast<std::uint32_t>(column) * stride;

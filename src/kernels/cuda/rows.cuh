@@ -22,17 +22,18 @@ struct RowsPlace : Place<V> {
   int count;  ///< of the thread's rows
 };
 
-/// A thread's values in rows that it goes down.
+/// Where a thread is in an image's rows, of which it takes every blockDim.y-th.
 template <typename T, int V>
-struct Down {
-  T* next;
-  std::int64_t step;
+struct RowCursor {
+  T* next;            ///< the thread's next row; null: there is no image
+  std::int64_t step;  ///< values from a row of the thread to the following one
 
   template <typename P>
-  __device__ __forceinline__ Down(T* values, std::int64_t stride, const P& place)
+  __device__ __forceinline__ RowCursor(T* values, std::int64_t stride, const P& place)
       : next(values == nullptr ? nullptr : values + place.row * stride + place.channel),
         step(stride * blockDim.y) {}
 
+  /// Loads the next kBatch rows.
   template <int kBatch, typename U>
   __device__ __forceinline__ void fetch(Pack<U, V> (&to)[kBatch]) const {
 #pragma unroll
@@ -43,7 +44,8 @@ struct Down {
   }
 };
 
-/// batch.operator()<kBatch>() as often as rows allow, then batch.operator()<1>().
+/// Goes through a thread's rows: batch.operator()<kBatch>() as often as that many are left, then
+/// batch.operator()<1>() for each. A batch loads all its rows before it uses the first.
 template <int kBatch, typename Batch>
 __device__ __forceinline__ void by_batches(int rows, const Batch& batch) {
   for (; rows >= kBatch; rows -= kBatch) batch.template operator()<kBatch>();
