@@ -129,7 +129,7 @@ void run_batch_norm(const Trial& of, std::int64_t extra) {
   }
 }
 
-/// pairs: by the kernels of pairs of lines.
+/// pairs: by the kernels of pairs of lines, where there are any.
 void run_depthwise(const Trial& of, std::int64_t extra, bool normalized, bool pairs) {
   const auto& kernels = cuda_on_host::kernels(of.dtype);
   const auto window = of.window();
@@ -145,13 +145,16 @@ void run_depthwise(const Trial& of, std::int64_t extra, bool normalized, bool pa
   const Parameter weight{taps.data(), is_double};
   OnLoad load{.relu = of.relu};
   if (normalized) load.center = load.scale = load.shift = coefficients.data();
-  const auto forward = plan_lines(
-      of.batch * quotient(window.out_height, pairs ? 2 : 1), window.out_width, of.channels,
-      of.width_of(forward_width(of.value_bytes()), stride | of.channels), 2, false, pairs);
+  const auto plan = [&](int wanted, std::int64_t height, std::int64_t positions, bool with_sums) {
+    const int width = of.width_of(wanted, stride | of.channels);
+    const bool by_pairs = pairs && can_pair(of.value_bytes(), width, wanted);
+    return plan_lines(of.batch * quotient(height, by_pairs ? 2 : 1), positions, of.channels, width,
+                      2, with_sums, by_pairs);
+  };
+  const auto forward =
+      plan(forward_width(of.value_bytes()), window.out_height, window.out_width, false);
   kernels.depthwise_forward(kQueue, forward, {x.data(), stride}, y.data(), window, load, weight);
-  const auto backward = plan_lines(
-      of.batch * quotient(of.height, pairs ? 2 : 1), of.width, of.channels,
-      of.width_of(backward_width(of.value_bytes()), stride | of.channels), 2, true, pairs);
+  const auto backward = plan(backward_width(of.value_bytes()), of.height, of.width, true);
   const std::int64_t sums = kDepthwiseSums + (normalized ? kBatchNormSums : 0);
   Buffer partial(backward.parts * sums * of.channels * 8);
   auto added = of.image(of.rows(), of.channels);

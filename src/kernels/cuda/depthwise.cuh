@@ -241,23 +241,36 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 // ---- launches ----------------------------------------------------------------------------------
 
+/// Whether a plan is for the kernels of pairs of lines, which are for vectors of narrow values and
+/// float32. Error (std::logic_error): it is, for others.
+template <typename T>
+bool is_for_pairs(const LinesPlan& plan, int width) {
+  if (plan.pairs && !can_pair(sizeof(T), plan.width, width)) {
+    throw std::logic_error("a launch plan of pairs of lines for single values");
+  }
+  return plan.pairs;
+}
+
 template <typename T>
 void launch_depthwise_forward(const Queue& queue, const LinesPlan& plan, In x, void* y,
                               const Window& window, const OnLoad& on_load,
                               const Parameter& weight) {
-  with_width<forward_width(sizeof(T))>(plan.width, [&]<int V>() {
-    if (plan.pairs) {
-      const auto kernel = on_load.center == nullptr ? depthwise_forward_pairs<T, V, false>
-                                                    : depthwise_forward_pairs<T, V, true>;
-      launch("depthwise_forward", kernel, plan.grid(), queue, plan, shape_of(window),
-             static_cast<const T*>(x.data), static_cast<int>(x.stride), static_cast<T*>(y), on_load,
-             weight);
-      return;
-    }
-    const auto kernel =
-        on_load.center == nullptr ? depthwise_forward<T, V, false> : depthwise_forward<T, V, true>;
+  constexpr int kWidth = forward_width(sizeof(T));
+  const auto start = [&](const auto kernel, auto x_stride) {
     launch("depthwise_forward", kernel, plan.grid(), queue, plan, shape_of(window),
-           static_cast<const T*>(x.data), x.stride, static_cast<T*>(y), on_load, weight);
+           static_cast<const T*>(x.data), x_stride, static_cast<T*>(y), on_load, weight);
+  };
+  const bool norm = on_load.center != nullptr;
+  if (is_for_pairs<T>(plan, kWidth)) {
+    if constexpr (can_pair(sizeof(T), kWidth, kWidth)) {
+      start(norm ? depthwise_forward_pairs<T, kWidth, true>
+                 : depthwise_forward_pairs<T, kWidth, false>,
+            static_cast<int>(x.stride));
+    }
+    return;
+  }
+  with_width<kWidth>(plan.width, [&]<int V>() {
+    start(norm ? depthwise_forward<T, V, true> : depthwise_forward<T, V, false>, x.stride);
   });
 }
 
@@ -265,20 +278,23 @@ template <typename T>
 void launch_depthwise_backward(const Queue& queue, const LinesPlan& plan, const void* dy, In x,
                                void* g, const Window& window, const OnLoad& on_load,
                                const Parameter& weight, const void* added, double* partial) {
-  with_width<backward_width(sizeof(T))>(plan.width, [&]<int V>() {
-    if (plan.pairs) {
-      const auto kernel = on_load.center == nullptr ? depthwise_backward_pairs<T, V, false>
-                                                    : depthwise_backward_pairs<T, V, true>;
-      launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),
-             static_cast<const T*>(dy), static_cast<const T*>(x.data), static_cast<int>(x.stride),
-             static_cast<T*>(g), on_load, weight, static_cast<const T*>(added), partial);
-      return;
-    }
-    const auto kernel = on_load.center == nullptr ? depthwise_backward<T, V, false>
-                                                  : depthwise_backward<T, V, true>;
+  constexpr int kWidth = backward_width(sizeof(T));
+  const auto start = [&](const auto kernel, auto x_stride) {
     launch("depthwise_backward", kernel, plan.grid(), queue, plan, shape_of(window),
-           static_cast<const T*>(dy), static_cast<const T*>(x.data), x.stride, static_cast<T*>(g),
+           static_cast<const T*>(dy), static_cast<const T*>(x.data), x_stride, static_cast<T*>(g),
            on_load, weight, static_cast<const T*>(added), partial);
+  };
+  const bool norm = on_load.center != nullptr;
+  if (is_for_pairs<T>(plan, kWidth)) {
+    if constexpr (can_pair(sizeof(T), kWidth, kWidth)) {
+      start(norm ? depthwise_backward_pairs<T, kWidth, true>
+                 : depthwise_backward_pairs<T, kWidth, false>,
+            static_cast<int>(x.stride));
+    }
+    return;
+  }
+  with_width<kWidth>(plan.width, [&]<int V>() {
+    start(norm ? depthwise_backward<T, V, true> : depthwise_backward<T, V, false>, x.stride);
   });
 }
 

@@ -113,7 +113,7 @@ struct Kernels {
   /// dx and, where not null, d_residual = g.
   void (*bn_backward)(const Queue&, const RowsPlan&, In dy, In x, In output, Out dx, Out d_residual,
                       const BatchNormGradient&) = nullptr;
-  /// plan: of y's lines, or of pairs of them where stride and padding are 1 and all places fit 32
+  /// plan: of y's lines, or of pairs of them: can_pair(), stride and padding 1, all places fit 32
   /// bits. weight: (C, 9). y is contiguous.
   void (*depthwise_forward)(const Queue&, const LinesPlan&, In x, void* y, const Window&,
                             const OnLoad&, const Parameter& weight) = nullptr;

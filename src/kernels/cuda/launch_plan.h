@@ -50,6 +50,12 @@ constexpr int aligned_width(int width, std::int64_t channels, std::int64_t value
   return channels % width == 0 && bits % bytes == 0 ? width : 1;
 }
 
+/// Whether there are kernels of pairs of lines for such values: for the vectors of `wanted` that
+/// narrow dtypes and float32 have.
+constexpr bool can_pair(std::int64_t value_bytes, int width, int wanted) {
+  return value_bytes < 8 && width == wanted && width > 1;
+}
+
 struct Grid {
   std::int64_t blocks = 1;
   int threads_x = 1, threads_y = 1;

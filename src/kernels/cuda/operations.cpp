@@ -87,10 +87,11 @@ class CudaOperations : public Operations {
         empty_image({x.size(0), x.size(1), window.out_height, window.out_width}, x.options());
     const auto taps = weight.contiguous();
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const int width = width_for(cuda::forward_width(x.element_size()), {x, y});
-      kernels.depthwise_forward(queue, lines_plan(queue, y, width, false, by_pairs(x, options)),
-                                in(x), y.mutable_data_ptr(), window, on_load(read),
-                                parameter(taps));
+      const int wanted = cuda::forward_width(x.element_size());
+      const int width = width_for(wanted, {x, y});
+      const bool pairs = by_pairs(x, options, width, wanted);
+      kernels.depthwise_forward(queue, lines_plan(queue, y, width, false, pairs), in(x),
+                                y.mutable_data_ptr(), window, on_load(read), parameter(taps));
     });
     return y;
   }
@@ -109,8 +110,9 @@ class CudaOperations : public Operations {
     if (normalized) result.batch_norm = ask_for_gradients(sums, x, saved);
     const auto& g = result.input;
     run(x, [&](const cuda::Queue& queue, const cuda::Kernels& kernels) {
-      const int width = width_for(cuda::backward_width(x.element_size()), {dy, x, g, added});
-      const auto plan = lines_plan(queue, x, width, true, by_pairs(x, options));
+      const int wanted = cuda::backward_width(x.element_size());
+      const int width = width_for(wanted, {dy, x, g, added});
+      const auto plan = lines_plan(queue, x, width, true, by_pairs(x, options, width, wanted));
       const std::int64_t rows = cuda::kDepthwiseSums + (normalized ? cuda::kBatchNormSums : 0);
       const auto partial = partial_sums(x, plan.parts, rows);
       kernels.depthwise_backward(queue, plan, dy.const_data_ptr(), in(x), g.mutable_data_ptr(),

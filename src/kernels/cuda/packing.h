@@ -72,9 +72,11 @@ inline cuda::LinesPlan lines_plan(const cuda::Queue& queue, const at::Tensor& im
                           queue.multiprocessors, with_sums, pairs);
 }
 
-/// Whether the kernels of pairs of lines can read x.
-inline bool by_pairs(const at::Tensor& x, const WindowOptions& options) {
+/// Whether the kernels of pairs of lines can read x, in vectors of `width` values where `wanted`
+/// are the most.
+inline bool by_pairs(const at::Tensor& x, const WindowOptions& options, int width, int wanted) {
   return options.stride == 1 && options.padding == 1 &&
+         cuda::can_pair(x.element_size(), width, wanted) &&
          cuda::fits_32_bits(rows_of(x), stride_of(x) * x.element_size());
 }
 
