@@ -12,7 +12,7 @@ constexpr KeyUse kAsideMayChange{.decides = false, .may_change = true};
 }  // namespace
 
 std::vector<Key> DataConfig::keys() {
-  return {{"format", &format, {}, "layout of the files, such as cifar10"},
+  return {{"format", &format, {}, "layout of the files, such as cifar10; auto: recognized by the names of the files"},
           {"dir", &dir, {}, "folder of the data set; --data sets it", {}, kAsideMayChange},
           {"image_size", &image_size, between(32, 2048), "side of the network's input, px"},
           {"validation_size", &validation_size, between(0, 1e9),

@@ -171,6 +171,7 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   // A run directory finds its data from any working directory.
   start.config.data.dir =
       text_of_path(std::filesystem::absolute(dataset.folder).lexically_normal());
+  start.config.data.format = dataset.format;
   const auto reports = check_ranks(*ranks, dataset, device);
   const Experiment experiment(start.config, std::move(dataset), device,
                               [&](const RunConfig& config, const torch::Device& on) {

@@ -17,7 +17,7 @@ InputConfig config_of(const std::string& format) {
 
 Dataset made_up_data() {
   auto formats = dataset_formats();
-  formats.push_back({"made_up", made_up::open});
+  formats.push_back({"made_up", "made up as it is read", made_up::open, {}});
   return load_dataset(config_of("made_up").data, formats);
 }
 
@@ -39,7 +39,7 @@ std::unique_ptr<Loader> loader_of(const Dataset& dataset, Split split,
 
 TEST(Formats, TheUnknownAreToldTheKnown) {
   EXPECT_EQ(error_of([] { (void)load_dataset(config_of("cifar11").data); }),
-            "[config] data.format: found \"cifar11\", expected one of cifar10");
+            "[config] data.format: found \"cifar11\", expected one of auto, cifar10");
 }
 
 TEST(Formats, BringTheirOwnValidationImages) {

@@ -11,7 +11,7 @@ namespace xception {
 
 /// `data.*`: which images, split how, of which size.
 struct DataConfig {
-  std::string format = "cifar10";
+  std::string format = "auto";
   std::string dir;  ///< empty: `data`; `--data` sets it
   std::int64_t image_size = 299;
   std::int64_t validation_size = 5000;

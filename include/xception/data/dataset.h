@@ -59,6 +59,7 @@ struct Dataset {
   bool original = true;       ///< false: files in CIFAR-10's layout that aren't the published ones
   std::string checksum = {};  ///< SHA-256, hexadecimal: the same for the same images and labels
   std::filesystem::path folder = {};  ///< where it was read
+  std::string format = {};            ///< the name of the format that read it; load_dataset sets it
 
   [[nodiscard]] std::int64_t num_classes() const {
     return static_cast<std::int64_t>(class_names.size());
@@ -72,15 +73,19 @@ struct Dataset {
 /// A value of `data.format`.
 struct DatasetFormat {
   std::string name;
+  std::string description;  ///< one line: which files a folder of it has
   std::function<Dataset(const DataConfig& config)> open;
+  /// Whether a folder looks like this format, by the names of its files alone: for `auto`.
+  std::function<bool(const std::filesystem::path& folder)> recognizes;
 };
 
 /// All formats. A new one is a source file in `src/data/formats/` and a line in its `table.cpp`.
 [[nodiscard]] const std::vector<DatasetFormat>& dataset_formats();
 
-/// Opens the data set of the config by `config.format`. `config.dir` is its folder; where that is
-/// empty, CIFAR-10 takes `data/` if the official archive was unpacked there. Errors (input): an
-/// unknown format; no directory, with what to do; what the format's reader finds wrong.
+/// Opens the data set of the config by `config.format`. With `auto`, the first format that
+/// recognizes the folder reads it. `config.dir` is the folder; where that is empty, `data`. Errors
+/// (input): an unknown format; no directory, with what to do; a folder that no format recognizes;
+/// what the format's reader finds wrong.
 [[nodiscard]] Dataset load_dataset(const DataConfig& config,
                                    const std::vector<DatasetFormat>& formats = dataset_formats());
 

@@ -22,6 +22,19 @@ ImageSet to_tensors(const Cifar10Records& records) {
 
 }  // namespace
 
+bool is_cifar10(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder / cifar10::kFolder, error)) return true;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    const auto name = at->path().filename().string();
+    if (name == cifar10::kTestFile || (name.starts_with("data_batch_") && name.ends_with(".bin"))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Dataset open_cifar10(const DataConfig& config) {
   std::filesystem::path folder = path_of_text(config.dir);
   if (folder.empty()) {
