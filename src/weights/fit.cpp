@@ -1,0 +1,138 @@
+#include "xception/weights/fit.h"
+
+#include <ATen/core/grad_mode.h>
+#include <c10/util/irange.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "xception/core/error.h"
+
+namespace xception {
+namespace {
+
+/// In an error's line.
+constexpr std::size_t kNamedTensors = 3;
+
+/// `fc.weight, fc.bias and 7 more`.
+std::string first_few(const std::vector<std::string>& names) {
+  const auto shown = std::min(names.size(), kNamedTensors);
+  auto text = fmt::format(
+      "{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
+  return text;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+/// The final layers, by the names of all models here.
+bool is_head(const std::string& name) {
+  return name == "fc.weight" || name == "fc.bias" || name == "AuxLogits.fc.weight" ||
+         name == "AuxLogits.fc.bias";
+}
+
+bool is_auxiliary(const std::string& name) {
+  return name.starts_with("AuxLogits.");
+}
+
+bool is_counter(const std::string& name) {
+  return name.ends_with(".num_batches_tracked");
+}
+
+/// A model's parameters and buffers by name; the tensors are the model's own.
+TensorMap tensors_of(const Classifier& model) {
+  TensorMap tensors;
+  for (const auto& item : model.named_parameters()) tensors.emplace(item.key(), item.value());
+  for (const auto& item : model.named_buffers()) tensors.emplace(item.key(), item.value());
+  return tensors;
+}
+
+/// Whether shapes differ in the number of classes alone.
+bool other_classes(const FitReport::OtherSize& size) {
+  if (!is_head(size.name) || size.found.size() != size.expected.size() || size.found.empty()) {
+    return false;
+  }
+  return std::equal(size.found.begin() + 1, size.found.end(), size.expected.begin() + 1);
+}
+
+/// Throws where the report isn't what the options allow.
+void check(const FitReport& report, const WeightFile& weights, const FitOptions& options) {
+  const auto where = weights.file.string();
+  for (const auto& size : report.other_size) {
+    if (other_classes(size)) {
+      if (options.replace_head) continue;
+      throw input_error("weights",
+                        "{}: is of {} classes ({} {}), the model of {}: set model.num_classes={}, "
+                        "or let the final layer start afresh",
+                        where, size.found[0], size.name, shape_text(size.found), size.expected[0],
+                        size.found[0]);
+    }
+    throw input_error("weights",
+                      "{}: tensor {} is {}, the model's {}: these are another network's weights, "
+                      "or of other options; see `xception weights info`",
+                      where, size.name, shape_text(size.found), shape_text(size.expected));
+  }
+  std::vector<std::string> missing = report.missing;
+  const bool no_aux = std::none_of(report.matched.begin(), report.matched.end(), is_auxiliary);
+  std::erase_if(missing, [&](const auto& name) {
+    return is_counter(name) || (no_aux && is_auxiliary(name));
+  });
+  if (!missing.empty()) {
+    throw input_error("weights",
+                      "{}: has {} of the model's {} tensors, not {}: these are another network's "
+                      "weights, or of other options; see `xception weights info`",
+                      where, report.matched.size(),
+                      report.matched.size() + report.missing.size() + report.other_size.size(),
+                      first_few(missing));
+  }
+  std::vector<std::string> unexpected = report.unexpected;
+  std::erase_if(unexpected, [&](const auto& name) { return no_aux && is_auxiliary(name); });
+  if (!unexpected.empty()) {
+    throw input_error("weights",
+                      "{}: has {} tensors that the model doesn't have, {}: these are another "
+                      "network's weights, or of other options; see `xception weights info`",
+                      where, unexpected.size(), first_few(unexpected));
+  }
+}
+
+}  // namespace
+
+std::string FitReport::summary() const {
+  auto text = fmt::format("{} tensors ({})", matched.size(), source);
+  std::vector<std::string> fresh;
+  for (const auto& size : other_size) fresh.push_back(size.name);
+  for (const auto& name : missing) {
+    if (!is_counter(name)) fresh.push_back(name);
+  }
+  if (!fresh.empty()) text += fmt::format("; fresh: {}", first_few(fresh));
+  if (!unexpected.empty()) text += fmt::format("; not read: {}", first_few(unexpected));
+  return text;
+}
+
+FitReport fit_weights(Classifier& model, const WeightFile& weights, const FitOptions& options) {
+  FitReport report{.source = "names of timm and torchvision"};
+  const auto own = tensors_of(model);
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  for (const auto& [name, tensor] : own) {
+    const auto found = weights.tensors.find(name);
+    if (found == weights.tensors.end()) {
+      report.missing.push_back(name);
+    } else if (found->second.sizes() != tensor.sizes()) {
+      report.other_size.push_back({name, found->second.sizes().vec(), tensor.sizes().vec()});
+    } else {
+      report.matched.push_back(name);
+      copies.emplace_back(tensor, found->second);
+    }
+  }
+  for (const auto& [name, tensor] : weights.tensors) {
+    if (!own.contains(name)) report.unexpected.push_back(name);
+  }
+  check(report, weights, options);
+  const at::NoGradGuard no_grad;
+  for (auto& [to, from] : copies) to.copy_(from);
+  return report;
+}
+
+}  // namespace xception
