@@ -1,6 +1,9 @@
 #include "xception/models/inception_v3.h"
 
+#include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "xception/core/error.h"
 
@@ -28,21 +31,45 @@ void init_weights(InceptionV3& network, InceptionAux& aux) {
   }
 }
 
-std::vector<Key> aux_keys(ModelConfig& config) {
-  return {{"aux_weight",
-           &config.aux_weight,
-           between(0, 10),
-           "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0",
-           {},
-           {.training_only = true}},
-          {"aux_logits", &config.aux_logits, {}, "build the auxiliary head"}};
+std::vector<Key> keys(ModelConfig& config) {
+  std::vector<Key> keys = {{"aux_weight",
+                            &config.aux_weight,
+                            between(0, 10),
+                            "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0",
+                            {},
+                            {.training_only = true}},
+                           {"aux_logits", &config.aux_logits, {}, "build the auxiliary head"}};
+  for (auto& key : own_keys<InceptionOptions>(config)) keys.push_back(std::move(key));
+  return keys;
+}
+
+/// Images that were normalized with ImageNet's mean and deviation, as if with 0.5 and 0.5.
+torch::Tensor to_unit_range(const torch::Tensor& images) {
+  constexpr std::array<double, 3> kMean = {0.485, 0.456, 0.406};
+  constexpr std::array<double, 3> kDeviation = {0.229, 0.224, 0.225};
+  // A channel at a time: numbers of the host can be recorded in a CUDA graph, a tensor of them not.
+  std::vector<torch::Tensor> channels;
+  for (std::size_t c = 0; c < kMean.size(); ++c) {
+    channels.push_back(images.narrow(1, static_cast<std::int64_t>(c), 1) * (kDeviation[c] / 0.5) +
+                       (kMean[c] - 0.5) / 0.5);
+  }
+  return at::cat(channels, 1).contiguous(images.suggest_memory_format());
 }
 
 }  // namespace
 
+std::vector<Key> InceptionOptions::keys() {
+  return {{"transform_input",
+           &transform_input,
+           {},
+           "images come normalized with ImageNet's mean and deviation, the weights want [-1, 1] "
+           "(torchvision's published ones)"}};
+}
+
 InceptionV3::InceptionV3(const ModelConfig& config)
     : dropout_(config.dropout.value_or(kDefaultDropout)),
-      run_aux_(config.aux_weight.value_or(0.0) > 0.0) {
+      run_aux_(config.aux_weight.value_or(0.0) > 0.0),
+      transform_input_(config.own<InceptionOptions>().transform_input) {
   if (!config.variant.empty() && config.variant != "torchvision") {
     throw input_error("models", "inception_v3: variant \"{}\": expected torchvision",
                       config.variant);
@@ -79,7 +106,8 @@ InceptionV3::InceptionV3(const ModelConfig& config)
 
 ClassifierOutput InceptionV3::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images.
-  torch::Tensor x = conv_1a_->forward(images);    // (N, 32, 149, 149)
+  torch::Tensor x = transform_input_ ? to_unit_range(images) : images;
+  x = conv_1a_->forward(x);                       // (N, 32, 149, 149)
   x = conv_2a_->forward(x);                       // (N, 32, 147, 147)
   Features y = conv_2b_->features(x);             // (N, 64, 147, 147)
   x = pool_add(y, {}, /*padding=*/0, kernels());  // (N, 64, 73, 73)
@@ -112,10 +140,11 @@ ModelEntry inception_v3_entry() {
           "parallel factorised convolutions (Szegedy et al., arXiv 1512.00567), as "
           "torchvision has it",
       .variants = {"torchvision"},
-      .keys = aux_keys,
+      .keys = keys,
       .default_image_size = 299,
       .min_image_size = kMinImageSize,
       .default_dropout = kDefaultDropout,
+      .default_bn_eps = 1e-3,
       .aux_min_image_size = kAuxMinImageSize,
       .build = [](const ModelConfig& config) { return std::make_shared<InceptionV3>(config); },
   };

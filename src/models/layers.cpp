@@ -4,6 +4,7 @@
 #include <torch/nn/init.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "xception/core/error.h"
@@ -93,6 +94,19 @@ torch::Tensor pool_add(const Features& features, const torch::Tensor& shortcut,
   if (fits(x) && can_fuse_image(x)) return fused_max_pool(x, padding, shortcut);
   torch::Tensor pooled = at::max_pool2d(x, /*kernel_size=*/3, /*stride=*/2, padding);
   return shortcut.defined() ? pooled.add_(shortcut) : pooled;
+}
+
+torch::Tensor pool_add_same(const Features& features, const torch::Tensor& shortcut,
+                            Kernels kernels) {
+  const bool symmetric = features.x.size(2) % 2 == 1 && features.x.size(3) % 2 == 1;
+  if (symmetric) return pool_add(features, shortcut, /*padding=*/1, kernels);
+  // A window always has a pixel of the image's, which is larger.
+  const auto padded = same_padded(features.value(), -std::numeric_limits<double>::infinity());
+  return pool_add(padded, shortcut, /*padding=*/0, kernels);
+}
+
+torch::Tensor same_padded(const torch::Tensor& x, double value) {
+  return at::constant_pad_nd(x, {x.size(3) % 2, 1, x.size(2) % 2, 1}, value);
 }
 
 torch::Tensor global_average_pool(const torch::Tensor& x) {

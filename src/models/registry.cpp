@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "xception/core/error.h"
+#include "xception/models/batch_norm.h"
 #include "xception/models/inception_v3.h"
 #include "xception/models/xception.h"
 
@@ -61,6 +62,12 @@ void resolve_aux_weight(const ModelEntry& entry, ModelConfig& config, std::int64
   }
 }
 
+void set_bn_eps(Classifier& model, double eps) {
+  for (const auto& module : model.modules(/*include_self=*/false)) {
+    if (auto* norm = module->as<torch::nn::BatchNorm2dImpl>()) norm->options.eps(eps);
+  }
+}
+
 }  // namespace
 
 const std::vector<ModelEntry>& model_registry() {
@@ -83,8 +90,10 @@ const ModelEntry& find_model(const std::string& name) {
 
 std::vector<Key> ModelConfig::keys() {
   std::vector<std::string> dropouts;
+  std::vector<std::string> epsilons;
   for (const auto& entry : model_registry()) {
     dropouts.push_back(fmt::format("{} {}", entry.name, entry.default_dropout));
+    epsilons.push_back(fmt::format("{} {}", entry.name, entry.default_bn_eps));
   }
   std::vector<Key> keys = {
       {"name", &name, {}, "network, as `xception models` lists it"},
@@ -92,7 +101,10 @@ std::vector<Key> ModelConfig::keys() {
       {"num_classes", &num_classes, between(2, 1e6), "number of classes"},
       {"dropout", &dropout, below(0, 1),
        fmt::format("dropout before the classifier; null: the network's own ({})",
-                   fmt::join(dropouts, ", "))}};
+                   fmt::join(dropouts, ", "))},
+      {"bn_eps", &bn_eps, Range{.low = 0, .high = 1, .low_open = true},
+       fmt::format("epsilon of BatchNorm; null: the network's own ({}); Keras's is 0.001",
+                   fmt::join(epsilons, ", "))}};
   for (const auto& entry : model_registry()) {
     if (entry.keys) add_keys(keys, entry.name, entry.keys(*this));
   }
@@ -114,11 +126,14 @@ void resolve_model(ModelConfig& config, std::int64_t image_size,
                       entry.name, entry.min_image_size);
   }
   if (!config.dropout) config.dropout = entry.default_dropout;
+  if (!config.bn_eps) config.bn_eps = entry.default_bn_eps;
   resolve_aux_weight(entry, config, image_size);
 }
 
 std::shared_ptr<Classifier> build_model(const ModelConfig& config) {
-  return find_model(config.name).build(config);
+  auto model = find_model(config.name).build(config);
+  if (config.bn_eps) set_bn_eps(*model, *config.bn_eps);
+  return model;
 }
 
 }  // namespace xception

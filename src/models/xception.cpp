@@ -21,6 +21,12 @@ bool is_notebook(const std::string& variant) {
   throw input_error("models", "xception: variant \"{}\": expected paper or notebook", variant);
 }
 
+bool is_same(const std::string& padding) {
+  if (padding == "same") return true;
+  if (padding == "symmetric") return false;
+  throw input_error("models", "xception: padding \"{}\": expected symmetric or same", padding);
+}
+
 /// A channel count of the paper times the width: a multiple of 8, which tensor cores like.
 std::int64_t scaled(std::int64_t channels, double width) {
   const double eighths = std::nearbyint(static_cast<double>(channels) * width / 8.0);
@@ -37,11 +43,16 @@ std::vector<Key> XceptionOptions::keys() {
           {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
            "order inside a separable convolution"},
           {"intermediate_activation", &intermediate_activation, activation_names(),
-           "activation between depthwise and pointwise convolution"}};
+           "activation between depthwise and pointwise convolution"},
+          {"padding", &padding, Choices{"symmetric", "same"},
+           "where an image is halved: PyTorch's padding, or TensorFlow's and Keras's"}};
 }
 
 XceptionBlockImpl::XceptionBlockImpl(const Shape& shape, const XceptionStyle& style)
-    : residual_(style.residual), halve_(shape.halve), leading_relu_(shape.leading_relu) {
+    : residual_(style.residual),
+      halve_(shape.halve),
+      leading_relu_(shape.leading_relu),
+      same_padding_(style.same_padding) {
   const std::int64_t out_channels = shape.channels.back();
   if (residual_ && (halve_ || shape.in_channels != out_channels)) {
     skip_ = register_module("skip", Conv2d(Conv2dOptions(shape.in_channels, out_channels, 1)
@@ -80,24 +91,27 @@ torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
   }
   if (!halve_) return y.value(shortcut(beside));  // (N, out, H, W)
   // (N, out, H/2, W/2), rounded up
-  return pool_add(y, shortcut(beside), /*padding=*/1, kernels());
+  return same_padding_ ? pool_add_same(y, shortcut(beside), kernels())
+                       : pool_add(y, shortcut(beside), /*padding=*/1, kernels());
 }
 
-Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
+Xception::Xception(const ModelConfig& config)
+    : dropout_(config.dropout.value_or(kDefaultDropout)), pad_images_(false) {
   const auto options = config.own<XceptionOptions>();
   const XceptionStyle style{
       .notebook = is_notebook(config.variant),
       .residual = options.residual,
       .order = parse_separable_order(options.separable_order),
       .between = parse_activation(options.intermediate_activation),
+      .same_padding = is_same(options.padding),
   };
+  pad_images_ = style.notebook && style.same_padding;
   const auto c = [&options](std::int64_t channels) { return scaled(channels, options.width); };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
-  const auto stem = [&style](std::int64_t in, std::int64_t out, std::int64_t stride) {
-    return Conv2d(Conv2dOptions(in, out, 3)
-                      .stride(stride)
-                      .padding(style.notebook ? 1 : 0)
-                      .bias(style.notebook));
+  const auto stem = [&](std::int64_t in, std::int64_t out, std::int64_t stride) {
+    const bool padded = style.notebook && !(stride == 2 && pad_images_);
+    return Conv2d(
+        Conv2dOptions(in, out, 3).stride(stride).padding(padded ? 1 : 0).bias(style.notebook));
   };
   conv1_ = ConvBn(*this, "conv1", stem(3, c(32), 2), "bn1");
   conv2_ = ConvBn(*this, "conv2", stem(c(32), c(64), 1), "bn2");
@@ -128,8 +142,9 @@ Xception::Xception(const ModelConfig& config) : dropout_(config.dropout.value_or
 
 ClassifierOutput Xception::compute(const torch::Tensor& images) {
   // Sizes are those of 299 px images; the notebook's are 150, 150, 75, 38, 19, 10.
-  torch::Tensor x = relu(conv1_.forward(images)).value();  // (N, 32, 149, 149)
-  x = relu(conv2_.forward(x)).value();                     // (N, 64, 147, 147)
+  torch::Tensor x = pad_images_ ? same_padded(images, 0.0) : images;
+  x = relu(conv1_.forward(x)).value();  // (N, 32, 149, 149)
+  x = relu(conv2_.forward(x)).value();  // (N, 64, 147, 147)
   for (auto& block : blocks_) {
     // (N, 128, 74, 74), (N, 256, 37, 37), (N, 728, 19, 19), 8 x the same, (N, 1024, 10, 10)
     x = block->forward(x);

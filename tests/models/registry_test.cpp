@@ -79,6 +79,7 @@ TEST(ResolveModel, FillsInTheModelsOwn) {
   const ModelConfig inception = resolved({{"name", "inception_v3"}});
   EXPECT_EQ(inception.variant, "torchvision");
   EXPECT_EQ(inception.dropout, 0.5);
+  EXPECT_EQ(inception.bn_eps, 1e-3);
   EXPECT_EQ(inception.aux_weight, 0.4);
 }
 
@@ -113,15 +114,18 @@ TEST(ResolveModel, RefusesOptionsThatTheModelDoesNotRead) {
       {"width", 0.5},
       {"middle_blocks", 4},
       {"separable_order", "pointwise_first"},
-      {"intermediate_activation", "relu"}};
+      {"intermediate_activation", "relu"},
+      {"padding", "same"}};
   for (const auto& [option, value] : options) {
     EXPECT_NO_THROW(resolved({{option, value}}));
     EXPECT_THAT(refusal(inception(option, value)),
                 AllOf(HasSubstr("model." + option), HasSubstr("inception_v3"),
-                      HasSubstr("num_classes, dropout, aux_weight, aux_logits")));
+                      HasSubstr("num_classes, dropout, bn_eps, aux_weight, aux_logits, "
+                                "transform_input")));
   }
   EXPECT_THAT(refusal({{"aux_weight", 0.4}}), HasSubstr("xception"));
   EXPECT_THAT(refusal({{"aux_logits", false}}), HasSubstr("xception"));
+  EXPECT_THAT(refusal({{"transform_input", true}}), HasSubstr("xception"));
   // The default says nothing that the model would have to obey.
   EXPECT_NO_THROW(resolved(inception("residual", true)));
 }

@@ -74,6 +74,16 @@ struct Features {
 [[nodiscard]] torch::Tensor pool_add(const Features& x, const torch::Tensor& shortcut,
                                      std::int64_t padding, Kernels kernels);
 
+/// The same padded as TensorFlow's and Keras's `same` does: half of H and W, rounded up. Where H
+/// and W are odd it is pool_add with padding 1.
+[[nodiscard]] torch::Tensor pool_add_same(const Features& x, const torch::Tensor& shortcut,
+                                          Kernels kernels);
+
+/// What TensorFlow's `same` adds around an image for a 3x3 window of stride 2: a pixel at the end
+/// of H and W, and one at the beginning where they are odd. x: (N, C, H, W), values of the pixels:
+/// `value`.
+[[nodiscard]] torch::Tensor same_padded(const torch::Tensor& x, double value);
+
 /// Average over the image. x: (N, C, H, W) -> (N, C).
 [[nodiscard]] torch::Tensor global_average_pool(const torch::Tensor& x);
 

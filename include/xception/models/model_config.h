@@ -16,6 +16,7 @@ struct ModelConfig : ComponentOptions {
   std::string variant;            ///< empty: the model's first variant
   std::int64_t num_classes = 10;
   std::optional<double> dropout;  ///< before the classifier; unset: the model's own
+  std::optional<double> bn_eps;   ///< BatchNorm's epsilon; unset: the model's own
   // Keys of those models only that have an auxiliary head.
   std::optional<double> aux_weight;  ///< of the head's loss; unset: the model's own; 0 without one
   bool aux_logits = true;            ///< whether the head is built

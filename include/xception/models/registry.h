@@ -24,6 +24,7 @@ struct ModelEntry {
   std::int64_t default_image_size = 0;  ///< px
   std::int64_t min_image_size = 0;      ///< px
   double default_dropout = 0;           ///< where `model.dropout` is unset
+  double default_bn_eps = 1e-5;         ///< where `model.bn_eps` is unset: as it is built
   /// px from which its auxiliary head can run; 0: it has none.
   std::int64_t aux_min_image_size = 0;
   std::function<std::shared_ptr<Classifier>(const ModelConfig&)> build = {};
@@ -37,9 +38,9 @@ struct ModelEntry {
 
 /// Fills in what the config leaves to the model and checks the rest against the model's limits.
 ///
-/// Filled in: an empty variant (the model's first), an unset dropout (the model's own), an unset
-/// aux_weight (0.4 if the model has an auxiliary head, `aux_logits` has it built and the image is
-/// large enough for it; else 0).
+/// Filled in: an empty variant (the model's first), an unset dropout or bn_eps (the model's own),
+/// an unset aux_weight (0.4 if the model has an auxiliary head, `aux_logits` has it built and the
+/// image is large enough for it; else 0).
 ///
 /// image_size: of the network's input, px. given: the dotted keys that a file or the command line
 /// gave.

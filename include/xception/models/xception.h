@@ -20,6 +20,9 @@ struct XceptionOptions {
   bool residual = true;            ///< shortcuts around the blocks (paper, Fig. 9)
   std::string separable_order = "depthwise_first";
   std::string intermediate_activation = "none";  ///< between the two convolutions (paper, Fig. 10)
+  /// Zeros around an image that a stride of 2 halves: `symmetric` (PyTorch's) or `same`
+  /// (TensorFlow's and Keras's: on both sides of an odd size, at the end of an even one).
+  std::string padding = "symmetric";
 
   [[nodiscard]] std::vector<Key> keys();
 };
@@ -30,6 +33,7 @@ struct XceptionStyle {
   bool residual = true;   ///< whether there are shortcuts at all
   SeparableOrder order = SeparableOrder::depthwise_first;
   Activation between = Activation::none;  ///< inside the separable convolutions
+  bool same_padding = false;              ///< XceptionOptions::padding
 };
 
 /// One module of the entry, middle or exit flow: separable convolutions with BatchNorm and ReLU,
@@ -59,6 +63,7 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
   bool residual_;
   bool halve_;
   bool leading_relu_;
+  bool same_padding_;
   torch::nn::Conv2d skip_{nullptr};  ///< empty: the shortcut is the identity
   BatchNorm2d skipbn_{nullptr};
   std::vector<SeparableConvBn> separables_;
@@ -77,8 +82,9 @@ TORCH_MODULE(XceptionBlock);
 ///
 /// Reads of the config: variant, num_classes, dropout (default 0, as timm's drop_rate; the paper
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
-/// intermediate_activation. `width` multiplies the channel counts, rounded to multiples of 8. With
-/// other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of `block12`.
+/// intermediate_activation, padding. `width` multiplies the channel counts, rounded to multiples
+/// of 8. With other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of
+/// `block12`.
 class Xception : public Classifier {
  public:
   /// Errors (input): unknown variant, activation or order.
@@ -89,6 +95,7 @@ class Xception : public Classifier {
   ClassifierOutput compute(const torch::Tensor& images) override;
 
   double dropout_;
+  bool pad_images_;  ///< before conv1, which then doesn't
   ConvBn conv1_, conv2_;
   std::vector<XceptionBlock> blocks_;
   SeparableConvBn conv3_, conv4_;
