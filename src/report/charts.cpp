@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <sstream>
 #include <utility>
 
-#include "names.h"
+#include "gnuplot.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/core/shell.h"
@@ -18,61 +18,12 @@ namespace {
 // In px. Where gnuplot lays things out itself it knows neither a text's width nor that the legend
 // must keep clear of the axis, so the margins are ours.
 constexpr int kWidth = 560;
-constexpr int kTop = 42;            // with the title
-constexpr int kPlot = 250;          // height of a plot of lines
-constexpr int kAxis = 64;           // below a plot: tics and the axis's label
-constexpr int kLegend = 18;         // a line of the legend
-constexpr int kCell = 38;           // of a heat map
-constexpr int kNarrowest = 420;     // heat map
-constexpr std::size_t kMarks = 12;  // on a curve
-
-struct Style {
-  const char* color;
-  int point;
-};
-
-constexpr std::array<Style, kStyles> kPalette = {{{"#0072B2", 7},
-                                                  {"#D55E00", 5},
-                                                  {"#009E73", 9},
-                                                  {"#CC79A7", 11},
-                                                  {"#E69F00", 13},
-                                                  {"#56B4E9", 6},
-                                                  {"#000000", 4}}};
-
-Style style_of(int style) {
-  if (style == kGray) return {"#999999", 1};
-  return kPalette[static_cast<std::size_t>(style % kStyles)];
-}
-
-/// Text for gnuplot. Single quotes: nothing inside is a command or an escape.
-std::string gnuplot_text(const std::string& text) {
-  std::string result = "'";
-  for (const char c : printable(text)) {
-    if (c == '\'') result += '\'';
-    result += c;
-  }
-  return result + "'";
-}
-
-/// The label of a tic, which gnuplot takes for a format.
-std::string tic_text(const std::string& text) {
-  std::string result;
-  for (const char c : text) result += c == '%' ? std::string("%%") : std::string(1, c);
-  return gnuplot_text(result);
-}
-
-std::string range_text(const ChartAxis& axis) {
-  const auto bound = [](const std::optional<double>& value) {
-    return value ? fmt::format("{}", *value) : std::string("*");
-  };
-  return fmt::format("[{}:{}]", bound(axis.low), bound(axis.high));
-}
-
-std::string axis_text(const char* name, const ChartAxis& axis) {
-  return fmt::format("set {0}label {1} noenhanced\nset {0}range {2}\n{3}", name,
-                     gnuplot_text(axis.label), range_text(axis),
-                     axis.whole ? fmt::format("set {}tics 1\n", name) : "");
-}
+constexpr int kTop = 42;         // with the title
+constexpr int kPlot = 250;       // height of a plot of lines
+constexpr int kAxis = 64;        // below a plot: tics and the axis's label
+constexpr int kLegend = 18;      // a line of the legend
+constexpr int kCell = 38;        // of a heat map
+constexpr int kNarrowest = 420;  // heat map
 
 /// Where a plot begins and ends, in px from the left and from the bottom.
 std::string margins_text(int width, int height, std::optional<int> left, int right, int bottom) {
@@ -98,84 +49,6 @@ ChartAxis with_room(const ChartAxis& axis, const std::vector<Series>& series) {
   if (!result.low) result.low = axis.whole ? *low - 1 : 0.9 * *low;
   if (!result.high) result.high = axis.whole ? *low + 1 : 1.1 * *low;
   return result;
-}
-
-/// About how wide a text is; no narrower than it is drawn.
-int width_of(const std::string& text) {
-  int width = 8 * static_cast<int>(columns_of(text));
-  for (const char c : text) {
-    const bool wide = std::string_view("MWmw@%&").find(c) != std::string_view::npos;
-    width += wide ? 6 : c >= 'A' && c <= 'Z' ? 2 : 0;
-  }
-  return width;
-}
-
-int widest(const std::vector<std::string>& texts) {
-  int width = 0;
-  for (const auto& text : texts) width = std::max(width, width_of(text));
-  return width;
-}
-
-/// A block of data: a line a point.
-std::string data_text(const std::string& name, const Series& series) {
-  std::string text = "$" + name + " << EOD\n";
-  const bool ranges = series.low.size() == series.y.size();
-  for (std::size_t i = 0; i < series.y.size(); ++i) {
-    text += fmt::format("{:.10g} {:.10g}", series.x[i], series.y[i]);
-    if (ranges) text += fmt::format(" {:.10g} {:.10g}", series.low[i], series.high[i]);
-    text += '\n';
-  }
-  return text + "EOD\n";
-}
-
-/// The plot commands of one series.
-std::vector<std::string> plots_of(const std::string& block, const Series& series) {
-  auto [color, point] = style_of(series.style);
-  if (series.kind == Series::Kind::dashed) point += point % 2 == 0 ? 1 : -1;  // open and filled
-  const bool ranges = !series.low.empty();
-  const auto title = series.label.empty() ? std::string("notitle")
-                                          : "title " + gnuplot_text(series.label) + " noenhanced";
-  std::vector<std::string> plots;
-  if (ranges && series.kind == Series::Kind::points) {
-    plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorlines lc rgb '{}' pt {} ps 0.7 {}",
-                                block, color, point, title));
-    return plots;
-  }
-  const bool single = series.y.size() == 1;
-  if (ranges && single) {
-    plots.push_back(fmt::format("${} using 1:2:3:4 with yerrorbars lc rgb '{}' pt {} ps 0.8 {}",
-                                block, color, point, title));
-    return plots;
-  }
-  if (ranges) {
-    plots.push_back(fmt::format(
-        "${} using 1:3:4 with filledcurves fc rgb '{}' fs transparent solid 0.15 noborder notitle",
-        block, color));
-  }
-  const auto style = [&]() -> std::string {
-    if (single) return fmt::format("points pt {} ps 0.8", point);
-    const auto marks = fmt::format("pt {} ps 0.5 pi {}", point,
-                                   std::max<std::size_t>(1, series.y.size() / kMarks));
-    switch (series.kind) {
-      case Series::Kind::dashed:
-        return "linespoints dt 2 lw 1.5 " + marks;
-      case Series::Kind::steps:
-        return "steps lw 2";
-      case Series::Kind::points:
-        return fmt::format("points pt {} ps 0.8", point);
-      case Series::Kind::line:
-        break;
-    }
-    return series.style == kGray ? "lines lw 1.2" : "linespoints lw 2 " + marks;
-  }();
-  plots.push_back(fmt::format("${} using 1:2 with {} lc rgb '{}' {}", block, style, color, title));
-  return plots;
-}
-
-std::string joined(const std::vector<std::string>& plots) {
-  std::string text = "plot ";
-  for (std::size_t i = 0; i < plots.size(); ++i) text += (i == 0 ? "" : ", \\\n  ") + plots[i];
-  return text + "\n";
 }
 
 /// What gnuplot stopped at: its first line that is no warning.
@@ -234,7 +107,7 @@ void ChartBook::add(const std::string& name, const LineChart& chart) {
     plots.push_back("[0:1] x with lines lc rgb '#999999' dt 2 notitle");
   }
   if (plots.empty()) plots.push_back("[0:1][0:1] NaN notitle");
-  script_ += joined(plots);
+  script_ += plot_command(plots);
 }
 
 void ChartBook::add(const std::string& name, const IntervalChart& chart) {
@@ -269,7 +142,7 @@ void ChartBook::add(const std::string& name, const IntervalChart& chart) {
     plots.push_back(
         fmt::format("$dots{} using 1:2 with points lc rgb '{}' pt {} ps 0.5", i, color, point));
   }
-  script_ += joined(plots);
+  script_ += plot_command(plots);
 }
 
 void ChartBook::add(const std::string& name, const HeatMap& chart) {
@@ -308,8 +181,8 @@ void ChartBook::add(const std::string& name, const HeatMap& chart) {
         "labels font ',11' tc rgb '{}'",
         test, color);
   };
-  script_ += joined({"$cells using 1:2:3 with image pixels", labels("< 0.5", "#222222"),
-                     labels(">= 0.5", "#ffffff")});
+  script_ += plot_command({"$cells using 1:2:3 with image pixels", labels("< 0.5", "#222222"),
+                           labels(">= 0.5", "#ffffff")});
 }
 
 void ChartBook::draw() {
