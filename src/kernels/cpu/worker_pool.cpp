@@ -2,17 +2,14 @@
 
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
-#include <linux/futex.h>
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
-#include <strings.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <climits>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -20,59 +17,15 @@
 #include <utility>
 #include <vector>
 
+#include "waiting.h"
+
 namespace xception {
 namespace {
 
 using Work = std::function<void(std::int64_t)>;
 
-/// How long a thread looks for what it waits for before it sleeps. Operations of a step follow each
-/// other within microseconds, and to wake a thread takes tens of them.
-std::int64_t spin_nanoseconds() {
-  static const std::int64_t limit = [] {
-    const char* policy = std::getenv("OMP_WAIT_POLICY");
-    if (policy == nullptr) return 50'000;
-    return ::strcasecmp(policy, "passive") == 0 ? 0 : 5'000'000;
-  }();
-  return limit;
-}
-
 /// How long another thread may be without a processor until it gets the caller's.
 constexpr std::int64_t kStallNanoseconds = 20'000;
-
-void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value) {
-  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
-}
-
-void futex_wake(std::atomic<std::uint32_t>& word, int count) {
-  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
-}
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-std::int64_t nanoseconds(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-/// Looks until `done` or for so long. Returns whether done.
-template <class Done>
-bool spin(std::int64_t limit, const Done& done) {
-  const auto start = nanoseconds(CLOCK_MONOTONIC);
-  do {
-    for (int i = 0; i < 16; ++i) {
-      if (done()) return true;
-      pause();
-    }
-  } while (nanoseconds(CLOCK_MONOTONIC) - start < limit);
-  return false;
-}
 
 /// MKL's number of threads for this thread alone; 0: as for all. Nothing where LibTorch has no MKL.
 void set_mkl_threads(int count) {
