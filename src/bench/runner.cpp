@@ -1,10 +1,10 @@
 #include "xception/bench/runner.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <set>
 
+#include "warm_up.h"
 #include "xception/bench/fit.h"
 #include "xception/bench/machine.h"
 #include "xception/core/error.h"
@@ -13,7 +13,6 @@
 #include "xception/core/log.h"
 #include "xception/core/memory.h"
 #include "xception/core/signals.h"
-#include "xception/parallel/device.h"
 #include "xception/parallel/device_memory.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/train/precision.h"
@@ -21,18 +20,10 @@
 namespace xception {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-/// A GPU's clock needs a while until it runs as fast as it will.
-constexpr double kGpuWarmUpSeconds = 0.5;
 /// Steps with a probe: enough for a median.
 constexpr std::int64_t kSplitSteps = 20;
 /// The machine's own rates are measured for no longer than this, a round.
 constexpr double kMachineSeconds = 0.2;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// An error's first line, without the words that the status says already.
 std::string reason_of(const std::string& text) {
@@ -126,6 +117,7 @@ std::vector<CaseResult*> BenchRunner::run_group(const std::vector<CaseResult*>& 
     } catch (const std::exception& error) {
       failure = error.what();
     }
+    largest_peak_ = std::max(largest_peak_, result->peak_memory.value_or(0));
     if (!failure.empty()) drop(group, group.size() - 1, failure, next);
   }
   measure(group, next);
@@ -145,8 +137,8 @@ void BenchRunner::begin_case(Active& active) {
   const auto used_before = used_memory_bytes(plan_.device);
   active.workload = build_workload(plan_.mode, result.item.config, dataset_, plan_.device);
   result.complexity = active.workload->complexity();
-  check_memory(*active.workload, result);
-  warm_up(*active.workload, result, used_before);
+  check_memory(*active.workload, result, plan_.device);
+  warm_up(*active.workload, result, request_, plan_.device, used_before);
 }
 
 void BenchRunner::drop(std::vector<Active>& group, std::size_t place, const std::string& failure,
@@ -162,58 +154,6 @@ void BenchRunner::drop(std::vector<Active>& group, std::size_t place, const std:
   group.erase(group.begin() + static_cast<std::ptrdiff_t>(place));
   release_unused_memory(plan_.device);
   note_failure(result, failure, cause == FailureCause::memory, group.empty(), next);
-}
-
-void BenchRunner::check_memory(Workload& workload, const CaseResult& result) const {
-  if (plan_.device.is_cuda()) return;
-  // Generously: every layer's output eight times in float32.
-  const auto batch = result.item.batch;
-  const auto guess = std::max<std::int64_t>(result.complexity.activations * 32, 1 << 20) * batch;
-  const auto available = available_memory_bytes(plan_.device);
-  if (guess < available / 2) return;
-  const auto forecast = forecast_step_memory(workload, batch);
-  if (static_cast<double>(forecast) <= kUsableShare * static_cast<double>(available)) return;
-  throw run_error("bench", "out of memory: a step will take {}, {} are available",
-                  format_bytes(forecast), format_bytes(available));
-}
-
-double BenchRunner::time_steps(Workload& workload, std::int64_t steps, std::int64_t batch) const {
-  synchronize(plan_.device);
-  const auto start = Clock::now();
-  workload.run(steps, batch);
-  synchronize(plan_.device);
-  return seconds_since(start);
-}
-
-void BenchRunner::warm_up(Workload& workload, CaseResult& result, std::int64_t used_before) {
-  const auto& device = plan_.device;
-  const auto batch = result.item.batch;
-  const auto start = Clock::now();
-  // The first step makes what is made once, and tries cuDNN's algorithms.
-  (void)time_steps(workload, 1, batch);
-  const bool resets = reset_peak_memory(device);
-  double seconds = time_steps(workload, 1, batch);
-  if (resets) {
-    result.peak_memory = recent_peak_memory_bytes(device) - used_before;
-    largest_peak_ = std::max(largest_peak_, *result.peak_memory);
-  }
-  result.operators = count_operators([&] {
-    workload.run(1, batch);
-    synchronize(device);
-  });
-  if (request_.warmup_steps > 3) (void)time_steps(workload, request_.warmup_steps - 3, batch);
-  // A short step is timed over several.
-  const auto more = static_cast<std::int64_t>(0.05 / std::max(1e-6, seconds));
-  if (more > 0 && !over()) {
-    seconds = time_steps(workload, more, batch) / static_cast<double>(more);
-  }
-  while (device.is_cuda() && seconds_since(start) < kGpuWarmUpSeconds && !over()) {
-    (void)time_steps(workload, std::max<std::int64_t>(1, more), batch);
-  }
-  const auto fitting = std::ceil(request_.window_seconds / std::max(1e-6, seconds));
-  result.window_steps = request_.window_steps > 0
-                            ? request_.window_steps
-                            : std::max<std::int64_t>(1, static_cast<std::int64_t>(fitting));
 }
 
 void BenchRunner::note_failure(CaseResult& result, const std::string& text, bool memory, bool alone,
@@ -294,7 +234,8 @@ void BenchRunner::measure_window(Active& active) const {
   const auto images = result.window_steps * result.item.batch;
   active.workload->prepare(images + result.item.batch);
   settle(active);
-  const auto seconds = time_steps(*active.workload, result.window_steps, result.item.batch);
+  const auto seconds =
+      time_steps(*active.workload, result.window_steps, result.item.batch, plan_.device);
   if (!over()) result.images_per_second.push_back(static_cast<double>(images) / seconds);
 }
 
@@ -326,7 +267,8 @@ void BenchRunner::show(const std::string& what, const CaseResult& result) {
   const auto units = static_cast<std::int64_t>(results_.cases.size()) * (request_.windows + 2);
   std::string left;
   if (units_done_ > 0 && units_done_ < units) {
-    const double each = seconds_since(start_) / static_cast<double>(units_done_);
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
+    const double each = passed.count() / static_cast<double>(units_done_);
     left = fmt::format(", about {} left",
                        format_duration(each * static_cast<double>(units - units_done_)));
   }

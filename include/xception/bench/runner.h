@@ -49,8 +49,6 @@ class BenchRunner {
   /// there can't be given back.
   void drop(std::vector<Active>& group, std::size_t place, const std::string& failure,
             std::vector<CaseResult*>& next);
-  void warm_up(Workload& workload, CaseResult& result, std::int64_t used_before);
-  void check_memory(Workload& workload, const CaseResult& result) const;
   /// Runs the windows of a group. A case that fails leaves the group.
   void measure(std::vector<Active>& group, std::vector<CaseResult*>& next);
   void measure_split(Active& active) const;
@@ -60,8 +58,6 @@ class BenchRunner {
   void measure_machine(const std::vector<Active>& group);
   /// On a GPU a step before what is timed.
   void settle(Active& active) const;
-  /// Seconds for so many steps, the device's end included; less than asked if stopped.
-  [[nodiscard]] double time_steps(Workload& workload, std::int64_t steps, std::int64_t batch) const;
   /// Notes why a case failed, or lets it wait for a group of its own.
   void note_failure(CaseResult& result, const std::string& text, bool memory, bool alone,
                     std::vector<CaseResult*>& next) const;
