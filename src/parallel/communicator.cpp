@@ -8,12 +8,12 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <utility>
 
+#include "control_group.h"
 #include "deadline.h"
 #include "process_group.h"
 #include "rendezvous.h"
@@ -81,7 +81,7 @@ class Connected : public Communicator {
                                        if (!failing_.exchange(true)) end_because_of(failure);
                                      });
     try {
-      control_ = make_gloo("control", timeouts.collective);
+      control_ = std::make_unique<ControlGroup>(make_gloo("control", timeouts.collective));
       group_ = c10::make_intrusive<c10d::ProcessGroup>(
           c10::make_intrusive<c10d::PrefixStore>("device", store_), place.rank, place.size);
       // The meeting: nobody goes on before all are there, and all train on the same kind of device.
@@ -140,83 +140,29 @@ class Connected : public Communicator {
   }
 
   std::string broadcast_text(const std::string& text) override {
-    return guarded("broadcast", [&] {
-      auto length = torch::tensor({static_cast<std::int64_t>(text.size())}, torch::kInt64);
-      broadcast_bytes(length);
-      auto bytes = torch::empty({length.item<std::int64_t>()}, torch::kUInt8);
-      if (is_root()) std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
-      if (bytes.numel() > 0) broadcast_bytes(bytes);
-      return text_of(bytes, bytes.numel());
-    });
+    return guarded("broadcast", [&] { return control_->broadcast_text(text); });
   }
 
   std::vector<std::string> gather_texts(const std::string& text) override {
-    return guarded("gather", [&] {
-      const auto lengths =
-          all_gather(torch::tensor({static_cast<std::int64_t>(text.size())}, torch::kInt64));
-      std::int64_t longest = 1;
-      for (const auto& length : lengths) longest = std::max(longest, length.item<std::int64_t>());
-      auto bytes = torch::zeros({longest}, torch::kUInt8);
-      std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
-      const auto all = all_gather(bytes);
-      std::vector<std::string> texts;
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        texts.push_back(text_of(all[i], lengths[i].item<std::int64_t>()));
-      }
-      return texts;
-    });
+    return guarded("gather", [&] { return control_->gather_texts(text); });
   }
 
   torch::Tensor gather_rows(const torch::Tensor& rows) override {
     const auto own = rows.detach().cpu().contiguous();  // may throw what the device did wrong
-    return guarded("gather", [&] {
-      // Rows and columns; no columns: a list of numbers.
-      const auto shapes = torch::stack(
-          all_gather(torch::tensor({own.size(0), own.dim() > 1 ? own.size(1) : 0}, torch::kInt64)));
-      const auto longest = shapes.select(1, 0).max().item<std::int64_t>();
-      const auto columns = shapes.select(1, 1).max().item<std::int64_t>();
-      if (longest == 0) return own;
-      std::vector<std::int64_t> sizes = {longest};
-      if (columns > 0) sizes.push_back(columns);
-      auto padded = torch::zeros(sizes, own.options());
-      if (own.size(0) > 0) padded.narrow(0, 0, own.size(0)).copy_(own);
-      const auto all = all_gather(padded);
-      std::vector<torch::Tensor> parts;
-      for (std::int64_t i = 0; i < shapes.size(0); ++i) {
-        const auto count = shapes[i][0].item<std::int64_t>();
-        parts.push_back(all[static_cast<std::size_t>(i)].narrow(0, 0, count));
-      }
-      return torch::cat(parts);
-    });
+    return guarded("gather", [&] { return control_->gather_rows(own); });
   }
 
   int agree(int value) override {
-    return guarded("agreement", [&] {
-      const auto values = all_gather(torch::tensor({value}, torch::kInt32));
-      int largest = value;
-      for (const auto& other : values) largest = std::max(largest, other.item<int>());
-      return largest;
-    });
+    return guarded("agreement", [&] { return control_->agree(value); });
   }
 
   int agree_later(int value) override {
-    return guarded("agreement", [&] {
-      int agreed = 0;
-      if (later_) {
-        later_->wait();
-        agreed = later_value_.front().item<int>();
-      }
-      later_value_ = {torch::tensor({value}, torch::kInt32)};
-      c10d::AllreduceOptions options;
-      options.reduceOp = c10d::ReduceOp::MAX;
-      later_ = control_->allreduce(later_value_, options);
-      return agreed;
-    });
+    return guarded("agreement", [&] { return control_->agree_later(value); });
   }
 
   void finish() override {
     guarded("finish", [&] {
-      if (later_) later_->wait();
+      control_->wait();
       (void)gather_texts("");
       if (on_gpu_) group_->shutdown();
     });
@@ -280,23 +226,6 @@ class Connected : public Communicator {
     });
   }
 
-  void broadcast_bytes(torch::Tensor& tensor) {
-    std::vector<torch::Tensor> tensors = {tensor};
-    control_->broadcast(tensors)->wait();
-  }
-
-  std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) {
-    std::vector<torch::Tensor> input = {tensor};
-    std::vector<std::vector<torch::Tensor>> output(1);
-    for (int i = 0; i < size(); ++i) output[0].push_back(torch::empty_like(tensor));
-    control_->allgather(output, input)->wait();
-    return output[0];
-  }
-
-  static std::string text_of(const torch::Tensor& bytes, std::int64_t length) {
-    return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(length)};
-  }
-
   /// Another rank's failure, told here.
   [[noreturn]] void end_because_of(const Failure& cause) {
     const bool own_side = cause.rank < 0 || cause.rank == rank();
@@ -324,10 +253,8 @@ class Connected : public Communicator {
   std::atomic<bool> failing_ = false;
   c10::intrusive_ptr<c10d::Store> store_;
   std::unique_ptr<Watch> watch_;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> control_;
+  std::unique_ptr<ControlGroup> control_;
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
-  c10::intrusive_ptr<c10d::Work> later_;
-  std::vector<torch::Tensor> later_value_;
 };
 
 }  // namespace
