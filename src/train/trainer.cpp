@@ -1,18 +1,17 @@
 #include "xception/train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
+#include "training_failure.h"
+#include "training_meter.h"
 #include "xception/core/device_fault.h"
 #include "xception/core/error.h"
-#include "xception/core/first_line.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
 #include "xception/optim/schedule.h"
 #include "xception/parallel/device.h"
-#include "xception/parallel/energy.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
@@ -28,28 +27,9 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
       ranks_(std::move(ranks)),
       training_(experiment, ranks_),
       summary_(experiment),
-      generators_(experiment.device(), *ranks_) {
-  const auto& config = experiment_.config();
-  const auto batch = config.train.batch_size;
-  const auto images = training_.loader->size();
-  const auto rest = images % batch;
-  images_per_epoch_ = images;
-  if (rest != 0 && config.data.drop_last) {
-    images_per_epoch_ -= rest;
-    dropped_notice_ = fmt::format("{} images left over (data.drop_last)", rest);
-  } else if (rest == 1) {
-    images_per_epoch_ -= rest;
-    dropped_notice_ = "1 image left over (BatchNorm needs more than one in a batch)";
-  }
-  if (images_per_epoch_ == 0) {
-    throw input_error("config",
-                      "train.batch_size: found {} for {} training images, which leaves no "
-                      "step; lower it or set data.drop_last=false",
-                      batch, images);
-  }
-  steps_per_epoch_ = (images_per_epoch_ + batch - 1) / batch;
-
-  summary_.set_complexity(count_complexity(*training_.model, config.data.image_size));
+      generators_(experiment.device(), *ranks_),
+      steps_(divide_epoch(experiment.config(), training_.loader->size())) {
+  summary_.set_complexity(count_complexity(*training_.model, experiment.config().data.image_size));
   summary_.set_ranks(ranks_->size());
   shared_states_ = training_.states();
   shared_states_.insert(shared_states_.end(), {&summary_, &generators_});
@@ -130,23 +110,10 @@ int Trainer::run() {
     const std::string text = failure.what();
     if (cause_of(text, experiment_.device()) != FailureCause::device_fault) throw;
     // Not by unwinding, which would touch the GPU again.
-    const auto line = device_fault_line(text);
+    const auto line = device_fault_line(text, experiment_, place_, saved());
     ranks_->fail(line, 1, /*contact_lost=*/false);
     end_after_device_fault(line);
   }
-}
-
-std::string Trainer::device_fault_line(const std::string& text) const {
-  const auto& execution = experiment_.execution();
-  const bool own = execution.kernels == Kernels::fused || execution.graph;
-  return fmt::format(
-      "[train] {}: {}, at about step {} (epoch {}); {}; {}", experiment_.device().str(),
-      first_line(text), place_.step + 1, place_.epoch + 1, saved_notice(),
-      own ? "our own kernels or the recorded step may be at fault: go on without them by --resume "
-            "train.kernels=reference train.cuda_graph=false"
-          : "train.kernels=reference train.cuda_graph=false was in use, so look at the GPU: "
-            "xception "
-            "doctor, nvidia-smi, the kernel's log (dmesg)");
 }
 
 int Trainer::train() {
@@ -161,62 +128,40 @@ int Trainer::train() {
   return 0;
 }
 
-std::int64_t Trainer::batch_size_of(std::int64_t step) const {
-  const auto batch = experiment_.config().train.batch_size;
-  return std::min(batch, images_per_epoch_ - step * batch);
-}
-
 int Trainer::train_epoch() {
   const auto& config = experiment_.config();
   const auto batch = config.train.batch_size;
   training_.loader->start_epoch(place_.epoch);
-  rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_per_epoch_,
+  rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_.count,
                           config.train.epochs);
-  training_.step->start_epoch(rates_, place_.epoch * steps_per_epoch_, place_.step_in_epoch, batch);
+  training_.step->start_epoch(rates_, place_.epoch * steps_.count, place_.step_in_epoch, batch);
   if (place_.step_in_epoch == 0) training_.metrics.reset();
   training_.model->train();
 
-  EpochClock clock(config.train.log_interval, StatusLine::available());
-  // Of several ranks each has a GPU of its own, and rank 0 would tell only of its own.
-  const auto read_energy = [&] {
-    return ranks_->is_alone() ? energy_joules(experiment_.device()) : std::nullopt;
-  };
-  auto energy = read_energy();
-  const auto account = [&] {
-    synchronize(experiment_.device());
-    const auto [seconds, images] = clock.take();
-    summary_.add_train_seconds(seconds, images);
-    if (const auto suspended = clock.take_suspended(); suspended > 0) {
-      spdlog::info("was suspended for {:.1f} s, not counted as training", suspended);
-      summary_.add_suspended_seconds(suspended);
-    }
-    const auto now = read_energy();
-    if (now && energy) summary_.add_train_energy(*now - *energy);
-  };
+  TrainingMeter meter(experiment_.device(), *ranks_, summary_, config.train.log_interval);
   // What isn't training, between two steps: neither its time nor its energy counts.
   const auto aside = [&](const auto& work) {
-    account();
+    meter.account();
     check_finite(training_.metrics.collect(*ranks_));
     work();
-    clock.restart();
-    energy = read_energy();
+    meter.restart();
   };
-  while (place_.step_in_epoch < steps_per_epoch_) {
-    const auto size = batch_size_of(place_.step_in_epoch);
+  while (place_.step_in_epoch < steps_.count) {
+    const auto size = steps_.size_of(place_.step_in_epoch);
     training_.step->run(size);
     ++place_.step_in_epoch;
     ++place_.step;
-    clock.add_step(size);
+    meter.add_step(size);
 
-    const bool last = place_.step_in_epoch == steps_per_epoch_;
-    if (clock.report_due() && !last && is_root()) report_progress(clock.rate());
+    const bool last = place_.step_in_epoch == steps_.count;
+    if (meter.report_due() && !last && is_root()) report_progress(meter.rate());
     const bool stop = stop_agreed();
     const auto interval = config.train.checkpoint_interval;
     const bool due = interval > 0 && place_.step % interval == 0;
     if (stop || ((due || save_asked_) && !last)) aside([&] { save(/*best=*/false); });
     if (stop) return stop_;
   }
-  account();
+  meter.account();
   check_finite(training_.metrics.collect(*ranks_));
   return 0;
 }
@@ -293,12 +238,12 @@ void Trainer::report_progress(double rate) {
   check_finite(values);
   const auto& config = experiment_.config();
   const auto steps_left =
-      (config.train.epochs - place_.epoch) * steps_per_epoch_ - place_.step_in_epoch;
+      (config.train.epochs - place_.epoch) * steps_.count - place_.step_in_epoch;
   Progress progress;
   progress.epoch = place_.epoch + 1;
   progress.epochs = config.train.epochs;
   progress.step = place_.step_in_epoch;
-  progress.steps = steps_per_epoch_;
+  progress.steps = steps_.count;
   progress.global_step = place_.step;
   progress.loss = values.loss;
   progress.accuracy = values.accuracy;
@@ -311,20 +256,14 @@ void Trainer::report_progress(double rate) {
 
 void Trainer::check_finite(const MetricValues& values) const {
   if (values.bad_step < 0) return;
-  const auto in_epoch = values.bad_step - place_.epoch * steps_per_epoch_;
-  const auto rate = rates_.at(
-      static_cast<std::size_t>(std::clamp<std::int64_t>(in_epoch, 0, steps_per_epoch_ - 1)));
-  throw run_error("train",
-                  "loss is not finite at step {} (epoch {}), learning rate {:g}; try a lower "
-                  "optimizer.lr, optimizer.clip_norm=1 or schedule.warmup_epochs=1, or another "
-                  "train.precision (found {}); {}",
-                  values.bad_step + 1, place_.epoch + 1, rate, experiment_.config().train.precision,
-                  saved_notice());
+  const auto in_epoch = values.bad_step - place_.epoch * steps_.count;
+  const auto rate =
+      rates_.at(static_cast<std::size_t>(std::clamp<std::int64_t>(in_epoch, 0, steps_.count - 1)));
+  throw loss_not_finite(values.bad_step, rate, experiment_.config(), place_, saved());
 }
 
-std::string Trainer::saved_notice() const {
-  return has_checkpoint(directory_, "last") ? "the last checkpoint is intact"
-                                            : "nothing was saved yet";
+bool Trainer::saved() const {
+  return has_checkpoint(directory_, "last");
 }
 
 void Trainer::check_weights() const {
@@ -335,11 +274,7 @@ void Trainer::check_weights() const {
     if (tensor.is_floating_point()) finite = finite.logical_and(tensor.isfinite().all());
   }
   if (finite.item<bool>()) return;
-  throw run_error(
-      "train",
-      "weights are not finite after step {} (epoch {}), learning rate {:g}; try a lower "
-      "optimizer.lr, optimizer.clip_norm=1 or schedule.warmup_epochs=1; {}",
-      place_.step, place_.epoch + 1, rates_.empty() ? 0.0 : rates_.back(), saved_notice());
+  throw weights_not_finite(rates_.empty() ? 0.0 : rates_.back(), place_, saved());
 }
 
 void Trainer::save(bool best) {
@@ -349,7 +284,7 @@ void Trainer::save(bool best) {
   if (!std::exchange(save_asked_, false) || !is_root()) return;
   const bool at_end = place_.step_in_epoch == 0;
   spdlog::info("saved, as SIGUSR1 asked: after step {} of epoch {}",
-               at_end ? steps_per_epoch_ : place_.step_in_epoch,
+               at_end ? steps_.count : place_.step_in_epoch,
                at_end ? place_.epoch : place_.epoch + 1);
 }
 

@@ -9,6 +9,7 @@
 #include "xception/core/state.h"
 #include "xception/parallel/communicator.h"
 #include "xception/train/checkpoint.h"
+#include "xception/train/epoch_steps.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
 #include "xception/train/generators.h"
@@ -47,9 +48,9 @@ class Trainer {
   /// The epoch after which run() left because of train.stop_after_epoch.
   [[nodiscard]] std::optional<std::int64_t> paused_after() const { return paused_after_; }
 
-  [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_.count; }
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
-  [[nodiscard]] const std::string& dropped_notice() const { return dropped_notice_; }
+  [[nodiscard]] const std::string& dropped_notice() const { return steps_.dropped; }
   [[nodiscard]] Summary& summary() { return summary_; }
   [[nodiscard]] Classifier& model() { return *training_.model; }
 
@@ -69,11 +70,9 @@ class Trainer {
   void report_progress(double rate);
   void check_finite(const MetricValues& values) const;
   void check_weights() const;
-  [[nodiscard]] std::string saved_notice() const;
-  /// What the user is told where the GPU is in a state from which nothing brings it back.
-  [[nodiscard]] std::string device_fault_line(const std::string& text) const;
+  /// Whether there is a checkpoint.
+  [[nodiscard]] bool saved() const;
   void save(bool best);
-  [[nodiscard]] std::int64_t batch_size_of(std::int64_t step) const;
   [[nodiscard]] CheckpointContent content();
 
   const Experiment& experiment_;
@@ -83,13 +82,11 @@ class Trainer {
   std::vector<std::shared_ptr<RunObserver>> observers_;
   Summary summary_;
   Generators generators_;
+  EpochSteps steps_;
   std::vector<Stateful*> shared_states_;  ///< of every rank
   std::vector<Stateful*> states_;         ///< and, on rank 0, the observers'
   int stop_ = 0;
   bool save_asked_ = false;  ///< by SIGUSR1, and not done yet
-  std::int64_t steps_per_epoch_ = 0;
-  std::int64_t images_per_epoch_ = 0;
-  std::string dropped_notice_;
   TrainingPosition place_;
   std::optional<std::int64_t> paused_after_;
   std::vector<double> rates_;
