@@ -98,27 +98,26 @@ int conclude(const SweepDirectory& directory, const SweepDescription& descriptio
   return none || failed ? 1 : 0;
 }
 
-}  // namespace
-
-int run_sweep(const SweepRequest& request) {
-  auto overrides = request.overrides;
-  if (!request.data.empty())
-    overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
-  const auto sweep = read_sweep(request.file, overrides);
-  if (request.launcher == "slurm" && sweep.halving) {
+/// Errors (input): what a Slurm array can't keep.
+void check_launcher(const SweepRequest& request, const SweepConfig& sweep) {
+  if (request.launcher != "slurm") return;
+  if (sweep.halving) {
     throw input_error("sweep",
                       "{}: asha: a Slurm array runs every trial to its end; take it out, or "
                       "--launcher local",
                       request.file.string());
   }
-  if (request.launcher == "slurm" && (sweep.max_epochs > 0 || sweep.max_hours > 0)) {
+  if (sweep.max_epochs > 0 || sweep.max_hours > 0) {
     throw input_error(
         "sweep",
         "{}: limits: epochs and hours are not kept by a Slurm array; take them out (sbatch "
         "--time), or --launcher local",
         request.file.string());
   }
-  const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
+}
+
+/// The checked trials, which know the data's folder wherever they run.
+TrialPlan checked_plan(const SweepConfig& sweep, const Dataset& dataset) {
   auto plan = plan_trials(sweep, dataset.checksum);
   for (auto& trial : plan.trials) {
     trial.config.data.dir =
@@ -126,6 +125,67 @@ int run_sweep(const SweepRequest& request) {
   }
   check_trials(sweep, plan, dataset);
   check_ends(sweep, plan);
+  return plan;
+}
+
+/// Errors (input): the folder holds a sweep, and nobody said to go on with it.
+void refuse_old(const SweepDirectory& directory, bool resume) {
+  if (!directory.holds_sweep() || resume) return;
+  throw input_error("sweep",
+                    "{}: already holds a sweep; add --resume to go on with it, or choose another "
+                    "folder by --out",
+                    directory.root().string());
+}
+
+/// Writes what the trials' processes, and later `sweep --resume`, read.
+SweepDescription write_plan(const SweepDirectory& directory, const SweepConfig& sweep,
+                            TrialPlan& plan) {
+  keep_old_names(directory, plan);
+  auto description = describe_sweep(sweep, plan);
+  for (const auto& trial : plan.trials) {
+    write_json(directory.config(trial.name), to_json(trial.config));
+  }
+  write_json(directory.description(), to_json(description));
+  return description;
+}
+
+/// Runs what isn't complete. Returns the signal that stopped it, or 0.
+int run_trials(const SweepRequest& request, const SweepConfig& sweep,
+               const SweepDirectory& directory, const SweepDescription& description,
+               const std::vector<std::string>& devices, std::int64_t jobs) {
+  const auto progress = all_progress(directory, description);
+  const auto complete = std::count_if(progress.begin(), progress.end(),
+                                      [](const TrialProgress& p) { return p.complete; });
+  spdlog::info("{}: {} trials, {} complete; {} at a time on {}", directory.root().string(),
+               progress.size(), complete, jobs, fmt::join(devices, ", "));
+  if (request.launcher == "slurm") {
+    std::vector<std::string> waiting;
+    for (std::size_t i = 0; i < progress.size(); ++i) {
+      if (!progress[i].complete) waiting.push_back(description.trials[i].name);
+    }
+    return run_on_slurm(directory, description, waiting, request.jobs, request.device,
+                        request.sbatch);
+  }
+  const auto scheduler =
+      sweep.halving ? halve(progress, *sweep.halving, sweep.metric.maximize) : run_all(progress);
+  return run_locally(directory, description, *scheduler,
+                     {.devices = devices,
+                      .jobs = jobs,
+                      .threads = std::max<std::int64_t>(1, at::get_num_threads() / jobs),
+                      .max_epochs = sweep.max_epochs,
+                      .max_hours = sweep.max_hours});
+}
+
+}  // namespace
+
+int run_sweep(const SweepRequest& request) {
+  auto overrides = request.overrides;
+  if (!request.data.empty())
+    overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
+  const auto sweep = read_sweep(request.file, overrides);
+  check_launcher(request, sweep);
+  const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
+  auto plan = checked_plan(sweep, dataset);
   const auto devices = sweep_devices(request.device);
   const auto jobs = request.jobs > 0 ? request.jobs : static_cast<std::int64_t>(devices.size());
   if (request.dry_run) {
@@ -134,51 +194,16 @@ int run_sweep(const SweepRequest& request) {
   }
 
   const SweepDirectory directory(request.out.empty() ? "sweeps/" + sweep.name : request.out);
-  const auto refuse_old = [&] {
-    if (!directory.holds_sweep() || request.resume) return;
-    throw input_error("sweep",
-                      "{}: already holds a sweep; add --resume to go on with it, or choose another "
-                      "folder by --out",
-                      directory.root().string());
-  };
-  refuse_old();
+  refuse_old(directory, request.resume);
   directory.create();
   const FolderLock lock(
       directory.root(),
       fmt::format("{}: another process runs a sweep there; wait for it, or choose "
                   "another folder by --out",
                   directory.root().string()));
-  refuse_old();  // one that was started at the same time may have ended since
-  keep_old_names(directory, plan);
-  const auto description = describe_sweep(sweep, plan);
-  for (const auto& trial : plan.trials) {
-    write_json(directory.config(trial.name), to_json(trial.config));
-  }
-  write_json(directory.description(), to_json(description));
-  const auto progress = all_progress(directory, description);
-  const auto complete = std::count_if(progress.begin(), progress.end(),
-                                      [](const TrialProgress& p) { return p.complete; });
-  spdlog::info("{}: {} trials, {} complete; {} at a time on {}", directory.root().string(),
-               progress.size(), complete, jobs, fmt::join(devices, ", "));
-
-  int stopped = 0;
-  if (request.launcher == "slurm") {
-    std::vector<std::string> waiting;
-    for (std::size_t i = 0; i < progress.size(); ++i) {
-      if (!progress[i].complete) waiting.push_back(description.trials[i].name);
-    }
-    stopped =
-        run_on_slurm(directory, description, waiting, request.jobs, request.device, request.sbatch);
-  } else {
-    const auto scheduler =
-        sweep.halving ? halve(progress, *sweep.halving, sweep.metric.maximize) : run_all(progress);
-    stopped = run_locally(directory, description, *scheduler,
-                          {.devices = devices,
-                           .jobs = jobs,
-                           .threads = std::max<std::int64_t>(1, at::get_num_threads() / jobs),
-                           .max_epochs = sweep.max_epochs,
-                           .max_hours = sweep.max_hours});
-  }
+  refuse_old(directory, request.resume);  // one that was started at the same time may have ended
+  const auto description = write_plan(directory, sweep, plan);
+  const int stopped = run_trials(request, sweep, directory, description, devices, jobs);
   if (stopped != 0) {
     spdlog::info("stopped by signal {}. To go on: the same command with --out {} --resume", stopped,
                  directory.root().string());
