@@ -12,6 +12,10 @@
 namespace xception {
 namespace {
 
+void row(const std::string& name, const std::string& text) {
+  spdlog::info("  {:<10} {}", name, text);
+}
+
 std::string transform_names(const nlohmann::json& list) {
   std::vector<std::string> names;
   for (const auto& transform : list) {
@@ -55,6 +59,40 @@ std::string rank_row(const std::vector<RankReport>& ranks, const RunConfig& conf
                      config.parallel.batch_norm, fmt::join(hosts, "; "));
 }
 
+/// `adam, lr 0.001, weight decay 0, constant schedule, batch 64, 2 epochs x 22 steps`
+std::string optimizer_row(const RunConfig& config, std::int64_t steps) {
+  const auto& train = config.train;
+  return fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
+                     config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
+                     config.schedule.name, train.batch_size,
+                     train.accumulate > 1 ? fmt::format(" in {} parts", train.accumulate) : "",
+                     config.optimizer.clip_norm > 0
+                         ? fmt::format(", clipped to {}", config.optimizer.clip_norm)
+                         : "",
+                     train.epochs, steps);
+}
+
+/// What the user may not have meant.
+void show_notices(const RunConfig& config, std::int64_t images, const Trainer& trainer) {
+  const auto& train = config.train;
+  for (const auto& sentence : unread_keys(config)) row("notice", sentence);
+  if (train.batch_size > images) {
+    row("notice",
+        fmt::format("train.batch_size {} is more than the {} training images: an epoch is "
+                    "one step of these",
+                    train.batch_size, images));
+  }
+  if (const auto steps = train.epochs * trainer.steps_per_epoch();
+      train.checkpoint_interval > steps) {
+    row("notice", fmt::format("train.checkpoint_interval {} is more than the {} steps of all "
+                              "epochs: saved is at the end of each",
+                              train.checkpoint_interval, steps));
+  }
+  if (!trainer.dropped_notice().empty()) {
+    row("notice", "each epoch drops " + trainer.dropped_notice());
+  }
+}
+
 }  // namespace
 
 void show_start(const TrainRequest& request, const Experiment& experiment,
@@ -65,9 +103,6 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
   const auto& dataset = experiment.dataset();
   const auto& splits = experiment.splits();
   const auto& entry = find_model(config.model.name);
-  const auto row = [](const std::string& name, const std::string& text) {
-    spdlog::info("  {:<10} {}", name, text);
-  };
   const auto& cost = trainer.summary().complexity();
   const auto info = describe_device(experiment.device());
   row("run", directory.root().string());
@@ -87,15 +122,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                           splits.train.size(), splits.validation.size(), splits.test.size(),
                           dataset.folder.string(), dataset.checksum.substr(0, 12)));
   row("augment", transform_names(config.augment.train));
-  row("optimizer",
-      fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
-                  config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
-                  config.schedule.name, train.batch_size,
-                  train.accumulate > 1 ? fmt::format(" in {} parts", train.accumulate) : "",
-                  config.optimizer.clip_norm > 0
-                      ? fmt::format(", clipped to {}", config.optimizer.clip_norm)
-                      : "",
-                  train.epochs, trainer.steps_per_epoch()));
+  row("optimizer", optimizer_row(config, trainer.steps_per_epoch()));
   row("precision", fmt::format("{}, evaluation {}{}{}", train.precision,
                                train.precision == "fp64" ? "fp64" : train.eval_precision,
                                train.channels_last ? ", channels_last" : "",
@@ -110,23 +137,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
   }
   row("libraries", library_line());
   row("seed", std::to_string(config.seed));
-  for (const auto& sentence : unread_keys(config)) row("notice", sentence);
-  const auto images = std::ssize(splits.train);
-  if (train.batch_size > images) {
-    row("notice",
-        fmt::format("train.batch_size {} is more than the {} training images: an epoch is "
-                    "one step of these",
-                    train.batch_size, images));
-  }
-  if (const auto steps = train.epochs * trainer.steps_per_epoch();
-      train.checkpoint_interval > steps) {
-    row("notice", fmt::format("train.checkpoint_interval {} is more than the {} steps of all "
-                              "epochs: saved is at the end of each",
-                              train.checkpoint_interval, steps));
-  }
-  if (!trainer.dropped_notice().empty()) {
-    row("notice", "each epoch drops " + trainer.dropped_notice());
-  }
+  show_notices(config, std::ssize(splits.train), trainer);
 }
 
 }  // namespace xception
