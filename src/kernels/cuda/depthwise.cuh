@@ -241,16 +241,6 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 // ---- launches ----------------------------------------------------------------------------------
 
-/// Whether a plan is for the kernels of pairs of lines, which are for vectors of narrow values and
-/// float32. Error (std::logic_error): it is, for others.
-template <typename T>
-bool is_for_pairs(const LinesPlan& plan, int width) {
-  if (plan.pairs && !can_pair(sizeof(T), plan.width, width)) {
-    throw std::logic_error("a launch plan of pairs of lines for single values");
-  }
-  return plan.pairs;
-}
-
 template <typename T>
 void launch_depthwise_forward(const Queue& queue, const LinesPlan& plan, In x, void* y,
                               const Window& window, const OnLoad& on_load,

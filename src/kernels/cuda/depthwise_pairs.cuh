@@ -214,5 +214,15 @@ __global__ void __launch_bounds__(kThreads, 2)
                    partial + place.part * kRows * plan.channels);
 }
 
+/// Whether a plan is for the kernels of pairs of lines, which are for vectors of narrow values and
+/// float32. Error (std::logic_error): it is, for others.
+template <typename T>
+bool is_for_pairs(const LinesPlan& plan, int width) {
+  if (plan.pairs && !can_pair(sizeof(T), plan.width, width)) {
+    throw std::logic_error("a launch plan of pairs of lines for single values");
+  }
+  return plan.pairs;
+}
+
 }  // namespace
 }  // namespace xception::cuda
