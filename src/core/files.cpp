@@ -10,6 +10,7 @@
 #include <fstream>
 #include <random>
 #include <system_error>
+#include <utility>
 
 #include "descriptor.h"
 #include "xception/core/error.h"
@@ -40,15 +41,19 @@ int write_all(int descriptor, std::string_view content) {
   return 0;
 }
 
+std::string hexadecimal(const unsigned char* bytes, unsigned count) {
+  std::string text;
+  for (unsigned i = 0; i < count; ++i) text += fmt::format("{:02x}", bytes[i]);
+  return text;
+}
+
 std::string digest_of(std::string_view bytes, const EVP_MD* kind, std::string_view name) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned length = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, kind, nullptr) != 1) {
     throw run_error("core", "{} is not available in this OpenSSL", name);
   }
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-  return text;
+  return hexadecimal(digest.data(), length);
 }
 
 }  // namespace
@@ -77,19 +82,43 @@ std::string read_file(const std::filesystem::path& file, std::string_view room) 
   return content;
 }
 
+AtomicFile::AtomicFile(const std::filesystem::path& file)
+    : file_(file),
+      temporary_(temporary_name(file)),
+      descriptor_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0) {
+    const int error = errno;
+    temporary_.clear();
+    fail(error);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(int error) const {
+  throw run_error("core", "{}: cannot be written: {}", file_.string(), reason(error));
+}
+
+void AtomicFile::write(std::string_view content) {
+  if (const int error = write_all(descriptor_, content)) fail(error);
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail(errno);
+  // Closing can be what reports a failed write.
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
+  if (::rename(temporary_.c_str(), file_.c_str()) != 0) fail(errno);
+  temporary_.clear();
+  sync_directory(file_.has_parent_path() ? file_.parent_path() : ".");
+}
+
 void write_file_atomic(const std::filesystem::path& file, std::string_view content) {
-  const auto temporary = temporary_name(file);
-  const auto fail = [&](int error) {
-    ::unlink(temporary.c_str());
-    return run_error("core", "{}: cannot be written: {}", file.string(), reason(error));
-  };
-  Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (descriptor.get() < 0) throw fail(errno);
-  if (const int error = write_all(descriptor.get(), content)) throw fail(error);
-  if (::fsync(descriptor.get()) != 0) throw fail(errno);
-  if (const int error = descriptor.close()) throw fail(error);
-  if (::rename(temporary.c_str(), file.c_str()) != 0) throw fail(errno);
-  sync_directory(file.has_parent_path() ? file.parent_path() : ".");
+  AtomicFile output(file);
+  output.write(content);
+  output.commit();
 }
 
 void replace_link(const std::filesystem::path& link, const std::filesystem::path& target) {
@@ -109,6 +138,28 @@ void sync_directory(const std::filesystem::path& directory) {
   if (descriptor.get() < 0 || ::fsync(descriptor.get()) != 0) {
     throw run_error("core", "{}: cannot be synced: {}", directory.string(), reason(errno));
   }
+}
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  if (context_ == nullptr || EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) != 1) {
+    EVP_MD_CTX_free(context_);
+    throw run_error("core", "SHA-256 is not available in this OpenSSL");
+  }
+}
+
+Sha256::~Sha256() {
+  EVP_MD_CTX_free(context_);
+}
+
+void Sha256::update(std::string_view bytes) {
+  (void)EVP_DigestUpdate(context_, bytes.data(), bytes.size());
+}
+
+std::string Sha256::digest() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned length = 0;
+  (void)EVP_DigestFinal_ex(context_, digest.data(), &length);
+  return hexadecimal(digest.data(), length);
 }
 
 std::string sha1(std::string_view bytes) {
