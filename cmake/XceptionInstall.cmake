@@ -20,4 +20,6 @@ install(FILES
   "${PROJECT_BINARY_DIR}/xceptionConfigVersion.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/FindTurboJPEG.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/FindLibZip.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/FindHdf5C.cmake"
   DESTINATION "${config_dir}")

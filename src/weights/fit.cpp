@@ -1,12 +1,15 @@
 #include "xception/weights/fit.h"
 
 #include <ATen/core/grad_mode.h>
-#include <c10/util/irange.h>
+#include <ATen/ops/isfinite.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "names.h"
 #include "xception/core/error.h"
+#include "xception/weights/recognize.h"
 
 namespace xception {
 namespace {
@@ -111,28 +114,78 @@ std::string FitReport::summary() const {
   return text;
 }
 
-FitReport fit_weights(Classifier& model, const WeightFile& weights, const FitOptions& options) {
-  FitReport report{.source = "names of timm and torchvision"};
+namespace {
+
+/// What is to be copied where.
+struct Plan {
+  FitReport report;
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;  ///< to, from
+};
+
+NamedTensors named(const Classifier& model, const WeightFile& weights) {
+  return has_keras_names(weights) ? from_keras(model, weights) : from_torch(weights);
+}
+
+Plan plan(const Classifier& model, const WeightFile& weights) {
+  Plan plan;
+  auto& report = plan.report;
+  report.source = weights_source(weights);
   const auto own = tensors_of(model);
-  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  const auto theirs = named(model, weights);
   for (const auto& [name, tensor] : own) {
-    const auto found = weights.tensors.find(name);
-    if (found == weights.tensors.end()) {
+    const auto found = theirs.tensors.find(name);
+    if (found == theirs.tensors.end()) {
       report.missing.push_back(name);
     } else if (found->second.sizes() != tensor.sizes()) {
       report.other_size.push_back({name, found->second.sizes().vec(), tensor.sizes().vec()});
     } else {
       report.matched.push_back(name);
-      copies.emplace_back(tensor, found->second);
+      plan.copies.emplace_back(tensor, found->second);
     }
   }
-  for (const auto& [name, tensor] : weights.tensors) {
-    if (!own.contains(name)) report.unexpected.push_back(name);
+  for (const auto& [name, tensor] : theirs.tensors) {
+    if (own.contains(name)) continue;
+    const auto origin = theirs.origin.find(name);
+    report.unexpected.push_back(origin == theirs.origin.end() ? name : origin->second);
   }
-  check(report, weights, options);
+  return plan;
+}
+
+/// Throws where values can't be a model's.
+void check_values(const Plan& plan, const WeightFile& weights) {
+  for (std::size_t i = 0; i < plan.copies.size(); ++i) {
+    const auto& [to, from] = plan.copies[i];
+    const auto& name = plan.report.matched[i];
+    if (to.is_floating_point() != from.is_floating_point()) {
+      throw input_error("weights", "{}: tensor {} is of {}, expected {}", weights.file.string(),
+                        name, c10::toString(from.scalar_type()), c10::toString(to.scalar_type()));
+    }
+    if (!at::isfinite(from.to(to.scalar_type())).all().item<bool>()) {
+      throw input_error("weights",
+                        "{}: tensor {} has values that are not finite, or too large for {}; use "
+                        "weights from before training diverged",
+                        weights.file.string(), name, c10::toString(to.scalar_type()));
+    }
+  }
+}
+
+}  // namespace
+
+FitReport compare_weights(const Classifier& model, const WeightFile& weights) {
+  return plan(model, weights).report;
+}
+
+TensorMap map_weights(const Classifier& model, const WeightFile& weights) {
+  return named(model, weights).tensors;
+}
+
+FitReport fit_weights(Classifier& model, const WeightFile& weights, const FitOptions& options) {
+  auto planned = plan(model, weights);
+  check(planned.report, weights, options);
+  check_values(planned, weights);
   const at::NoGradGuard no_grad;
-  for (auto& [to, from] : copies) to.copy_(from);
-  return report;
+  for (auto& [to, from] : planned.copies) to.copy_(from);
+  return planned.report;
 }
 
 }  // namespace xception

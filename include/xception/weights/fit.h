@@ -35,9 +35,17 @@ struct FitReport {
   [[nodiscard]] std::string summary() const;
 };
 
+/// What fit_weights would copy; nothing is changed and no difference is an error.
+[[nodiscard]] FitReport compare_weights(const Classifier& model, const WeightFile& weights);
+
+/// A file's tensors under the model's names and in its layouts, on the CPU; those that the model
+/// doesn't have keep the file's names.
+[[nodiscard]] TensorMap map_weights(const Classifier& model, const WeightFile& weights);
+
 /// Copies a file's weights into a model's parameters and buffers, in place and converted to their
 /// dtype and device, by name. Names may be ours, which are timm's (legacy_xception, inception_v3)
-/// and torchvision's (inception_v3), or Keras's (Xception), whose layouts are converted too.
+/// and torchvision's (inception_v3), or Keras's (Xception), whose layouts are converted too. What
+/// else a model must be set to, recognize_weights says.
 ///
 /// May be missing: `num_batches_tracked`; the whole auxiliary head. May be left unread: an
 /// auxiliary head that the model doesn't have. Errors (input): any other tensor that is missing,
