@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "readable.h"
+#include "system_calls.h"
 #include "xception/core/error.h"
 
 namespace xception {
@@ -44,8 +45,9 @@ void limit(int what, rlim_t most) {
   }
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, kSeconds);
-#ifndef __SANITIZE_ADDRESS__  // whose shadow takes terabytes
+#ifndef __SANITIZE_ADDRESS__  // which takes terabytes of addresses, and writes reports
   if (const auto own = own_addresses(); own > 0) limit(RLIMIT_AS, own + memory);
+  keep_to_reading();
 #endif
   std::string message;
   try {

@@ -8,9 +8,10 @@
 
 namespace xception {
 
-/// Runs `work` in a child process that may take little memory and time and writes to the descriptor
-/// that it is given: a library that a hostile file can crash, or keep busy, then harms nothing.
-/// What `work` writes is in a nameless file in memory, as long as the object lives.
+/// Runs `work` in a child process that may take little memory and time, can do nothing but read
+/// files (keep_to_reading) and write to the descriptor that it is given: a library that a hostile
+/// file can crash, keep busy or take over then harms nothing. What `work` writes is in a nameless
+/// file in memory, as long as the object lives.
 class InChild {
  public:
   /// memory: bytes that the child may take beyond what this process has. work must neither start

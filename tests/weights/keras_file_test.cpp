@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -88,6 +91,22 @@ TEST_F(KerasFile, AChildThatCrashesHarmsNothing) {
   EXPECT_THAT(of([](int) { throw input_error("weights", "what it says"); }),
               testing::StartsWith("[weights] what it says"));
 #ifndef __SANITIZE_ADDRESS__
+  const auto made = folder / "made";
+  const auto may = [&](const std::function<bool()>& succeeds) {
+    const auto line = of([&](int) { throw input_error("weights", "{}", succeeds()); });
+    return line == "[weights] true";
+  };
+  EXPECT_TRUE(may([&] { return ::open((folder / "good").c_str(), O_RDONLY) >= 0; }));
+  EXPECT_FALSE(may([&] { return ::open(made.c_str(), O_WRONLY | O_CREAT, 0666) >= 0; }));
+  EXPECT_FALSE(may([&] { return ::unlink((folder / "good").c_str()) == 0; }));
+  EXPECT_FALSE(may([&] { return ::fork() >= 0; }));
+  EXPECT_FALSE(may([&] { return ::socket(AF_INET, SOCK_STREAM, 0) >= 0; }));
+  EXPECT_FALSE(may([&] { return std::system("true") == 0; }));
+  EXPECT_FALSE(may([&] {
+    return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+           MAP_FAILED;
+  }));
+  EXPECT_FALSE(std::filesystem::exists(made));
   EXPECT_THAT(of([](int) {
                 const std::string much(std::size_t{1} << 30, 'a');
                 (void)::write(1, much.data(), 0);
