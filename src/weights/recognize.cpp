@@ -12,57 +12,89 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kPaperBlocks = 12;  // of which 8 are the middle flow's
-constexpr double kPaperStem = 32;          // channels
+constexpr std::int64_t kPaperBlocks = 12;      // of which 8 are the middle flow's
+constexpr std::int64_t kPaperChannels = 2048;  // of the last convolution: the least rounded
+constexpr std::int64_t kInceptionChannels = 2048;
+constexpr std::int64_t kMostMiddleBlocks = 64;  // of a config
+constexpr double kLargestWidth = 8;             // of a config
 constexpr double kKerasEps = 1e-3;
 
-/// An extent of a tensor; 0 where there is no such tensor.
-std::int64_t extent(const TensorMap& tensors, const std::string& name, std::int64_t dimension) {
+/// A tensor that has values; nullptr where there is none. Sizes that are taken from it are then no
+/// larger than the file justifies.
+const at::Tensor* tensor_of(const TensorMap& tensors, const std::string& name, std::int64_t dim) {
   const auto found = tensors.find(name);
-  return found == tensors.end() || dimension >= found->second.dim() ? 0
-                                                                    : found->second.size(dimension);
+  const bool usable =
+      found != tensors.end() && found->second.dim() == dim && found->second.numel() > 0;
+  return usable ? &found->second : nullptr;
 }
 
 void set(KnownWeights& known, const std::string& key, const std::string& value) {
   known.settings.emplace_back("model." + key, value);
 }
 
-void set_classes(KnownWeights& known, std::int64_t classes) {
-  if (classes < 2) return;
+/// classes, features: extents of the final layer's weights.
+void set_classes(KnownWeights& known, std::int64_t classes, std::int64_t features,
+                 std::int64_t expected_features) {
+  if (classes < 2 || features != expected_features) return;
   known.model.num_classes = classes;
   set(known, "num_classes", std::to_string(classes));
 }
 
-/// The options of an Xception with so many blocks and stem channels.
-void set_size(KnownWeights& known, std::int64_t blocks, std::int64_t stem_channels) {
+/// The options of an Xception with so many blocks, and channels before and after the last
+/// convolution. Whether there is one.
+bool set_size(KnownWeights& known, std::int64_t blocks, std::int64_t in, std::int64_t out) {
   auto& options = known.model.own<XceptionOptions>();
-  if (blocks != kPaperBlocks) {
-    options.middle_blocks = blocks - (kPaperBlocks - options.middle_blocks);
-    set(known, "middle_blocks", std::to_string(options.middle_blocks));
+  const auto middle = blocks - (kPaperBlocks - options.middle_blocks);
+  if (middle < 0 || middle > kMostMiddleBlocks || in < out / 2) return false;
+  if (middle != options.middle_blocks) {
+    options.middle_blocks = middle;
+    set(known, "middle_blocks", std::to_string(middle));
   }
-  if (stem_channels != static_cast<std::int64_t>(kPaperStem)) {
-    options.width = static_cast<double>(stem_channels) / kPaperStem;
+  if (out != kPaperChannels) {
+    options.width = static_cast<double>(out) / static_cast<double>(kPaperChannels);
+    if (options.width > kLargestWidth) return false;
     set(known, "width", fmt::format("{}", options.width));
   }
+  return true;
 }
 
-KnownWeights torch_xception(const TensorMap& tensors) {
-  KnownWeights known{.source = "timm legacy_xception, or xception's own"};
-  set(known, "name", "xception");
+/// What the paper's network doesn't have.
+void set_variations(KnownWeights& known, const TensorMap& tensors) {
+  auto& options = known.model.own<XceptionOptions>();
   if (tensors.contains("conv1.bias")) {
     known.model.variant = "notebook";
     set(known, "variant", "notebook");
   }
+  if (!tensors.contains("block1.skip.weight")) {
+    options.residual = false;
+    set(known, "residual", "false");
+  }
+  const auto* depthwise = tensor_of(tensors, "block1.rep.0.conv1.weight", 4);
+  const auto* pointwise = tensor_of(tensors, "block1.rep.0.pointwise.weight", 4);
+  if (depthwise != nullptr && pointwise != nullptr && pointwise->size(0) != pointwise->size(1) &&
+      depthwise->size(0) == pointwise->size(0)) {
+    options.separable_order = "pointwise_first";
+    set(known, "separable_order", options.separable_order);
+  }
+}
+
+std::optional<KnownWeights> torch_xception(const TensorMap& tensors) {
+  KnownWeights known{.source = "timm legacy_xception, or xception's own"};
+  set(known, "name", "xception");
   std::int64_t blocks = 0;
   while (tensors.contains(fmt::format("block{}.rep.1.weight", blocks + 1)) ||
          tensors.contains(fmt::format("block{}.rep.1.conv1.weight", blocks + 1))) {
     ++blocks;
   }
-  set_size(known, blocks, extent(tensors, "conv1.weight", 0));
-  set_classes(known, extent(tensors, "fc.weight", 0));
+  const auto* last = tensor_of(tensors, "conv4.pointwise.weight", 4);
+  if (last == nullptr || !set_size(known, blocks, last->size(1), last->size(0))) return {};
+  set_variations(known, tensors);
+  if (const auto* fc = tensor_of(tensors, "fc.weight", 2)) {
+    set_classes(known, fc->size(0), fc->size(1), last->size(0));
+  }
   known.remarks.emplace_back(
-      "timm's published weights want images normalized with mean 0.5 and "
-      "deviation 0.5");
+      "timm's published weights want images normalized with mean 0.5 and deviation 0.5; an "
+      "activation inside the separable convolutions doesn't show in a file");
   return known;
 }
 
@@ -70,23 +102,23 @@ std::optional<KnownWeights> keras_xception(const WeightFile& weights) {
   KnownWeights known{.source = "Keras Xception"};
   set(known, "name", "xception");
   std::int64_t separable = 0;
-  std::int64_t stem = 0;
-  std::int64_t classes = 0;
+  const at::Tensor* last = nullptr;
+  const at::Tensor* dense = nullptr;
   for (const auto& name : weights.order) {
-    const auto& tensor = weights.tensors.at(name);
     if (name.ends_with("/depthwise_kernel")) ++separable;
-    if (name.ends_with("/kernel") && tensor.dim() == 4 && stem == 0) stem = tensor.size(3);
-    if (name.ends_with("/kernel") && tensor.dim() == 2) classes = tensor.size(1);
+    if (name.ends_with("/pointwise_kernel")) last = tensor_of(weights.tensors, name, 4);
+    if (name.ends_with("/kernel")) dense = tensor_of(weights.tensors, name, 2);
   }
   // Three of the middle flow's blocks each, 10 others.
   constexpr std::int64_t kOthers = 10;
-  if (separable < kOthers || (separable - kOthers) % 3 != 0 || stem == 0) return {};
-  set_size(known, (separable - kOthers) / 3 + kPaperBlocks - 8, stem);
+  if (separable < kOthers || (separable - kOthers) % 3 != 0 || last == nullptr) return {};
+  const auto blocks = (separable - kOthers) / 3 + kPaperBlocks - XceptionOptions().middle_blocks;
+  if (!set_size(known, blocks, last->size(2), last->size(3))) return {};
   known.model.bn_eps = kKerasEps;
   set(known, "bn_eps", fmt::format("{}", kKerasEps));
   known.model.own<XceptionOptions>().padding = "same";
   set(known, "padding", "same");
-  set_classes(known, classes);
+  if (dense != nullptr) set_classes(known, dense->size(1), dense->size(0), last->size(3));
   known.remarks.emplace_back(
       "Keras's published weights want images normalized with mean 0.5 and deviation 0.5");
   return known;
@@ -98,7 +130,9 @@ KnownWeights torch_inception(const TensorMap& tensors) {
   set(known, "name", "inception_v3");
   known.model.aux_logits = tensors.contains("AuxLogits.fc.weight");
   if (!known.model.aux_logits) set(known, "aux_logits", "false");
-  set_classes(known, extent(tensors, "fc.weight", 0));
+  if (const auto* fc = tensor_of(tensors, "fc.weight", 2)) {
+    set_classes(known, fc->size(0), fc->size(1), kInceptionChannels);
+  }
   known.remarks.emplace_back(
       "torchvision's published weights want model.transform_input=true with images normalized with "
       "ImageNet's mean and deviation; timm's don't");

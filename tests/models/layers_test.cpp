@@ -51,6 +51,36 @@ TEST(Activation, UnknownNamesAreInputErrors) {
   EXPECT_THROW(static_cast<void>(parse_separable_order("pointwise")), Error);
 }
 
+TEST(SamePadding, IsTensorFlows) {
+  // Its rule: the result has a size of n / 2, rounded up; what the windows lack is added, the
+  // larger part at the end.
+  for (const std::int64_t height : {6, 7}) {
+    for (const std::int64_t width : {8, 9}) {
+      const auto x = torch::randn({2, 8, height, width}) - 5.0;  // below the zeros around it
+      const auto shortcut = torch::randn({2, 8, (height + 1) / 2, (width + 1) / 2});
+      const auto missing = [](std::int64_t n) { return ((n + 1) / 2 - 1) * 2 + 3 - n; };
+      const auto padded =
+          torch::constant_pad_nd(x,
+                                 {missing(width) / 2, missing(width) - missing(width) / 2,
+                                  missing(height) / 2, missing(height) - missing(height) / 2},
+                                 -1e30);
+      const auto expected = torch::max_pool2d(padded, 3, 2) + shortcut;
+      for (const auto kernels : {Kernels::reference, Kernels::fused}) {
+        for (const auto format :
+             {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
+          const auto y = pool_add_same(x.contiguous(format), shortcut.contiguous(format), kernels);
+          EXPECT_TRUE(torch::equal(y, expected)) << height << " x " << width;
+        }
+      }
+    }
+  }
+  const auto ones = same_padded(torch::ones({1, 1, 2, 3}), 0.0);
+  EXPECT_EQ(ones.sizes(), (std::vector<std::int64_t>{1, 1, 3, 5}));
+  EXPECT_EQ(ones[0][0][2].sum().item<float>(), 0.0F);
+  EXPECT_EQ(ones[0][0][0][0].item<float>(), 0.0F);
+  EXPECT_EQ(ones.sum().item<float>(), 6.0F);
+}
+
 TEST(SeparableConv, OrdersAndActivation) {
   for (const auto order : {SeparableOrder::depthwise_first, SeparableOrder::pointwise_first}) {
     SeparableConv layer(8, 16, order, parse_activation("elu"));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "xception/core/error.h"
+#include "xception/models/batch_norm.h"
 
 namespace xception {
 namespace {
@@ -98,6 +99,32 @@ TEST(ResolveModel, AuxWeightFollowsHeadAndSize) {
   auto headless = inception("aux_weight", 0.3);
   headless["aux_logits"] = false;
   EXPECT_THAT(refusal(headless), HasSubstr("model.aux_logits=false"));
+}
+
+TEST(BuildModel, GivesEveryBatchNormTheEpsilon) {
+  for (const std::string name : {"xception", "inception_v3"}) {
+    for (const double eps : {1e-3, 0.5}) {
+      ModelConfig config;
+      config.name = name;
+      config.bn_eps = eps;
+      std::size_t norms = 0;
+      for (const auto& module : build_model(config)->modules(/*include_self=*/false)) {
+        const auto* norm = module->as<torch::nn::BatchNorm2dImpl>();
+        if (norm == nullptr) continue;
+        EXPECT_EQ(norm->options.eps(), eps);
+        ++norms;
+      }
+      EXPECT_GT(norms, 30U);
+    }
+    // What a model is said to have is what it is built with.
+    ModelConfig config;
+    config.name = name;
+    for (const auto& module : build_model(config)->modules(/*include_self=*/false)) {
+      const auto* norm = module->as<torch::nn::BatchNorm2dImpl>();
+      if (norm == nullptr) continue;
+      EXPECT_EQ(norm->options.eps(), find_model(name).default_bn_eps);
+    }
+  }
 }
 
 TEST(ResolveModel, RefusesImagesBelowTheMinimum) {
