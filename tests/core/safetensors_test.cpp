@@ -126,8 +126,8 @@ TEST_F(SafetensorsTest, AFalseHeaderLengthTakesNoMemory) {
             std::string::npos);
   // A hole of 101 MB that isn't on the disk.
   bytes = file_of("", "");
-  for (std::size_t i = 0; i < 8; ++i)
-    bytes[i] = static_cast<char>((100'000'001U >> (8 * i)) & 0xFF);
+  constexpr std::uint64_t kLength = 100'000'001;
+  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>((kLength >> (8 * i)) & 0xFF);
   const auto file = write("a", bytes);
   std::filesystem::resize_file(file, 101'000'000);
   EXPECT_NE(error_of([&] { (void)load_safetensors(file); }).find("at most 100000000"),

@@ -45,7 +45,7 @@ def timm_xception(folder):
 
     net = timm.create_model("legacy_xception", num_classes=CLASSES)
     result = evaluated(net)
-    state = net.state_dict()
+    state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     torch.save(state, folder / "new.pt")
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     net.fc(torch.ones(1, 2048)).sum().backward()
