@@ -9,6 +9,7 @@
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/core/output_path.h"
+#include "xception/core/readable.h"
 #include "xception/core/safetensors.h"
 #include "xception/models/registry.h"
 #include "xception/train/load_run.h"
@@ -109,14 +110,15 @@ void print_info(const WeightFile& weights) {
   std::size_t bytes = 0;
   for (const auto& name : weights.order) {
     const auto& tensor = weights.tensors.at(name);
-    spdlog::info("{:<48} {:<10} {}", name, dtype_text(tensor), shape_text(tensor));
+    spdlog::info("{:<48} {:<10} {}", readable(name), dtype_text(tensor), shape_text(tensor));
     values += tensor.numel();
     bytes += tensor.nbytes();
   }
   spdlog::info("{}: {}; {} tensors, {:.2f} M values, {:.1f} MB", weights.file.string(),
                weights.format, weights.tensors.size(), static_cast<double>(values) / 1e6,
                static_cast<double>(bytes) / 1e6);
-  for (const auto& [key, text] : weights.metadata) spdlog::info("metadata: {}: {}", key, text);
+  for (const auto& [key, text] : weights.metadata)
+    spdlog::info("metadata: {}: {}", readable(key), readable(text));
   for (const auto& note : weights.notes) spdlog::info("note: {}", note);
   const auto found = match(weights);
   if (!found) {
@@ -207,7 +209,7 @@ bool show_difference(const WeightsArguments& arguments) {
     return different.empty();
   }
   for (const auto& [name, found] : different.items()) {
-    spdlog::info("{:<48} {}", name,
+    spdlog::info("{:<48} {}", readable(name),
                  found.contains("only_in") ? "only in " + found["only_in"].get<std::string>()
                                            : difference_text(found));
   }

@@ -7,6 +7,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {
@@ -20,7 +21,7 @@ using Json = nlohmann::json;
 /// A file's own line of an error about one of its tensors.
 Error bad_tensor(const InputFile& file, const std::string& name, std::string_view why) {
   return input_error("core", "{}: tensor {}: {}; the file is damaged, use another copy",
-                     file.name(), name, why);
+                     file.name(), readable(name), why);
 }
 
 /// A whole number that is not negative; JSON has others too.
@@ -65,7 +66,7 @@ SafetensorsEntry read_entry(const InputFile& file, const std::string& name, cons
   entry.dtype = dtype.is_string() ? dtype.get<std::string>() : "";
   if (!safetensors_dtypes().contains(entry.dtype)) {
     throw input_error("core", "{}: tensor {}: dtype \"{}\" is not supported; convert it first",
-                      file.name(), name, entry.dtype);
+                      file.name(), readable(name), readable(entry.dtype));
   }
   const auto& shape = member(file, name, value, "shape");
   if (!shape.is_array() || shape.size() > kMostDimensions) {
@@ -103,7 +104,7 @@ std::map<std::string, std::string> read_metadata(const InputFile& file, const Js
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string()) {
       throw input_error("core", "{}: __metadata__ {}: expected text; the file is damaged",
-                        file.name(), key);
+                        file.name(), readable(key));
     }
     metadata[key] = text.get<std::string>();
   }

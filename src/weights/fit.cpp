@@ -9,6 +9,7 @@
 
 #include "names.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 #include "xception/weights/recognize.h"
 
 namespace xception {
@@ -18,11 +19,12 @@ namespace {
 constexpr std::size_t kNamedTensors = 3;
 
 /// `fc.weight, fc.bias and 7 more`.
-std::string first_few(const std::vector<std::string>& names) {
-  const auto shown = std::min(names.size(), kNamedTensors);
-  auto text = fmt::format(
-      "{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
-  if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
+std::string first_few(const std::vector<std::string>& all) {
+  const auto shown = std::min(all.size(), kNamedTensors);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < shown; ++i) names.push_back(readable(all[i]));
+  auto text = fmt::format("{}", fmt::join(names, ", "));
+  if (all.size() > shown) text += fmt::format(" and {} more", all.size() - shown);
   return text;
 }
 

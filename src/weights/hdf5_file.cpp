@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "readable.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

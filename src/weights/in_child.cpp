@@ -12,9 +12,9 @@
 #include <cstdio>
 #include <system_error>
 
-#include "readable.h"
 #include "system_calls.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

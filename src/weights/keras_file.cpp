@@ -10,8 +10,8 @@
 #include <tuple>
 
 #include "hdf5_file.h"
-#include "readable.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

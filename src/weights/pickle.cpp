@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "pickle_globals.h"
-#include "readable.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

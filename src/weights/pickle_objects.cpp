@@ -3,8 +3,8 @@
 
 #include "pickle.h"
 #include "pickle_globals.h"
-#include "readable.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "pickle_globals.h"
-#include "readable.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

@@ -1,10 +1,10 @@
 #include <algorithm>
 
 #include "pickle.h"
-#include "readable.h"
 #include "state_dict.h"
 #include "torch_checkpoint.h"
 #include "xception/core/error.h"
+#include "xception/core/readable.h"
 
 namespace xception {
 namespace {

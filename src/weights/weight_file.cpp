@@ -7,10 +7,10 @@
 #include <tuple>
 #include <utility>
 
-#include "readable.h"
 #include "torch_checkpoint.h"
 #include "xception/core/error.h"
 #include "xception/core/input_file.h"
+#include "xception/core/readable.h"
 #ifdef XCEPTION_WITH_HDF5
 #include "in_child.h"
 #include "keras_file.h"
