@@ -111,14 +111,25 @@ const PickleValue& Pickle::read() {
 }
 
 void Pickle::step(unsigned char code) {
-  if (step_plain(code) || step_text(code) || step_container(code) || step_memo(code) ||
-      step_object(code)) {
+  if (step_plain(code) || step_text(code) || step_stack(code) || step_container(code) ||
+      step_fill(code) || step_memo(code) || step_object(code)) {
     return;
   }
   fail(
       fmt::format("instruction 0x{:02X}, which no weights file needs; save it with torch.save, "
                   "protocol 2 to 5",
                   code));
+}
+
+void Pickle::push_integer(std::string_view little_endian) {
+  if (little_endian.size() > 8) return push(make(Kind::opaque));
+  auto value = number(little_endian);
+  const bool negative = !little_endian.empty() && (little_endian.back() & 0x80) != 0;
+  const auto bits = 8 * little_endian.size();
+  if (negative && bits < 64) value |= ~std::uint64_t{0} << bits;
+  auto& made = make(Kind::integer);
+  made.integer = static_cast<std::int64_t>(value);
+  push(made);
 }
 
 bool Pickle::step_plain(unsigned char code) {
@@ -131,14 +142,6 @@ bool Pickle::step_plain(unsigned char code) {
     auto& made = make(Kind::boolean);
     made.integer = value ? 1 : 0;
     push(made);
-  };
-  const auto big = [&, this](std::uint64_t count) {
-    const auto bytes = take(count);
-    if (count > 8) return push(make(Kind::opaque));
-    auto value = number(bytes);
-    const bool negative = count > 0 && (bytes.back() & 0x80) != 0;
-    if (negative && count < 8) value |= ~std::uint64_t{0} << (8 * count);
-    return integer(static_cast<std::int64_t>(value));
   };
   switch (code) {
     case 0x80: {  // PROTO
@@ -168,10 +171,10 @@ bool Pickle::step_plain(unsigned char code) {
       integer(static_cast<std::int64_t>(take_number(2)));
       return true;
     case 0x8A:
-      big(take_number(1));
+      push_integer(take(take_number(1)));
       return true;
     case 0x8B:
-      big(take_number(4));
+      push_integer(take(take_number(4)));
       return true;
     case 'G': {  // big-endian
       std::string bytes(take(8));

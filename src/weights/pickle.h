@@ -68,7 +68,9 @@ class Pickle {
   void step(unsigned char code);
   bool step_plain(unsigned char code);
   bool step_text(unsigned char code);
+  bool step_stack(unsigned char code);
   bool step_container(unsigned char code);
+  bool step_fill(unsigned char code);
   bool step_memo(unsigned char code);
   bool step_object(unsigned char code);
 
@@ -81,7 +83,10 @@ class Pickle {
   PickleValue& make(Kind kind);
   void push(const PickleValue& value);
   const PickleValue& pop();
+  Values pop_last(std::size_t count);
   Values pop_to_mark();
+  Values pop_pairs();
+  void push_integer(std::string_view little_endian);
   /// The value on top of the stack, to be filled; one that this pickle made.
   PickleValue& top(Kind kind, std::string_view what);
   void extend(PickleValue& container, const Values& items);

@@ -4,27 +4,12 @@
 
 namespace xception {
 
-bool Pickle::step_container(unsigned char code) {
-  const auto container = [this](Kind kind, const Values& items) {
-    auto& made = make(kind);
-    extend(made, items);
-    push(made);
-  };
-  const auto last = [this](std::size_t count) {
-    Values items(count);
-    for (auto item = items.rbegin(); item != items.rend(); ++item) *item = &pop();
-    return items;
-  };
-  const auto pairs = [this](Values items) {
-    if (items.size() % 2 != 0) fail("a key without a value: it is damaged");
-    return items;
-  };
+bool Pickle::step_stack(unsigned char code) {
   switch (code) {
-    case '(': {
+    case '(':
       if (marks_.size() >= kMostValues) fail("too many marks: it is damaged");
       marks_.push_back(stack_.size());
       return true;
-    }
     case '0':  // POP, which takes a mark away where there is one
       if (!marks_.empty() && marks_.back() == stack_.size()) {
         marks_.pop_back();
@@ -41,64 +26,72 @@ bool Pickle::step_container(unsigned char code) {
       push(value);
       return true;
     }
+    default:
+      return false;
+  }
+}
+
+Pickle::Values Pickle::pop_last(std::size_t count) {
+  Values items(count);
+  for (auto item = items.rbegin(); item != items.rend(); ++item) *item = &pop();
+  return items;
+}
+
+Pickle::Values Pickle::pop_pairs() {
+  auto items = pop_to_mark();
+  if (items.size() % 2 != 0) fail("a key without a value: it is damaged");
+  return items;
+}
+
+bool Pickle::step_container(unsigned char code) {
+  const auto container = [this](Kind kind, const Values& items) {
+    auto& made = make(kind);
+    extend(made, items);
+    push(made);
+    return true;
+  };
+  switch (code) {
     case ']':
-      container(Kind::list, {});
-      return true;
+      return container(Kind::list, {});
     case 'l':
-      container(Kind::list, pop_to_mark());
-      return true;
+      return container(Kind::list, pop_to_mark());
     case ')':
-      container(Kind::tuple, {});
-      return true;
+      return container(Kind::tuple, {});
     case 't':
-      container(Kind::tuple, pop_to_mark());
-      return true;
+      return container(Kind::tuple, pop_to_mark());
     case 0x85:
-      container(Kind::tuple, last(1));
-      return true;
     case 0x86:
-      container(Kind::tuple, last(2));
-      return true;
     case 0x87:
-      container(Kind::tuple, last(3));
-      return true;
+      return container(Kind::tuple, pop_last(code - 0x84U));
     case '}':
-      container(Kind::dict, {});
-      return true;
+      return container(Kind::dict, {});
     case 'd':
-      container(Kind::dict, pairs(pop_to_mark()));
-      return true;
+      return container(Kind::dict, pop_pairs());
     case 0x8F:
-      container(Kind::set, {});
-      return true;
+      return container(Kind::set, {});
     case 0x91:
-      container(Kind::set, pop_to_mark());
-      return true;
-    case 'a': {
-      const auto item = last(1);
-      extend(top(Kind::list, "a list"), item);
-      return true;
-    }
-    case 'e': {
-      const auto items = pop_to_mark();
-      extend(top(Kind::list, "a list"), items);
-      return true;
-    }
-    case 's': {
-      const auto item = last(2);
-      extend(top(Kind::dict, "a dict"), item);
-      return true;
-    }
-    case 'u': {
-      const auto items = pairs(pop_to_mark());
-      extend(top(Kind::dict, "a dict"), items);
-      return true;
-    }
-    case 0x90: {
-      const auto items = pop_to_mark();
-      extend(top(Kind::set, "a set"), items);
-      return true;
-    }
+      return container(Kind::set, pop_to_mark());
+    default:
+      return false;
+  }
+}
+
+bool Pickle::step_fill(unsigned char code) {
+  const auto fill = [this](Kind kind, std::string_view what, const Values& items) {
+    extend(top(kind, what), items);
+    return true;
+  };
+  switch (code) {
+    case 'a':
+      return fill(Kind::list, "a list", pop_last(1));
+    case 'e':
+      return fill(Kind::list, "a list", pop_to_mark());
+    case 's':
+      return fill(Kind::dict, "a dict", pop_last(2));
+    case 'u':
+      return fill(Kind::dict, "a dict", pop_pairs());
+    case 0x90:
+      return fill(Kind::set, "a set", pop_to_mark());
     default:
       return false;
   }
