@@ -196,11 +196,12 @@ void add_errors(ReportParts& parts) {
     row.figures.push_back(reliability_figure(parts));
     parts.add(std::move(row));
   }
-  Table calibration{.header = {"model", "ECE (15 bins)", "macro F1"}};
+  Table calibration{.header = {"model", "ECE (15 bins)", "macro F1", "balanced accuracy"}};
   for (const auto v : shown) {
     const auto& result = parts.results.variants[v];
     calibration.rows.push_back({parts.label(v), fmt::format("{:.4f}", result.calibration->ece),
-                                fmt::format("{:.4f}", result.confusion->macro_f1())});
+                                fmt::format("{:.4f}", result.confusion->macro_f1()),
+                                fmt::format("{:.4f}", result.confusion->balanced_accuracy())});
   }
   parts.add(std::move(calibration));
   add_scores(parts, shown);

@@ -54,6 +54,7 @@ Json json_of(const RunSet& set, const RunVariant& variant, const VariantResult& 
   if (result.confusion) {
     json["confusion"] = json_of(*result.confusion);
     json["macro_f1"] = result.confusion->macro_f1();
+    json["balanced_accuracy"] = result.confusion->balanced_accuracy();
     json["classes"] = Json::array();
     for (const auto& scores : result.confusion->scores()) {
       json["classes"].push_back({{"precision", scores.precision},

@@ -58,6 +58,17 @@ double ConfusionMatrix::macro_f1() const {
   return classes_ == 0 ? 0.0 : sum / static_cast<double>(classes_);
 }
 
+double ConfusionMatrix::balanced_accuracy() const {
+  double sum = 0.0;
+  int classes = 0;
+  for (const auto& scores_of_class : scores()) {
+    if (scores_of_class.support == 0) continue;
+    sum += scores_of_class.recall;
+    ++classes;
+  }
+  return classes == 0 ? 0.0 : sum / classes;
+}
+
 std::vector<ConfusionMatrix::Pair> ConfusionMatrix::confused_pairs(std::size_t most) const {
   std::vector<Pair> pairs;
   for (std::int64_t a = 0; a < classes_; ++a) {

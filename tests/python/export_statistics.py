@@ -4,7 +4,8 @@
 
 ttest/N/differences and ttest/N/p (scipy.stats.ttest_rel); holm/N/p and holm/N/adjusted;
 wilson/N (successes, trials, confidence, low, high); mcnemar/N (only first, only second, exact p,
-chi-square, its p); answers/N/{label, answer, confidence, confusion, scores, macro_f1, ece}.
+chi-square, its p); answers/N/{label, answer, confidence, confusion, scores, macro_f1, balanced_accuracy,
+ece}.
 """
 
 import sys
@@ -16,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import (
+    balanced_accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support)
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -67,6 +69,7 @@ def classifier(out, case, random):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scores = precision_recall_fscore_support(label, answer, labels=names, zero_division=0)
+        balanced = balanced_accuracy_score(label, answer)
         macro = f1_score(label, answer, labels=names, average="macro", zero_division=0)
     place = f"answers/{case}/"
     out[place + "label"] = torch.from_numpy(label)
@@ -74,6 +77,7 @@ def classifier(out, case, random):
     out[place + "confidence"] = torch.from_numpy(sure)
     out[place + "confusion"] = torch.from_numpy(confusion_matrix(label, answer, labels=names))
     out[place + "scores"] = torch.from_numpy(np.stack([np.asarray(s, dtype=np.float64) for s in scores]))
+    out[place + "balanced_accuracy"] = torch.tensor([balanced], dtype=torch.float64)
     out[place + "macro_f1"] = torch.tensor([macro], dtype=torch.float64)
     out[place + "ece"] = torch.tensor([ece_of(sure, label == answer)], dtype=torch.float64)
 

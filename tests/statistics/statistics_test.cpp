@@ -95,6 +95,8 @@ TEST(Statistics, ScoresEqualScikitLearns) {
             EXPECT_EQ(matrix.at(c, other), counts[c][other].item<std::int64_t>());
           }
         }
+        EXPECT_NEAR(matrix.balanced_accuracy(),
+                    numbers(expected().at(place + "balanced_accuracy"))[0], 1e-12);
         EXPECT_NEAR(matrix.macro_f1(), numbers(expected().at(place + "macro_f1"))[0], 1e-12);
         EXPECT_NEAR(calibrate(confidence, right).ece, numbers(expected().at(place + "ece"))[0],
                     1e-9);
@@ -113,6 +115,7 @@ TEST(Statistics, Edges) {
   EXPECT_EQ(wilson_interval(0, 0).high, 1.0);
   EXPECT_EQ(calibrate({}, {}).ece, 0.0);
   EXPECT_EQ(ConfusionMatrix(3).macro_f1(), 0.0);
+  EXPECT_EQ(ConfusionMatrix(3).balanced_accuracy(), 0.0);
 }
 
 TEST(Statistics, ConfusedPairsAddBothDirections) {

@@ -44,6 +44,10 @@ class ConfusionMatrix {
   /// Mean of the classes' F1, each counting the same.
   [[nodiscard]] double macro_f1() const;
 
+  /// Mean of the recalls of the classes that have images, as scikit-learn's
+  /// balanced_accuracy_score.
+  [[nodiscard]] double balanced_accuracy() const;
+
   /// Two classes that are taken for each other.
   struct Pair {
     std::int64_t first = 0;  ///< the smaller number
