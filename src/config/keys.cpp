@@ -106,6 +106,16 @@ struct Assign {
     return "";
   }
 
+  std::string operator()(std::vector<std::string>* value) const {
+    const auto list = item.is_string() ? json::array({item}) : item;
+    const auto is_text = [](const json& element) { return element.is_string(); };
+    if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_text)) {
+      return wrong(item, "a list of strings");
+    }
+    *value = list.get<std::vector<std::string>>();
+    return "";
+  }
+
   std::string operator()(json* value) const {
     const bool good =
         item.is_array() && std::all_of(item.begin(), item.end(), [](const json& element) {
@@ -137,8 +147,9 @@ nlohmann::ordered_json value_of(const Key& key) {
 }
 
 /// What `xception config --schema` calls the kinds of KeyVariable, in their order.
-constexpr std::array kTypes = {"integer",        "number",          "boolean",         "string",
-                               "number or null", "list of numbers", "list of objects", "any"};
+constexpr std::array kTypes = {"integer",         "number",          "boolean",
+                               "string",          "number or null",  "list of numbers",
+                               "list of strings", "list of objects", "any"};
 static_assert(kTypes.size() == std::variant_size_v<KeyVariable>);
 
 /// The keys of other sections that have this very name: `train.epochs` for `epochs`.

@@ -12,7 +12,10 @@ constexpr KeyUse kAsideMayChange{.decides = false, .may_change = true};
 }  // namespace
 
 std::vector<Key> DataConfig::keys() {
-  return {{"format", &format, {}, "layout of the files, such as cifar10; auto: recognized by the names of the files"},
+  return {{"format",
+           &format,
+           {},
+           "layout of the files, such as cifar10; auto: recognized by the names of the files"},
           {"dir", &dir, {}, "folder of the data set; --data sets it", {}, kAsideMayChange},
           {"image_size", &image_size, between(32, 2048), "side of the network's input, px"},
           {"validation_size", &validation_size, between(0, 1e9),
@@ -63,6 +66,26 @@ std::vector<Key> TrainConfig::keys() {
        &accumulate,
        between(1, 1e6),
        "parts that a batch is computed in, one after the other, to save memory",
+       {},
+       kTrainingOnly},
+      {"init",
+       &init,
+       {},
+       "weights to begin with: a file (safetensors, PyTorch, Keras) or a run directory; a head of "
+       "another size stays fresh; --init sets it",
+       {},
+       kTrainingOnly},
+      {"freeze",
+       &freeze,
+       {},
+       "names or patterns of parameters or parts that aren't trained, such as [\"conv*\"]; their "
+       "BatchNorm keeps its running statistics",
+       {},
+       kTrainingOnly},
+      {"class_weights",
+       &class_weights,
+       Choices{"none", "balanced"},
+       "balanced: a class counts in the loss by images / (classes * its images)",
        {},
        kTrainingOnly},
       {"precision", &precision, Choices{"fp32", "fp16", "bf16", "fp64"},

@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 
 #include "optimizers/entry.h"
+#include "optimizers/groups.h"
 #include "xception/core/error.h"
 
 namespace xception {
@@ -48,17 +49,26 @@ std::vector<Key> OptimizerConfig::keys() {
                   "adam, sgd: L2 penalty; adamw: decoupled decay"});
   keys.push_back(
       {"clip_norm", &clip_norm, at_least(0), "largest norm of all gradients; 0: no clipping"});
+  keys.push_back({"groups",
+                  &groups,
+                  {},
+                  "parameters with another learning rate or weight decay: [{\"name\": a name or "
+                  "pattern, \"lr_factor\": 0.1, \"weight_decay\": 0}, ...]; the first that fits "
+                  "counts"});
   return keys;
 }
 
 void check_optimizer(const OptimizerConfig& config) {
   const auto& entry = find_optimizer(config.name);
+  check_groups(config);
   if (entry.check) entry.check(config);
 }
 
 std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
                                            const NamedParameters& parameters) {
-  return find_optimizer(config.name).build(config, parameters);
+  const auto& entry = find_optimizer(config.name);
+  return config.groups.empty() ? entry.build(config, parameters)
+                               : build_groups(entry, config, parameters);
 }
 
 StepLists step_lists(const NamedParameters& parameters, const std::vector<torch::Tensor>& copies,

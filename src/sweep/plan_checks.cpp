@@ -11,6 +11,7 @@
 #include "xception/data/loader.h"
 #include "xception/parallel/device.h"
 #include "xception/sweep/scheduler.h"
+#include "xception/train/experiment.h"
 
 namespace xception {
 namespace {
@@ -21,13 +22,10 @@ constexpr std::chrono::seconds kEstimateSeconds(8);
 
 void check_trials(const SweepConfig& sweep, const TrialPlan& plan, const Dataset& dataset) {
   for (const auto& trial : plan.trials) {
-    const auto& config = trial.config;
+    auto config = trial.config;
     const auto& label = plan.variants[trial.variant].label;
     try {
-      if (config.model.num_classes != dataset.num_classes()) {
-        throw input_error("config", "model.num_classes: found {}, but the data has {} classes",
-                          config.model.num_classes, dataset.num_classes());
-      }
+      resolve_classes(config, dataset);
       const auto seed = static_cast<std::uint64_t>(config.seed);
       const auto splits = split_dataset(dataset, config.data, seed);
       check_transforms(config, dataset);

@@ -36,7 +36,7 @@ void write_files(const std::filesystem::path& folder, const TrainingPosition& pl
   state["epoch"] = place.epoch;
   state["step_in_epoch"] = place.step_in_epoch;
   state["step"] = place.step;
-  state["files"][kModelFile] = save_safetensors(folder / kModelFile, model);
+  state["files"][kModelFile] = save_safetensors(folder / kModelFile, model, content.metadata);
   state["files"][kStateTensorsFile] = save_safetensors(folder / kStateTensorsFile, state_tensors);
   state["tensors"][kModelFile] = tensor_sums(model);
   state["tensors"][kStateTensorsFile] = tensor_sums(state_tensors);
@@ -129,6 +129,11 @@ bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
                         const std::string& other) {
   const auto folder = find_checkpoint_folder(directory, one);
   return folder && folder == find_checkpoint_folder(directory, other);
+}
+
+std::filesystem::path checkpoint_model_file(const RunDirectory& directory,
+                                            const std::string& name) {
+  return find_checkpoint(directory, name) / kModelFile;
 }
 
 void mend_checkpoints(const RunDirectory& directory) {

@@ -17,17 +17,23 @@
 namespace xception {
 namespace {
 
-const RunConfig& checked(const RunConfig& config, const Dataset& dataset) {
-  if (config.model.num_classes != dataset.num_classes()) {
-    throw input_error("config",
-                      "model.num_classes: found {}, but {} has {} classes; expected the "
-                      "same",
-                      config.model.num_classes, dataset.folder.string(), dataset.num_classes());
-  }
+const RunConfig& resolved(RunConfig& config, const Dataset& dataset) {
+  resolve_classes(config, dataset);
   return config;
 }
 
 }  // namespace
+
+void resolve_classes(RunConfig& config, const Dataset& dataset) {
+  auto& classes = config.model.num_classes;
+  if (!config.given.contains("model.num_classes")) classes = dataset.num_classes();
+  if (classes == dataset.num_classes()) return;
+  throw input_error(
+      "config",
+      "model.num_classes: found {}, but {} has {} classes; expected the same, or leave "
+      "the key out",
+      classes, dataset.folder.string(), dataset.num_classes());
+}
 
 PixelSteps pixel_steps(Kernels kernels) {
   return kernels == Kernels::reference ? PixelSteps::reference : PixelSteps::fused;
@@ -64,7 +70,7 @@ Experiment::Experiment(RunConfig config, Dataset dataset, const torch::Device& d
     : config_(std::move(config)),
       device_(device),
       dataset_(std::move(dataset)),
-      splits_(split_dataset(dataset_, checked(config_, dataset_).data,
+      splits_(split_dataset(dataset_, resolved(config_, dataset_).data,
                             static_cast<std::uint64_t>(config_.seed))),
       execution_(plan(config_, device)) {
   check_transforms(config_, dataset_);
@@ -79,6 +85,13 @@ std::shared_ptr<Classifier> Experiment::build_model(const Precision& precision) 
   place_model(*model, device_, precision.parameters, config_.train.channels_last);
   use_kernels(*model, execution_.kernels);
   return model;
+}
+
+torch::Tensor Experiment::class_counts() const {
+  auto counts = torch::zeros({dataset_.num_classes()}, torch::kInt64);
+  auto* count = counts.mutable_data_ptr<std::int64_t>();
+  for (const auto index : splits_.train) ++count[dataset_.images->label(Split::train, index)];
+  return counts;
 }
 
 std::unique_ptr<Loader> Experiment::training_loader() const {

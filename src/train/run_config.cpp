@@ -108,6 +108,11 @@ RunConfig load_config(const std::optional<std::filesystem::path>& file,
                       const std::vector<std::string>& overrides) {
   RunConfig config;
   if (file) read_config(read_json(*file, "config"), file->string(), config);
+  override_config(config, overrides);
+  return config;
+}
+
+void override_config(RunConfig& config, const std::vector<std::string>& overrides) {
   std::map<std::string, std::string> given;  // the override of each key
   for (const auto& text : overrides) {
     const auto object = override_object(text);
@@ -119,7 +124,6 @@ RunConfig load_config(const std::optional<std::filesystem::path>& file,
     }
     read_config(object, "command line", config);
   }
-  return config;
 }
 
 RunConfig config_of_json(const nlohmann::json& json, const std::string& where) {

@@ -75,12 +75,14 @@ RunStart decide_start(const TrainRequest& request, const RunConfig& asked, Commu
   if (ranks.is_root()) {
     const auto start = look_into(request, asked);
     json = {{"config", to_json(start.config)},
+            {"given", start.config.given},
             {"directory", text_of_path(start.directory)},
             {"saved", start.saved},
             {"complete", start.complete}};
   }
   const auto shared = nlohmann::json::parse(ranks.broadcast_text(json.dump()));
   auto config = config_of_json(shared.at("config"), "config of rank 0");
+  config.given = shared.at("given").get<std::set<std::string>>();
   // The same data may lie elsewhere on each machine; whether it is the same is checked.
   if (asked.given.contains("data.dir")) config.data.dir = asked.data.dir;
   return {.config = std::move(config),

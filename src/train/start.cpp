@@ -115,6 +115,7 @@ TrainEnd train_in(const RunDirectory& directory, const TrainRequest& request,
     show_start(request, experiment, directory, trainer, reports);
     check_disk_space(directory, trainer.summary().complexity().parameters);
   }
+  if (!saved && !experiment.config().train.init.empty()) trainer.load_initial_weights();
   // Where a run goes on, nothing is written before that is agreed to.
   if (saved) {
     if (root) add_observers(trainer, directory, experiment, saved);
@@ -181,6 +182,7 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   if (request.dry_run) {
     Trainer trainer(experiment, directory, ranks);
     if (ranks->is_root()) show_start(request, experiment, directory, trainer, reports);
+    if (!start.config.train.init.empty() && !start.saved) trainer.load_initial_weights();
     spdlog::info("dry run: nothing was trained, nothing was written");
     return 0;
   }
@@ -260,6 +262,10 @@ int start_training(const TrainRequest& request) {
   auto overrides = request.overrides;
   if (!request.data.empty())
     overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
+  if (!request.init.empty()) {
+    const auto file = std::filesystem::absolute(request.init).lexically_normal();
+    overrides.push_back("train.init=" + nlohmann::json(text_of_path(file)).dump());
+  }
   if (request.deterministic) overrides.emplace_back("train.deterministic=true");
   auto config = load_config(request.config_file, overrides);
   const auto plan = plan_job(request.device, request.ranks);

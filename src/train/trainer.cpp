@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "initial_weights.h"
 #include "training_failure.h"
 #include "training_meter.h"
 #include "xception/core/device_fault.h"
@@ -15,6 +16,7 @@
 #include "xception/parallel/failure_cause.h"
 #include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
+#include "xception/train/model_card.h"
 #include "xception/train/predictions.h"
 #include "xception/train/share_state.h"
 
@@ -44,7 +46,13 @@ void Trainer::add_observer(std::shared_ptr<RunObserver> observer) {
 }
 
 CheckpointContent Trainer::content() {
-  return {.model = *training_.model, .states = states_};
+  return {.model = *training_.model,
+          .states = states_,
+          .metadata = model_card(experiment_.config(), experiment_.dataset().class_names)};
+}
+
+void Trainer::load_initial_weights() {
+  xception::load_initial_weights(training_, experiment_.config().train.init);
 }
 
 bool Trainer::stop_agreed() {

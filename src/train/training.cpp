@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "xception/models/freeze.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/generators.h"
 
@@ -11,14 +12,33 @@ namespace xception {
 namespace {
 
 StepOptions step_options(const RunConfig& config, const Precision& precision,
-                         const Communicator& ranks) {
+                         const Communicator& ranks, const torch::Tensor& class_weights) {
   return {.precision = precision,
           .accumulate = config.train.accumulate,
           .loss = {.label_smoothing = config.train.label_smoothing,
-                   .aux_weight = config.model.aux_weight.value_or(0.0)},
+                   .aux_weight = config.model.aux_weight.value_or(0.0),
+                   .class_weights = class_weights},
           .clip_norm = config.optimizer.clip_norm,
           .rank = ranks.rank(),
           .ranks = ranks.size()};
+}
+
+/// What each class counts in the loss: float32 (classes) on the device; undefined: all alike. A
+/// class without images, which only label smoothing asks for, counts 1.
+torch::Tensor class_weights(const Experiment& experiment) {
+  if (experiment.config().train.class_weights == "none") return {};
+  const auto counts = experiment.class_counts().to(torch::kFloat64);
+  const auto share = counts.sum() / static_cast<double>(counts.numel());
+  const auto weights =
+      torch::where(counts > 0, share / counts.clamp_min(1.0), torch::ones_like(counts));
+  return weights.to(torch::TensorOptions(experiment.device()).dtype(torch::kFloat32));
+}
+
+std::shared_ptr<Classifier> build_trained_model(const Experiment& experiment,
+                                                const Precision& precision) {
+  auto model = experiment.build_model(precision);
+  freeze(*model, experiment.config().train.freeze);
+  return model;
 }
 
 /// Gradients that are added up, over parts of a batch or over ranks, or measured, are float32's.
@@ -34,7 +54,7 @@ bool can_use_low_precision_weights(const Experiment& experiment, const Precision
 Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> communicator)
     : ranks(std::move(communicator)),
       precision(parse_precision(experiment.config().train.precision)),
-      model(experiment.build_model(precision)),
+      model(build_trained_model(experiment, precision)),
       loader(experiment.training_loader()),
       optimizer(build_optimizer(experiment.config().optimizer, named_parameters(*model))),
       scaler(precision.scaled, experiment.device()),
@@ -65,15 +85,16 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
     }
     optimizer->use_copies(std::move(copies));
   }
-  step = std::make_unique<TrainStep>(StepParts{.model = *model,
-                                               .loader = *loader,
-                                               .optimizer = *optimizer,
-                                               .scaler = scaler,
-                                               .metrics = metrics,
-                                               .reducer = reducer.get(),
-                                               .statistics = statistics.get(),
-                                               .low_precision = low_precision.get()},
-                                     step_options(config, precision, *ranks), experiment.device());
+  step = std::make_unique<TrainStep>(
+      StepParts{.model = *model,
+                .loader = *loader,
+                .optimizer = *optimizer,
+                .scaler = scaler,
+                .metrics = metrics,
+                .reducer = reducer.get(),
+                .statistics = statistics.get(),
+                .low_precision = low_precision.get()},
+      step_options(config, precision, *ranks, class_weights(experiment)), experiment.device());
   if (experiment.execution().graph) step->use_graph();
 }
 

@@ -50,6 +50,9 @@ struct TrainConfig {
   std::int64_t batch_size_per_device = 0;  ///< another way to say it; 0 once resolved
   std::int64_t eval_batch_size = 0;        ///< 0: as batch_size
   std::int64_t accumulate = 1;
+  std::string init;                 ///< weights to begin with: a file or a run directory
+  std::vector<std::string> freeze;  ///< patterns of names (core/name_pattern.h)
+  std::string class_weights = "none";
   std::string precision = "fp32";
   std::string eval_precision = "fp32";
   bool eval_fold_batch_norm = true;

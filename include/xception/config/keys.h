@@ -46,8 +46,9 @@ using Choices = std::vector<std::string>;
 /// The variable that holds a key's value. It isn't owned. Its type is the key's.
 using KeyVariable = std::variant<
     std::int64_t*, double*, bool*, std::string*,
-    std::optional<double>*,   ///< `null` in JSON: chosen by the program, as the meaning says
-    std::vector<double>*,     ///< a list of exactly as many numbers as the default has
+    std::optional<double>*,     ///< `null` in JSON: chosen by the program, as the meaning says
+    std::vector<double>*,       ///< a list of exactly as many numbers as the default has
+    std::vector<std::string>*,  ///< a list of strings; one string counts as a list of one
     nlohmann::json*,          ///< a list of objects, each with a `name`, checked by who builds them
     const nlohmann::json**>;  ///< any JSON; set to the value within what was read, null if absent
 

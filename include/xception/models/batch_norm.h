@@ -53,6 +53,13 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl, public KernelUser {
   [[nodiscard]] bool folded() const { return folded_; }
   void set_folded(bool folded) { folded_ = folded; }
 
+  /// From here on it normalizes with its running statistics and keeps them, in training mode too.
+  void freeze() {
+    frozen_ = true;
+    train(false);
+  }
+  void train(bool on = true) override { torch::nn::BatchNorm2dImpl::train(on && !frozen_); }
+
   /// From here on over all ranks; nullptr: over this rank's batch alone.
   void synchronize(std::shared_ptr<const StatisticsSync> sync) { sync_ = std::move(sync); }
 
@@ -64,6 +71,7 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl, public KernelUser {
   torch::nn::Conv2d convolution_{nullptr};
   std::shared_ptr<const StatisticsSync> sync_;
   bool folded_ = false;
+  bool frozen_ = false;
   bool uncounted_ = false;
 };
 TORCH_MODULE(BatchNorm2d);

@@ -18,6 +18,8 @@ struct OptimizerConfig : ComponentOptions {
   double lr = 1e-3;
   double weight_decay = 0.0;
   double clip_norm = 0.0;  ///< 0: gradients are not clipped
+  /// Parameters that are updated otherwise: `[{"name": pattern, "lr_factor": 0.1, ...}]`.
+  nlohmann::json groups = nlohmann::json::array();
 
   /// These and every optimizer's own, in the order in which a config is written.
   [[nodiscard]] std::vector<Key> keys();
@@ -45,7 +47,7 @@ class Optimizer : public Stateful {
   /// Copies of parameters in a narrower dtype, with which a network computes (LowPrecisionWeights),
   /// one for each parameter, undefined where there is none. From now on such a parameter's gradient
   /// is its copy's, and step() writes the new values to both (fused_update).
-  void use_copies(std::vector<torch::Tensor> copies) { copies_ = std::move(copies); }
+  virtual void use_copies(std::vector<torch::Tensor> copies) { copies_ = std::move(copies); }
 
  protected:
   [[nodiscard]] const std::vector<torch::Tensor>& copies() const { return copies_; }
@@ -54,7 +56,9 @@ class Optimizer : public Stateful {
   std::vector<torch::Tensor> copies_;
 };
 
-/// Builds `config.name` over the parameters.
+/// Builds `config.name` over the parameters; with `config.groups`, one for each group, of which
+/// each parameter belongs to the first that means its name (core/name_pattern.h). Errors (input): a
+/// group that means no parameter, or whose options aren't right.
 [[nodiscard]] std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
                                                          const NamedParameters& parameters);
 

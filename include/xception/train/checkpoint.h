@@ -23,6 +23,8 @@ struct TrainingPosition {
 struct CheckpointContent {
   Classifier& model;
   std::vector<Stateful*> states;
+  /// Of model.safetensors: what a program needs to use it without the run (train/model_card.h).
+  TextMap metadata = {};
 };
 
 /// Writes `checkpoints/step-N`: built under a temporary name, synced, renamed; then `last` (and
@@ -47,6 +49,10 @@ void mend_checkpoints(const RunDirectory& directory);
 
 /// Points `best` at `last`, where the checkpoint that was the best is lost.
 void take_last_for_best(const RunDirectory& directory);
+
+/// The file of a checkpoint's weights, safetensors. Errors (input): no such checkpoint.
+[[nodiscard]] std::filesystem::path checkpoint_model_file(const RunDirectory& directory,
+                                                          const std::string& name);
 
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.

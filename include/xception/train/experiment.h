@@ -22,13 +22,17 @@ namespace xception {
 /// once, before a model is built.
 void apply_runtime_settings(const RunConfig& config, const RankInfo& place = {});
 
+/// Takes the number of classes from the data set, unless the config was given it. Errors (input):
+/// it was given another.
+void resolve_classes(RunConfig& config, const Dataset& dataset);
+
 /// Data set, loaders and model of a run, on their device: what training, evaluation and prediction
 /// have in common.
 class Experiment {
  public:
-  /// `config` must be resolved (resolve_model). Reads the data set, and checks the number of
-  /// classes and both lists of transforms. plan: asked between the two how steps are computed.
-  /// Errors (input).
+  /// `config` must be resolved (resolve_model). Reads the data set, which gives the number of
+  /// classes unless the config does, and checks that number and both lists of transforms. plan:
+  /// asked between the two how steps are computed. Errors (input).
   Experiment(RunConfig config, const torch::Device& device,
              const ExecutionPlanner& plan = plan_evaluation);
 
@@ -39,6 +43,9 @@ class Experiment {
   /// The model on the device, in the memory format of the config. `precision` decides the dtype of
   /// its weights.
   [[nodiscard]] std::shared_ptr<Classifier> build_model(const Precision& precision) const;
+
+  /// How often each class occurs among the training images: int64 (classes), CPU.
+  [[nodiscard]] torch::Tensor class_counts() const;
 
   /// The training images, shuffled and augmented, as `train.precision` computes with them. Errors
   /// (input): there are none.

@@ -34,6 +34,9 @@ struct RunConfig : InputConfig {
 [[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
                                     const std::vector<std::string>& overrides);
 
+/// Applies `key=value` overrides in order, as load_config does. Errors: likewise.
+void override_config(RunConfig& config, const std::vector<std::string>& overrides);
+
 /// Reads the config that `to_json` wrote. `where` starts the messages. Errors (input).
 [[nodiscard]] RunConfig config_of_json(const nlohmann::json& json, const std::string& where);
 

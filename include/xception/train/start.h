@@ -13,6 +13,7 @@ struct TrainRequest {
   std::optional<std::filesystem::path> config_file;
   std::vector<std::string> overrides;  ///< `key=value`
   std::string data;                    ///< folder; empty: the config's
+  std::string init;                    ///< file or run directory of weights; empty: the config's
   std::string out;                     ///< run directory; empty: runs/<name of the config>
   std::string device = "auto";         ///< as plan_job takes it
   std::int64_t ranks = 0;              ///< likewise

@@ -35,6 +35,9 @@ class Trainer {
   /// Adds somebody to tell; an observer that is also Stateful becomes part of the checkpoints.
   void add_observer(std::shared_ptr<RunObserver> observer);
 
+  /// Begins with the weights of train.init. Errors (input): they don't fit.
+  void load_initial_weights();
+
   /// Takes up the run at its last checkpoint, which rank 0 reads and the others get. Returns where
   /// that was.
   TrainingPosition resume();

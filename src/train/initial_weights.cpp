@@ -1,0 +1,23 @@
+#include "initial_weights.h"
+
+#include "xception/core/log.h"
+#include "xception/core/paths.h"
+#include "xception/train/checkpoint.h"
+#include "xception/weights/fit.h"
+
+namespace xception {
+
+void load_initial_weights(Training& training, const std::string& file) {
+  if (training.ranks->is_root()) {
+    auto path = path_of_text(file);
+    if (std::filesystem::is_directory(path))
+      path = checkpoint_model_file(RunDirectory(path), "best");
+    const auto weights = read_weights(path);
+    const auto report = fit_weights(*training.model, weights, {.replace_head = true});
+    for (const auto& note : weights.notes) spdlog::info("  {:<10} {}", "", note);
+    spdlog::info("  {:<10} {}: {}", "init", path.string(), report.summary());
+  }
+  if (!training.ranks->is_alone()) training.share_model();
+}
+
+}  // namespace xception
