@@ -21,6 +21,8 @@ xception_find(TurboJPEG libturbojpeg0-dev)
 xception_find(LibZip libzip-dev)
 # Keras's weights; -DCMAKE_DISABLE_FIND_PACKAGE_Hdf5C=ON leaves it out.
 find_package(Hdf5C QUIET)
+# Writing ONNX; -DCMAKE_DISABLE_FIND_PACKAGE_OnnxProto=ON leaves it out.
+find_package(OnnxProto QUIET)
 # Headers only: LibTorch contains the library, but the wheel lacks the headers.
 find_path(XCEPTION_GLOO_INCLUDE_DIR gloo/transport/device.h)
 mark_as_advanced(XCEPTION_GLOO_INCLUDE_DIR)

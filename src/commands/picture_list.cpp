@@ -60,7 +60,8 @@ class FolderWalk {
         visit(entry);
       } else if (has_image_extension(entry) &&
                  (type == fs::file_type::regular || fs::is_symlink(entry, error))) {
-        found_.push_back({entry.string(), ""});  // a dangling link is told of when it is read
+        found_.push_back({entry.string(), "", entry.parent_path().filename().string()});
+        // a dangling link is told of when it is read
       }
     }
   }

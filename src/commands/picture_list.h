@@ -9,6 +9,8 @@ namespace xception {
 struct ListedPicture {
   std::string name;     ///< a path, or `-`: standard input
   std::string problem;  ///< in one line; empty for a picture, which may still turn out to be bad
+  std::string folder =
+      {};  ///< the name of the folder that has it, if an argument was a folder above
 };
 
 /// The pictures that the arguments of `predict` name, in their order: files; folders (recursively,

@@ -1,20 +1,24 @@
-#include <cstdio>
+#include <algorithm>
 #include <iostream>
+#include <optional>
+#include <sstream>
 #include <utility>
 
+#include "answers.h"
 #include "picture_list.h"
 #include "picture_queue.h"
 #include "subcommands.h"
 #include "xception/core/error.h"
+#include "xception/core/files.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/data/image_io.h"
 #include "xception/data/pipeline.h"
+#include "xception/models/fold.h"
 #include "xception/parallel/device_memory.h"
 #include "xception/train/experiment.h"
 #include "xception/train/load_run.h"
 #include "xception/train/precision.h"
-#include "xception/train/run_directory.h"
 
 namespace xception {
 namespace {
@@ -26,20 +30,59 @@ struct PredictArguments {
   std::string device = "auto";
   std::int64_t top_k = 5;
   bool ignore_orientation = false;
+  std::string weights;
+  std::vector<std::string> settings;
+  std::string labels;
+  std::int64_t batch_size = 0;
   bool json = false;
+  bool jsonl = false;
+  bool csv = false;
 };
 
-/// The class names that the run was trained on; numbers where it recorded none.
-std::vector<std::string> class_names(const RunDirectory& directory, std::int64_t classes) {
+AnswerFormat format_of(const PredictArguments& arguments) {
+  return arguments.json    ? AnswerFormat::json
+         : arguments.jsonl ? AnswerFormat::jsonl
+         : arguments.csv   ? AnswerFormat::csv
+                           : AnswerFormat::text;
+}
+
+/// The class names of a file: a JSON list, or a name a line.
+std::vector<std::string> read_labels(const std::string& file) {
+  const auto text = read_file(file, "predict");
   std::vector<std::string> names;
-  if (std::filesystem::exists(directory.summary())) {
-    names = read_json(directory.summary(), "predict")
-                .value("/data/classes"_json_pointer, std::vector<std::string>());
+  if (text.find_first_not_of(" \t\r\n") != std::string::npos &&
+      text[text.find_first_not_of(" \t\r\n")] == '[') {
+    const auto list = parse_json(text, "predict", file);
+    for (const auto& name : list) {
+      if (!name.is_string()) {
+        throw input_error("predict", "{}: found {}, expected a list of names", file, shown(name));
+      }
+      names.push_back(name.get<std::string>());
+    }
+    return names;
   }
-  for (auto i = static_cast<std::int64_t>(names.size()); i < classes; ++i) {
-    names.push_back(fmt::format("class {}", i));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) names.push_back(line);
   }
   return names;
+}
+
+/// The model and the names of its classes.
+LoadedRun load_model(const PredictArguments& arguments, const torch::Device& device) {
+  if (arguments.run.empty() == arguments.weights.empty()) {
+    throw input_error("predict", "expected either --run DIR or --weights FILE");
+  }
+  auto run = arguments.run.empty() ? load_weights(arguments.weights, arguments.settings, device)
+                                   : load_run(arguments.run, arguments.checkpoint, device);
+  if (arguments.labels.empty()) return run;
+  run.class_names = read_labels(arguments.labels);
+  if (std::ssize(run.class_names) != run.config.model.num_classes) {
+    throw input_error("predict", "--labels {}: found {} names, expected one for each of {} classes",
+                      arguments.labels, run.class_names.size(), run.config.model.num_classes);
+  }
+  return run;
 }
 
 /// A picture as the network's input, (1, 3, size, size) on the CPU.
@@ -76,79 +119,37 @@ torch::Tensor classify(const LoadedRun& run, const std::vector<torch::Tensor>& i
   return run.model->forward(batch).logits.to(torch::kFloat32).softmax(1).cpu();
 }
 
-nlohmann::ordered_json top_classes(const torch::Tensor& probabilities,
-                                   const std::vector<std::string>& names, std::int64_t top_k) {
-  const auto k = std::min(top_k, probabilities.size(0));
-  const auto [values, classes] = probabilities.topk(k);
-  auto top = nlohmann::ordered_json::array();
-  for (std::int64_t i = 0; i < k; ++i) {
-    const auto index = classes[i].item<std::int64_t>();
-    top.push_back({{"class", index},
-                   {"label", names[static_cast<std::size_t>(index)]},
-                   {"probability", values[i].item<float>()}});
-  }
-  return top;
-}
-
-/// A name or message in one line, whatever a file is called.
-std::string in_one_line(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    line += code < 0x20 || code == 0x7F ? fmt::format("\\x{:02x}", code) : std::string(1, c);
-  }
-  return line;
-}
-
-/// Prints answers as they come: lines, or the elements of one JSON array.
-class Answers {
- public:
-  explicit Answers(bool json) : json_(json) {}
-
-  void add(const std::string& image, const nlohmann::ordered_json& top) {
-    if (json_) {
-      add_element({{"image", image}, {"top", top}});
-      return;
-    }
-    std::string line = in_one_line(image) + ": ";
-    for (const auto& item : top) {
-      line +=
-          fmt::format("{}{} {:.1f} %", &item == &top.front() ? "" : ", ",
-                      item["label"].get<std::string>(), 100.0 * item["probability"].get<double>());
-    }
-    spdlog::info("{}", line);
-  }
-
-  void add_problem(const std::string& image, const std::string& problem) {
-    print_error(in_one_line(problem));
-    if (json_) add_element({{"image", image}, {"error", problem}});
-  }
-
-  void end() {
-    if (json_) std::fputs("\n]\n", stdout);
-    check_standard_output();
-  }
-
- private:
-  /// As they would stand in the whole array's text.
-  void add_element(const nlohmann::ordered_json& element) {
-    const auto text = nlohmann::ordered_json::array({element}).dump(
-        2, ' ', false, nlohmann::json::error_handler_t::replace);
-    // Without the array's own brackets: "[\n" and "\n]".
-    std::fputs(std::exchange(first_, false) ? "[\n" : ",\n", stdout);
-    std::fwrite(text.data() + 2, 1, text.size() - 4, stdout);
-  }
-
-  bool json_;
-  bool first_ = true;
-};
-
 /// What has been answered, in numbers.
 struct Counts {
   std::size_t all = 0;
   std::size_t done = 0;
   std::size_t bad = 0;
+  // Of the pictures in folders that are called like classes.
+  std::size_t labeled = 0, correct = 0, correct_among_five = 0;
 };
+
+/// Counts a picture whose folder says its class.
+void count_label(const std::string& folder, const torch::Tensor& probabilities,
+                 const std::vector<std::string>& names, Counts& counts) {
+  const auto named = std::find(names.begin(), names.end(), folder);
+  if (folder.empty() || named == names.end()) return;
+  const auto label = named - names.begin();
+  const auto better = (probabilities > probabilities[label]).sum().item<std::int64_t>();
+  ++counts.labeled;
+  counts.correct += better == 0 ? 1 : 0;
+  counts.correct_among_five += better < 5 ? 1 : 0;
+}
+
+void show_accuracy(const Counts& counts) {
+  if (counts.labeled == 0) return;
+  const auto percent = [&](std::size_t n) {
+    return 100.0 * static_cast<double>(n) / static_cast<double>(counts.labeled);
+  };
+  spdlog::info(
+      "accuracy {:.2f} %, among the first five {:.2f} %, of {} pictures in folders with "
+      "the names of classes",
+      percent(counts.correct), percent(counts.correct_among_five), counts.labeled);
+}
 
 void show_progress(const Counts& counts) {
   const auto bad = counts.bad > 0 ? fmt::format(", {} bad", counts.bad) : "";
@@ -163,7 +164,9 @@ void answer(const std::vector<PreparedPicture>& batch, const ListedPicture* list
   for (std::size_t i = 0; i < batch.size(); ++i) {
     ++counts.done;
     if (batch[i].problem.empty()) {
-      answers.add(listed[i].name, top_classes(probabilities[row++], names, arguments.top_k));
+      const auto own = probabilities[row++];
+      answers.add(listed[i].name, top_classes(own, names, arguments.top_k));
+      count_label(listed[i].folder, own, names, counts);
     } else {
       ++counts.bad;
       answers.add_problem(listed[i].name, batch[i].problem);
@@ -173,21 +176,32 @@ void answer(const std::vector<PreparedPicture>& batch, const ListedPicture* list
 
 /// Returns the exit code: 1 if some pictures are bad, 2 if all are.
 int predict(const PredictArguments& arguments) {
-  if (arguments.json) start_log(/*to_standard_error=*/true);
+  const auto format = format_of(arguments);
+  // So that standard output has the answers alone.
+  if (format != AnswerFormat::text) start_log(/*to_standard_error=*/true);
   const auto device = parse_device(arguments.device);
-  const auto run = load_run(arguments.run, arguments.checkpoint, device);
-  release_unused_memory(torch::kCPU);  // of reading the checkpoint
-  const auto names = class_names(RunDirectory(arguments.run), run.config.model.num_classes);
+  const auto run = load_model(arguments, device);
+  release_unused_memory(torch::kCPU);  // of reading the weights
+  const auto& names = run.class_names;
   const auto listed = list_pictures(arguments.images);
   const Pipeline pipeline(run.config, TransformList::test, torch::kCPU, pixel_steps(run.kernels));
+  const auto precision = parse_precision(run.config.train.eval_precision);
+  std::optional<FoldedBatchNorms> folded;
+  if (run.config.train.eval_fold_batch_norm) {
+    const auto weights = run.model->parameters().front().scalar_type();
+    folded.emplace(*run.model, precision.autocast ? precision.autocast_dtype : weights);
+  }
   // More images don't make a processor faster; a GPU they do.
+  const std::int64_t batch_size = arguments.batch_size > 0 ? arguments.batch_size
+                                  : device.is_cuda()       ? 32
+                                                           : 8;
   PictureQueue queue(
       listed,
       [&](const std::string& name, const BeforeDecoding& before) {
         return prepare(run, pipeline, arguments, name, before);
       },
-      /*batch=*/device.is_cuda() ? 32 : 8, /*threads=*/torch::get_num_threads());
-  Answers answers(arguments.json);
+      batch_size, /*threads=*/torch::get_num_threads());
+  Answers answers(format);
   Counts counts{.all = listed.size()};
   while (true) {
     const auto batch = queue.next();
@@ -203,6 +217,7 @@ int predict(const PredictArguments& arguments) {
     check_standard_output();
   }
   answers.end();
+  show_accuracy(counts);
   if (counts.bad == 0) return 0;
   return counts.bad == counts.all ? 2 : 1;
 }
@@ -212,7 +227,13 @@ int predict(const PredictArguments& arguments) {
 void add_predict_command(CLI::App& program, Invocation& invocation) {
   auto arguments = std::make_shared<PredictArguments>();
   auto* command = program.add_subcommand("predict", "Classify JPEG and PNG files");
-  command->add_option("--run", arguments->run, "Run directory")->required();
+  command->add_option("--run", arguments->run, "Run directory");
+  command->add_option("--weights", arguments->weights,
+                      "Or a file of weights: safetensors, PyTorch, Keras");
+  command->add_option("--set", arguments->settings,
+                      "key=value of the config, with --weights: what the file doesn't say");
+  command->add_option("--labels", arguments->labels,
+                      "File of the classes' names: one a line, or a JSON list");
   command
       ->add_option("images", arguments->images,
                    "JPEG and PNG files; folders (all below them, but for hidden ones); patterns "
@@ -230,12 +251,20 @@ void add_predict_command(CLI::App& program, Invocation& invocation) {
   command->add_flag("--ignore-orientation", arguments->ignore_orientation,
                     "Take the pixels as they are stored, as torchvision's loader does; otherwise "
                     "pictures are turned upright by their EXIF orientation");
-  command->add_flag("--json", arguments->json,
-                    "Print JSON: an array with image and top, or error, of each");
+  command
+      ->add_option("--batch-size", arguments->batch_size,
+                   "Pictures computed together (default: 8, on a GPU 32)")
+      ->check(CLI::Range(1, 65536));
+  auto* json = command->add_flag("--json", arguments->json,
+                                 "Print JSON: an array with image and top, or error, of each");
+  auto* jsonl = command->add_flag("--jsonl", arguments->jsonl, "Print such an object a line");
+  auto* csv =
+      command->add_flag("--csv", arguments->csv, "Print image,rank,class,label,probability,error");
+  jsonl->excludes(json);
+  csv->excludes(json)->excludes(jsonl);
   command->footer(
       "Bad pictures are told of on standard error and the others answered; the exit code is then "
-      "1, "
-      "or 2 if all are bad.\n"
+      "1, or 2 if all are bad. For folders that hold a folder a class, the accuracy is told too.\n"
       "Example: xception predict --run runs/xception cat.jpg photos --top-k 3");
   command->callback([arguments, &invocation] { invocation.exit_code = predict(*arguments); });
 }
