@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
+#include <memory>
 
 #include "data/file_testing.h"
 #include "support/python.h"
@@ -25,51 +25,61 @@ using testing::HasSubstr;
 
 class KerasFile : public FolderTest {
  protected:
-  void SetUp() override { (void)run_python("make_keras_files.py", "'" + folder.string() + "'"); }
-  std::string refusal(const std::string& name) {
-    const auto line = error_of([&] { (void)read_weights(folder / name); });
-    EXPECT_THAT(line, HasSubstr((folder / name).string()));
+  /// Written once for all tests, which leave them as they are.
+  static void SetUpTestSuite() {
+    made_ = std::make_unique<TemporaryFolder>();
+    (void)run_python("make_keras_files.py", "'" + made_->path.string() + "'");
+  }
+  static void TearDownTestSuite() { made_.reset(); }
+  [[nodiscard]] static std::filesystem::path file(const std::string& name) {
+    return made_->path / name;
+  }
+  static std::string refusal(const std::filesystem::path& path) {
+    const auto line = error_of([&] { (void)read_weights(path); });
+    EXPECT_THAT(line, HasSubstr(path.string()));
     return line;
   }
+
+ private:
+  inline static std::unique_ptr<TemporaryFolder> made_;
 };
 
 TEST_F(KerasFile, GoodOnesAreRead) {
   for (const std::string name : {"good", "long_list", "half"}) {
-    const auto weights = read_weights(folder / name);
+    const auto weights = read_weights(file(name));
     ASSERT_TRUE(weights.tensors.contains("conv2d/kernel")) << name;
     EXPECT_TRUE(weights.tensors.at("conv2d/kernel").equal(at::ones({3, 3, 2, 4}))) << name;
     EXPECT_EQ(weights.format, "Keras HDF5");
   }
-  EXPECT_EQ(read_weights(folder / "counter").tensors.begin()->second.item<std::int64_t>(), 5);
+  EXPECT_EQ(read_weights(file("counter")).tensors.begin()->second.item<std::int64_t>(), 5);
 }
 
 TEST_F(KerasFile, NothingOutsideOfTheFileIsRead) {
-  EXPECT_THAT(refusal("external_storage"), HasSubstr("lies in other files"));
-  EXPECT_THAT(refusal("virtual"), HasSubstr("lies in other files"));
-  EXPECT_THAT(refusal("external_link"), HasSubstr("weight kernel:0 is missing"));
-  EXPECT_THAT(refusal("soft_link"), HasSubstr("weight kernel:0 is missing"));
+  EXPECT_THAT(refusal(file("external_storage")), HasSubstr("lies in other files"));
+  EXPECT_THAT(refusal(file("virtual")), HasSubstr("lies in other files"));
+  EXPECT_THAT(refusal(file("external_link")), HasSubstr("weight kernel:0 is missing"));
+  EXPECT_THAT(refusal(file("soft_link")), HasSubstr("weight kernel:0 is missing"));
 }
 
 TEST_F(KerasFile, SizesAreCheckedFirst) {
-  EXPECT_THAT(refusal("huge"), HasSubstr("is said to have 4398046511104 bytes"));
-  EXPECT_THAT(refusal("bomb"), HasSubstr("is said to have 16777216 bytes"));
-  EXPECT_THAT(refusal("lzf"), HasSubstr("expected none or gzip"));
+  EXPECT_THAT(refusal(file("huge")), HasSubstr("is said to have 4398046511104 bytes"));
+  EXPECT_THAT(refusal(file("bomb")), HasSubstr("is said to have 16777216 bytes"));
+  EXPECT_THAT(refusal(file("lzf")), HasSubstr("expected none or gzip"));
 }
 
 TEST_F(KerasFile, WhatIsMissingIsNamed) {
-  EXPECT_THAT(refusal("missing_layer"), HasSubstr("layer conv2d is missing"));
-  EXPECT_THAT(refusal("missing_weight"), HasSubstr("weight kernel:0 is missing"));
-  EXPECT_THAT(refusal("empty"), HasSubstr("without the weights of a Keras model"));
-  EXPECT_THAT(refusal("other"), HasSubstr("without the weights of a Keras model"));
-  EXPECT_THAT(refusal("twice"), HasSubstr("is there twice"));
-  EXPECT_THAT(refusal("odd_name"), HasSubstr("a?b"));
+  EXPECT_THAT(refusal(file("missing_layer")), HasSubstr("layer conv2d is missing"));
+  EXPECT_THAT(refusal(file("missing_weight")), HasSubstr("weight kernel:0 is missing"));
+  EXPECT_THAT(refusal(file("empty")), HasSubstr("without the weights of a Keras model"));
+  EXPECT_THAT(refusal(file("other")), HasSubstr("without the weights of a Keras model"));
+  EXPECT_THAT(refusal(file("twice")), HasSubstr("is there twice"));
+  EXPECT_THAT(refusal(file("odd_name")), HasSubstr("a?b"));
 }
 
 TEST_F(KerasFile, CutsAndFlipsAreErrorsOrRead) {
-  const auto whole = read_file(folder / "good", "test");
+  const auto whole = read_file(file("good"), "test");
   for (std::size_t length = 8; length < whole.size(); length += 61) {
-    write("cut", whole.substr(0, length));
-    (void)refusal("cut");
+    (void)refusal(write("cut", whole.substr(0, length)));
   }
   for (std::size_t at = 8; at < whole.size(); at += 97) {
     auto altered = whole;
@@ -83,9 +93,9 @@ TEST_F(KerasFile, CutsAndFlipsAreErrorsOrRead) {
 }
 
 TEST_F(KerasFile, AChildThatCrashesHarmsNothing) {
-  const InputFile file(folder / "good", "test");
+  const InputFile good(file("good"), "test");
   const auto of = [&](const std::function<void(int)>& work) {
-    return error_of([&] { const InChild child(file, 1 << 20, work); });
+    return error_of([&] { const InChild child(good, 1 << 20, work); });
   };
   EXPECT_THAT(of([](int) { (void)std::raise(SIGSEGV); }), HasSubstr("crashed on it"));
   EXPECT_THAT(of([](int) { throw input_error("weights", "what it says"); }),
@@ -96,9 +106,9 @@ TEST_F(KerasFile, AChildThatCrashesHarmsNothing) {
     const auto line = of([&](int) { throw input_error("weights", "{}", succeeds()); });
     return line == "[weights] true";
   };
-  EXPECT_TRUE(may([&] { return ::open((folder / "good").c_str(), O_RDONLY) >= 0; }));
+  EXPECT_TRUE(may([&] { return ::open(file("good").c_str(), O_RDONLY) >= 0; }));
   EXPECT_FALSE(may([&] { return ::open(made.c_str(), O_WRONLY | O_CREAT, 0666) >= 0; }));
-  EXPECT_FALSE(may([&] { return ::unlink((folder / "good").c_str()) == 0; }));
+  EXPECT_FALSE(may([&] { return ::unlink(file("good").c_str()) == 0; }));
   EXPECT_FALSE(may([&] { return ::fork() >= 0; }));
   EXPECT_FALSE(may([&] { return ::socket(AF_INET, SOCK_STREAM, 0) >= 0; }));
   EXPECT_FALSE(may([&] { return std::system("true") == 0; }));
