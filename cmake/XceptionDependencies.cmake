@@ -17,6 +17,7 @@ xception_find(CLI11 libcli11-dev)
 xception_find(OpenSSL libssl-dev)
 xception_find(Boost libboost-dev)
 xception_find(PNG libpng-dev)
+xception_find(ZLIB zlib1g-dev)
 xception_find(TurboJPEG libturbojpeg0-dev)
 xception_find(LibZip libzip-dev)
 # Keras's weights; -DCMAKE_DISABLE_FIND_PACKAGE_Hdf5C=ON leaves it out.

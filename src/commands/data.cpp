@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "data_convert.h"
 #include "subcommands.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
@@ -8,6 +9,7 @@
 #include "xception/data/dataset.h"
 #include "xception/data/image_grid.h"
 #include "xception/data/loader.h"
+#include "xception/data/statistics.h"
 #include "xception/data/synthetic.h"
 #include "xception/train/run_config.h"
 
@@ -26,6 +28,7 @@ struct DataArguments {
   std::int64_t test_images = 2000;
   std::int64_t seed = 0;
   bool json = false;
+  bool statistics = false;
   bool overwrite = false;
 };
 
@@ -41,6 +44,41 @@ std::vector<std::int64_t> class_counts(const Dataset& dataset, Split subset) {
     ++counts[static_cast<std::size_t>(dataset.images->label(subset, i))];
   }
   return counts;
+}
+
+/// Three numbers as a list of a config.
+std::string config_list(const nlohmann::ordered_json& values) {
+  return fmt::format("[{:.4f},{:.4f},{:.4f}]", values[0].get<double>(), values[1].get<double>(),
+                     values[2].get<double>());
+}
+
+nlohmann::ordered_json statistics_of(const Dataset& dataset) {
+  const auto found = channel_statistics(dataset, ImageProgress("reading"));
+  StatusLine::clear();
+  const auto counts = class_counts(dataset, Split::train);
+  const auto [fewest, most] = std::minmax_element(counts.begin(), counts.end());
+  nlohmann::ordered_json json;
+  json["mean"] = found.mean;
+  json["std"] = found.std;
+  json["pixels"] = found.pixels;
+  json["fewest_images_of_a_class"] = *fewest;
+  json["most_images_of_a_class"] = *most;
+  json["config"] = fmt::format("augment.mean={} augment.std={}", config_list(json["mean"]),
+                               config_list(json["std"]));
+  return json;
+}
+
+void show_statistics(const nlohmann::ordered_json& info) {
+  const auto& found = info["statistics"];
+  const auto fewest = found["fewest_images_of_a_class"].get<std::int64_t>();
+  const auto most = found["most_images_of_a_class"].get<std::int64_t>();
+  spdlog::info("  classes   {}", fewest == most
+                                     ? fmt::format("balanced, {} training images each", most)
+                                     : fmt::format("{} to {} training images", fewest, most));
+  spdlog::info("  channels  of {} training images, {} pixels; in a config:",
+               info["train"].get<std::int64_t>(), found["pixels"].get<std::int64_t>());
+  spdlog::info("  'augment.mean={}' 'augment.std={}'", config_list(found["mean"]),
+               config_list(found["std"]));
 }
 
 void show_info(const DataArguments& arguments) {
@@ -61,6 +99,7 @@ void show_info(const DataArguments& arguments) {
   if (pixels.defined()) json["image"] = pixels.sizes().slice(1).vec();
   json["train_class_counts"] = class_counts(dataset, Split::train);
   json["test_class_counts"] = class_counts(dataset, Split::test);
+  if (arguments.statistics) json["statistics"] = statistics_of(dataset);
   if (arguments.json) {
     print_json(json);
     return;
@@ -75,6 +114,7 @@ void show_info(const DataArguments& arguments) {
                  json["train_class_counts"][i].get<std::int64_t>(),
                  json["test_class_counts"][i].get<std::int64_t>());
   }
+  if (arguments.statistics) show_statistics(json);
 }
 
 void verify(const DataArguments& arguments) {
@@ -135,6 +175,8 @@ void add_data_command(CLI::App& program, Invocation& /*invocation*/) {
   info->add_option("--data", arguments->data, "Folder of the data set");
   info->add_option("overrides", arguments->overrides, "key=value ..., such as data.format");
   info->add_flag("--json", arguments->json, "Print JSON");
+  info->add_flag("--statistics", arguments->statistics,
+                 "Also mean and deviation of the training images' channels (reads all of them)");
   info->footer("Example: xception data info --data data --json");
   info->callback([arguments] { show_info(*arguments); });
 
@@ -162,6 +204,8 @@ void add_data_command(CLI::App& program, Invocation& /*invocation*/) {
       ->capture_default_str();
   grid->footer("Example: xception data preview --config configs/xception.json --out grid.png");
   grid->callback([arguments] { preview(*arguments); });
+
+  add_data_convert(*command);
 
   auto* synthetic = command->add_subcommand("synthesize", "Draw a ten-class set to try things on");
   synthetic->add_option("--out", arguments->out, "Folder to write to")->required();

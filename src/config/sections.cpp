@@ -25,6 +25,8 @@ std::vector<Key> DataConfig::keys() {
           {"validation_limit", &validation_limit, between(0, 1e9),
            "use the first n validation images; 0: all"},
           {"test_limit", &test_limit, between(0, 1e9), "use the first n test images; 0: all"},
+          {"shuffle_window", &shuffle_window, between(0, 1e9),
+           "images of shards that are shuffled together, read from neighboring places; 0: all"},
           {"drop_last", &drop_last, {}, "leave out the last batch of an epoch if it is not full"}};
 }
 

@@ -2,7 +2,6 @@
 
 #include "loaders/loaders.h"
 #include "xception/core/error.h"
-#include "xception/core/random.h"
 
 namespace xception {
 
@@ -10,12 +9,6 @@ Input Loader::next(std::int64_t count) {
   auto input = read(0, count);
   advance(count);
   return input;
-}
-
-torch::Tensor epoch_order(std::int64_t n, Order order, std::uint64_t seed, std::int64_t epoch) {
-  if (order == Order::ascending) return torch::arange(n, torch::kInt64);
-  const CounterRandom random(seed, RandomStream::order, static_cast<std::uint32_t>(epoch));
-  return torch::tensor(random_permutation(n, random), torch::kInt64);
 }
 
 std::unique_ptr<Loader> make_loader(const Dataset& dataset, const InputConfig& config,

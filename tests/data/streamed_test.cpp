@@ -39,7 +39,8 @@ std::unique_ptr<Loader> loader_of(const Dataset& dataset, Split split,
 
 TEST(Formats, TheUnknownAreToldTheKnown) {
   EXPECT_EQ(error_of([] { (void)load_dataset(config_of("cifar11").data); }),
-            "[config] data.format: found \"cifar11\", expected one of auto, cifar10");
+            "[config] data.format: found \"cifar11\", expected one of auto, cifar10, cifar100, "
+            "idx, shards");
 }
 
 TEST(Formats, BringTheirOwnValidationImages) {

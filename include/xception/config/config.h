@@ -19,6 +19,7 @@ struct DataConfig {
   std::int64_t train_limit = 0;
   std::int64_t validation_limit = 0;
   std::int64_t test_limit = 0;
+  std::int64_t shuffle_window = 16384;  ///< of shards; 0: all images
   bool drop_last = false;
 
   std::vector<Key> keys();

@@ -18,6 +18,7 @@ enum class RandomStream : std::uint32_t {
   augment = 3,    ///< parameters of one image's augmentation
   synthetic = 4,  ///< synthetic images
   sweep = 5,      ///< settings of a random sweep
+  shards = 6,     ///< order of an epoch's shards
 };
 
 /// Random numbers that are a pure function of (seed, purpose, a, b): no state is shared and none

@@ -21,6 +21,11 @@ enum class Split { train, validation, test };
 [[nodiscard]] Split parse_split(const std::string& name);
 [[nodiscard]] std::string split_name(Split split);
 
+/// An image as its file has it.
+struct EncodedImage {
+  std::string bytes = {};  ///< JPEG, PNG or WebP; empty: there is no such file
+};
+
 /// The labeled images of a data set, which need not be in memory. An image is named by a subset of
 /// the files (train, test and, in some data sets, validation) and its index there. Every function
 /// may be called from several threads at once.
@@ -36,6 +41,16 @@ class ImageCatalog {
 
   /// Reads and decodes an image, of any size. May throw: whoever reads adds which image it was.
   [[nodiscard]] virtual RgbImage read(Split subset, std::int64_t index) const = 0;
+
+  /// An image's file, undecoded, so that it can be copied as it is. Empty where the data set has no
+  /// file of its own for each. May throw: as read.
+  [[nodiscard]] virtual EncodedImage encoded(Split /*subset*/, std::int64_t /*index*/) const {
+    return {};
+  }
+
+  /// Where images come in groups that are quick to read one after another (shards): the index of
+  /// the first image of each, ascending from 0. Empty: every order is as quick.
+  [[nodiscard]] virtual std::vector<std::int64_t> groups(Split /*subset*/) const { return {}; }
 
   /// A subset whose images are in memory and of one size: uint8 (n, 3, H, W) on the CPU, shared,
   /// not copied. Otherwise undefined; such a subset is read image by image.

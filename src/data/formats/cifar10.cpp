@@ -1,27 +1,11 @@
 #include "xception/data/cifar10.h"
 
+#include "cifar_tensors.h"
 #include "openers.h"
 #include "xception/core/error.h"
 #include "xception/core/paths.h"
 
 namespace xception {
-namespace {
-
-ImageSet to_tensors(const Cifar10Records& records) {
-  const auto n = records.size();
-  // from_blob borrows; the clone owns.
-  const auto images = torch::from_blob(const_cast<std::uint8_t*>(records.images.data()),
-                                       {n, 3, cifar10::kSide, cifar10::kSide},
-                                       torch::TensorOptions().dtype(torch::kUInt8))
-                          .clone();
-  const auto labels = torch::from_blob(const_cast<std::uint8_t*>(records.labels.data()), {n},
-                                       torch::TensorOptions().dtype(torch::kUInt8))
-                          .to(torch::kInt64);
-  return {images, labels};
-}
-
-}  // namespace
-
 bool is_cifar10(const std::filesystem::path& folder) {
   std::error_code error;
   if (std::filesystem::exists(folder / cifar10::kFolder, error)) return true;
@@ -48,7 +32,8 @@ Dataset open_cifar10(const DataConfig& config) {
     }
   }
   const auto files = read_cifar10(folder);
-  return {.images = in_memory(to_tensors(files.train), to_tensors(files.test)),
+  return {.images = in_memory(cifar_tensors(files.train.images, files.train.labels),
+                              cifar_tensors(files.test.images, files.test.labels)),
           .class_names = files.class_names,
           .name = files.original                         ? files.name
                   : files.name == cifar10::kOfficialName ? cifar10::kOtherLabel

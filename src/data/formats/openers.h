@@ -6,5 +6,11 @@ namespace xception {
 
 [[nodiscard]] Dataset open_cifar10(const DataConfig& config);
 [[nodiscard]] bool is_cifar10(const std::filesystem::path& folder);
+[[nodiscard]] Dataset open_cifar100(const DataConfig& config);
+[[nodiscard]] bool is_cifar100(const std::filesystem::path& folder);
+[[nodiscard]] Dataset open_idx(const DataConfig& config);
+[[nodiscard]] bool is_idx(const std::filesystem::path& folder);
+[[nodiscard]] Dataset open_shards(const DataConfig& config);
+[[nodiscard]] bool is_shards(const std::filesystem::path& folder);
 
 }  // namespace xception

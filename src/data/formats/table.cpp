@@ -43,6 +43,9 @@ const DatasetFormat& recognize_format(const std::vector<DatasetFormat>& formats,
 const std::vector<DatasetFormat>& dataset_formats() {
   static const std::vector<DatasetFormat> formats = {
       {"cifar10", "data_batch_1.bin and so on, test_batch.bin", open_cifar10, is_cifar10},
+      {"cifar100", "train.bin, test.bin, fine_label_names.txt", open_cifar100, is_cifar100},
+      {"idx", "train-images-idx3-ubyte and so on, as MNIST's", open_idx, is_idx},
+      {"shards", "tar files in train/, val/, test/, as WebDataset's", open_shards, is_shards},
   };
   return formats;
 }

@@ -16,8 +16,4 @@ namespace xception {
                                                            const LoaderOptions& options,
                                                            const torch::Device& device);
 
-/// The images of an epoch in its order, as places in the loader's list of `n` indices.
-[[nodiscard]] torch::Tensor epoch_order(std::int64_t n, Order order, std::uint64_t seed,
-                                        std::int64_t epoch);
-
 }  // namespace xception

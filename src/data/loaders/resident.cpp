@@ -1,3 +1,4 @@
+#include "../epoch_order.h"
 #include "loaders.h"
 
 namespace xception {
@@ -12,7 +13,7 @@ class ResidentLoader : public Loader {
       : pipeline_(config, options.transforms, device, options.steps),
         indices_(torch::tensor(options.indices, torch::kInt64)),
         seed_(static_cast<std::uint64_t>(config.seed)),
-        order_(options.order),
+        order_(dataset, config, options),
         dtype_(options.dtype),
         channels_last_(options.channels_last),
         device_(device) {
@@ -30,7 +31,7 @@ class ResidentLoader : public Loader {
   [[nodiscard]] std::int64_t size() const override { return indices_.size(0); }
 
   void start_epoch(std::int64_t epoch) override {
-    const auto rows = epoch_order(size(), order_, seed_, epoch);
+    const auto rows = order_.of(epoch);
     const auto epoch_indices = indices_.index_select(0, rows);
     // Into the same memory in every epoch: a recorded step reads there.
     const auto keep = [](torch::Tensor& tensor, const torch::Tensor& values) {
@@ -64,7 +65,7 @@ class ResidentLoader : public Loader {
   torch::Tensor labels_;   ///< int64 (n) on the device
   torch::Tensor indices_;  ///< int64 (n) on the CPU
   std::uint64_t seed_;
-  Order order_;
+  EpochOrder order_;
   torch::ScalarType dtype_;
   bool channels_last_;
   torch::Device device_;

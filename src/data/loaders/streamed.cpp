@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "../epoch_order.h"
 #include "loaders.h"
 #include "xception/core/error.h"
 #include "xception/kernels/worker_pool.h"
@@ -33,6 +34,7 @@ class StreamedLoader : public Loader {
         name_(dataset.name),
         subset_(dataset.subset_of(options.split)),
         options_(options),
+        epoch_order_(dataset, config, options),
         seed_(static_cast<std::uint64_t>(config.seed)),
         device_(device),
         pipeline_(config, options.transforms, torch::kCPU, options.steps) {
@@ -56,7 +58,7 @@ class StreamedLoader : public Loader {
   void start_epoch(std::int64_t epoch) override {
     const std::lock_guard lock(mutex_);
     forget();
-    order_ = epoch_order(size(), options_.order, seed_, epoch);
+    order_ = epoch_order_.of(epoch);
     epoch_ = epoch;
     place_ = 0;
   }
@@ -172,6 +174,7 @@ class StreamedLoader : public Loader {
   const std::string name_;
   const Split subset_;
   const LoaderOptions options_;
+  const EpochOrder epoch_order_;
   const std::uint64_t seed_;
   const torch::Device device_;
   const Pipeline pipeline_;
