@@ -11,6 +11,7 @@
 #include "xception/data/loader.h"
 #include "xception/data/statistics.h"
 #include "xception/data/synthetic.h"
+#include "xception/kernels/worker_pool.h"
 #include "xception/train/run_config.h"
 
 namespace xception {
@@ -95,6 +96,7 @@ void show_info(const DataArguments& arguments) {
   json["train"] = train;
   const auto validation = dataset.images->size(Split::validation);
   if (validation > 0) json["validation"] = validation;
+  if (!dataset.notes.empty()) json["notes"] = dataset.notes;
   json["test"] = test;
   if (pixels.defined()) json["image"] = pixels.sizes().slice(1).vec();
   json["train_class_counts"] = class_counts(dataset, Split::train);
@@ -109,6 +111,7 @@ void show_info(const DataArguments& arguments) {
       "  images    {} training, {} test, {}", train, test,
       pixels.defined() ? fmt::format("{} x {} px", pixels.size(2), pixels.size(3)) : "of any size");
   spdlog::info("  checksum  {}", dataset.checksum);
+  for (const auto& note : dataset.notes) spdlog::info("  {}", note);
   for (std::size_t i = 0; i < dataset.class_names.size(); ++i) {
     spdlog::info("  {:<2} {:<14} {:>6} training {:>6} test", i, dataset.class_names[i],
                  json["train_class_counts"][i].get<std::int64_t>(),
@@ -117,11 +120,45 @@ void show_info(const DataArguments& arguments) {
   if (arguments.statistics) show_statistics(json);
 }
 
+/// Decodes the images that opening the data set left alone. Returns a line for each bad one.
+std::vector<std::string> bad_images(const Dataset& dataset) {
+  std::vector<std::string> bad;
+  for (const auto subset : {Split::train, Split::validation, Split::test}) {
+    if (dataset.images->pixels(subset).defined()) continue;
+    const auto n = dataset.images->size(subset);
+    std::vector<std::string> problems(static_cast<std::size_t>(n));
+    run_parts(n, [&](std::int64_t i) {
+      try {
+        (void)dataset.images->read(subset, i);
+      } catch (...) {
+        problems[static_cast<std::size_t>(i)] = describe_error(std::current_exception()).message;
+      }
+    });
+    std::copy_if(problems.begin(), problems.end(), std::back_inserter(bad),
+                 [](const auto& problem) { return !problem.empty(); });
+  }
+  return bad;
+}
+
 void verify(const DataArguments& arguments) {
   const auto dataset = load_dataset(config_of(arguments).data);
-  spdlog::info("{}: good: {}; {} training and {} test images, every size and label checked; {}",
-               dataset.folder.string(), dataset.name, dataset.images->size(Split::train),
-               dataset.images->size(Split::test), dataset.checksum);
+  const auto& images = *dataset.images;
+  for (const auto& note : dataset.notes) spdlog::info("{}: {}", dataset.folder.string(), note);
+  const auto bad = bad_images(dataset);
+  for (const auto& line : bad) spdlog::warn("{}", line);
+  if (!bad.empty()) {
+    throw input_error(
+        "data",
+        "{}: {} of {} images cannot be read; replace or remove them, or train with "
+        "data.on_error=skip",
+        dataset.folder.string(), bad.size(),
+        images.size(Split::train) + images.size(Split::validation) + images.size(Split::test));
+  }
+  const auto validation = images.size(Split::validation);
+  spdlog::info("{}: good: {}; {} training{} and {} test images, every size and label checked; {}",
+               dataset.folder.string(), dataset.name, images.size(Split::train),
+               validation > 0 ? fmt::format(", {} validation", validation) : "",
+               images.size(Split::test), dataset.checksum);
 }
 
 /// What the network sees of an epoch, in its order.

@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
@@ -16,20 +14,12 @@
 
 #include "xception/core/error.h"
 #include "xception/core/files.h"
+#include "xception/data/image_io.h"
 
 namespace xception {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool has_image_extension(const fs::path& file) {
-  auto extension = file.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr std::array<std::string_view, 5> kExtensions = {".jpg", ".jpeg", ".jpe", ".jfif",
-                                                           ".png"};
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
-}
 
 /// Looks through one folder. A folder that is met again, by a link or a loop of links, is left out.
 class FolderWalk {
@@ -58,7 +48,7 @@ class FolderWalk {
       const auto type = fs::status(entry, error).type();
       if (type == fs::file_type::directory) {
         visit(entry);
-      } else if (has_image_extension(entry) &&
+      } else if (has_image_extension(entry.filename().string()) &&
                  (type == fs::file_type::regular || fs::is_symlink(entry, error))) {
         found_.push_back({entry.string(), "", entry.parent_path().filename().string()});
         // a dangling link is told of when it is read
@@ -112,7 +102,7 @@ class Lister {
     FolderWalk(found).visit(path);
     if (found.size() == before) {
       add_problem(path,
-                  "holds no picture (.jpg, .jpeg, .jpe, .jfif or .png); choose another folder");
+                  fmt::format("holds no picture ({}); choose another folder", image_extensions()));
     }
   }
 

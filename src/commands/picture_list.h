@@ -14,7 +14,7 @@ struct ListedPicture {
 };
 
 /// The pictures that the arguments of `predict` name, in their order: files; folders (recursively,
-/// sorted, each once, hidden ones left out; in them .jpg, .jpeg, .jpe, .jfif and .png in any case);
+/// sorted, each once, hidden ones left out; in them those whose names end as images do);
 /// patterns that the shell left alone; `@FILE` and `@-`, lists of files and folders; `-`. A path
 /// that exists is taken literally.
 [[nodiscard]] std::vector<ListedPicture> list_pictures(const std::vector<std::string>& arguments);

@@ -226,7 +226,7 @@ int predict(const PredictArguments& arguments) {
 
 void add_predict_command(CLI::App& program, Invocation& invocation) {
   auto arguments = std::make_shared<PredictArguments>();
-  auto* command = program.add_subcommand("predict", "Classify JPEG and PNG files");
+  auto* command = program.add_subcommand("predict", "Classify JPEG, PNG and WebP files");
   command->add_option("--run", arguments->run, "Run directory");
   command->add_option("--weights", arguments->weights,
                       "Or a file of weights: safetensors, PyTorch, Keras");
@@ -235,10 +235,11 @@ void add_predict_command(CLI::App& program, Invocation& invocation) {
   command->add_option("--labels", arguments->labels,
                       "File of the classes' names: one a line, or a JSON list");
   command
-      ->add_option("images", arguments->images,
-                   "JPEG and PNG files; folders (all below them, but for hidden ones); patterns "
-                   "such as 'photos/*.jpg'; @FILE or @- (standard input): a list, a path a line or "
-                   "ended by NUL; -: one picture from standard input")
+      ->add_option(
+          "images", arguments->images,
+          "JPEG, PNG and WebP files; folders (all below them, but for hidden ones); patterns "
+          "such as 'photos/*.jpg'; @FILE or @- (standard input): a list, a path a line or "
+          "ended by NUL; -: one picture from standard input")
       ->required();
   command->add_option("--checkpoint", arguments->checkpoint, "best or last")
       ->check(CLI::IsMember({"best", "last"}))

@@ -10,10 +10,13 @@ void add_train_command(CLI::App& program, Invocation& invocation) {
   command->add_option("--config", request->config_file,
                       "JSON config; keys: xception config --schema");
   command->add_option("overrides", request->overrides, "key=value ..., after the config");
-  command->add_option("--data", request->data, "Folder of the data set (data.dir)");
   command->add_option("--init", request->init,
                       "Weights to begin with: a file of safetensors, PyTorch or Keras, or a run "
                       "directory (train.init)");
+  command->add_option(
+      "--data", request->data,
+      "Folder of the data set (data.dir): the files of CIFAR-10, CIFAR-100 or MNIST, "
+      "tar shards, or images as train/CLASS/*.jpg");
   command->add_option("--out", request->out, "Run directory (default: runs/<name of the config>)");
   command->add_option("--device", request->device, kDeviceHelp)->capture_default_str();
   command->add_option("--ranks", request->ranks,

@@ -27,7 +27,25 @@ std::vector<Key> DataConfig::keys() {
           {"test_limit", &test_limit, between(0, 1e9), "use the first n test images; 0: all"},
           {"shuffle_window", &shuffle_window, between(0, 1e9),
            "images of shards that are shuffled together, read from neighboring places; 0: all"},
-          {"drop_last", &drop_last, {}, "leave out the last batch of an epoch if it is not full"}};
+          {"drop_last", &drop_last, {}, "leave out the last batch of an epoch if it is not full"},
+          {"on_error",
+           &on_error,
+           Choices{"stop", "skip"},
+           "a damaged image ends the run, or another one of its class takes its place",
+           {},
+           {.may_change = true}},
+          {"workers",
+           &workers,
+           between(0, 1024),
+           "threads that read and decode images; 0: as many as the CPU threads",
+           {},
+           kAsideMayChange},
+          {"cache_mb",
+           &cache_mb,
+           between(0, 1e9),
+           "decoded images of a split are kept in memory if all fit in so much; MB, 0: none",
+           {},
+           kAsideMayChange}};
 }
 
 std::vector<Key> AugmentConfig::keys() {

@@ -25,6 +25,13 @@ namespace xception {
 /// A whole file. Errors (input): damaged, too large.
 [[nodiscard]] Picture decode_jpeg(const std::string& name, std::string_view bytes,
                                   const BeforeDecoding& before);
+/// Whether the markers of a JPEG file lead to an end-of-image marker.
+[[nodiscard]] bool jpeg_has_end(std::string_view bytes);
+/// A JPEG of which parts can be decoded: of gray or YCbCr, in one scan, with an end. Null: another.
+[[nodiscard]] std::unique_ptr<OpenImage> open_jpeg(const std::string& name, std::string& bytes);
+/// A whole file. Errors (input): damaged, too large, animated; this program was built without WebP.
+[[nodiscard]] Picture decode_webp(const std::string& name, std::string_view bytes,
+                                  const BeforeDecoding& before);
 /// A file whose first bytes were read already. Errors (input): damaged, too large.
 [[nodiscard]] Picture decode_png(const std::string& name, std::string_view start,
                                  std::istream& rest, const BeforeDecoding& before);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,13 +25,17 @@ using Path = std::filesystem::path;
 constexpr std::string_view kJpegStart = "\xFF\xD8\xFF";
 constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n";
 
+bool is_webp(std::string_view bytes) {
+  return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP");
+}
+
 bool is_text(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) {
     return (c >= ' ' && c != '\x7F') || c == '\n' || c == '\r' || c == '\t';
   });
 }
 
-/// What a file that is neither JPEG nor PNG seems to be.
+/// What a file that is no image that can be decoded seems to be.
 std::string describe(std::string_view bytes) {
   constexpr std::array<std::pair<std::string_view, const char*>, 10> kStarts{{
       {"GIF8", "a GIF image"},
@@ -44,7 +50,6 @@ std::string describe(std::string_view bytes) {
       {"%PDF", "a PDF document"},
   }};
   if (bytes.empty()) return "an empty file";
-  if (bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP")) return "a WebP image";
   if (bytes.size() > 8 && bytes.substr(4).starts_with("ftyp")) return "an AVIF, HEIC or MP4 file";
   for (const auto& [start, what] : kStarts) {
     if (bytes.starts_with(start)) return what;
@@ -102,7 +107,44 @@ Steps steps_of(const Picture& picture) {
   }
 }
 
+class DecodedImage : public OpenImage {
+ public:
+  explicit DecodedImage(std::shared_ptr<const RgbImage> image) : image_(std::move(image)) {}
+  [[nodiscard]] std::int64_t height() const override { return image_->height; }
+  [[nodiscard]] std::int64_t width() const override { return image_->width; }
+  [[nodiscard]] RgbImage part(std::int64_t top, std::int64_t left, std::int64_t rows,
+                              std::int64_t columns) override {
+    RgbImage part{rows, columns,
+                  std::vector<std::uint8_t>(static_cast<std::size_t>(rows * columns * 3))};
+    auto* to = part.pixels.data();
+    for (auto y = top; y < top + rows; ++y) {
+      to = std::copy_n(image_->pixels.data() + 3 * (y * image_->width + left), 3 * columns, to);
+    }
+    return part;
+  }
+
+ private:
+  std::shared_ptr<const RgbImage> image_;
+};
+
+constexpr std::array<std::string_view, 6> kExtensions = {".jpg",  ".jpeg", ".jpe",
+                                                         ".jfif", ".png",  ".webp"};
+
 }  // namespace
+
+bool has_image_extension(std::string_view name) {
+  return std::any_of(kExtensions.begin(), kExtensions.end(), [&](std::string_view extension) {
+    return name.size() > extension.size() &&
+           std::equal(extension.rbegin(), extension.rend(), name.rbegin(), [](char a, char b) {
+             return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b + 'a' - 'A') : b);
+           });
+  });
+}
+
+std::string image_extensions() {
+  const std::span all(kExtensions);
+  return fmt::format("{} or {}", fmt::join(all.first(all.size() - 1), ", "), all.back());
+}
 
 std::int64_t Picture::height() const {
   return orientation > 4 ? stored.width : stored.height;
@@ -131,12 +173,13 @@ Picture read_picture(std::istream& stream, const std::string& name, const Before
   stream.read(bytes.data(), std::ssize(bytes));
   bytes.resize(static_cast<std::size_t>(stream.gcount()));
   if (bytes.starts_with(kPngStart)) return decode_png(name, bytes, stream, before);
-  if (bytes.starts_with(kJpegStart)) {
+  if (bytes.starts_with(kJpegStart) || is_webp(bytes)) {
     stream.clear();
     read_rest(stream, bytes);
-    return decode_jpeg(name, bytes, before);
+    return is_webp(bytes) ? decode_webp(name, bytes, before) : decode_jpeg(name, bytes, before);
   }
-  throw input_error(kRoom, "{}: found {}, expected a JPEG or PNG image: convert it or remove it",
+  throw input_error(kRoom,
+                    "{}: found {}, expected a JPEG, PNG or WebP image: convert it or remove it",
                     name, describe(bytes));
 }
 
@@ -157,6 +200,26 @@ RgbImage upright(Picture picture) {
                  std::vector<std::uint8_t>(picture.stored.pixels.size())};
   picture.copy(0, 0, image.height, image.width, image.pixels.data());
   return image;
+}
+
+std::unique_ptr<OpenImage> open_image(std::shared_ptr<const RgbImage> image) {
+  if (std::ssize(image->pixels) != image->height * image->width * 3) {
+    throw run_error(kRoom, "read as {} x {} px with {} bytes", image->height, image->width,
+                    image->pixels.size());
+  }
+  return std::make_unique<DecodedImage>(std::move(image));
+}
+
+std::unique_ptr<OpenImage> open_image(std::string bytes, const std::string& name) {
+  if (bytes.starts_with(kJpegStart)) {
+    if (auto image = open_jpeg(name, bytes)) return image;
+  }
+  std::istringstream stream(std::move(bytes));
+  return open_image(std::make_shared<RgbImage>(read_picture(stream, name).stored));
+}
+
+std::unique_ptr<OpenImage> open_image(const Path& file) {
+  return open_image(read_file(file, kRoom), file.string());
 }
 
 RgbImage read_image(const Path& file) {

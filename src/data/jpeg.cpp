@@ -10,24 +10,6 @@
 namespace xception {
 namespace {
 
-/// Whether the markers lead to an end-of-image marker. TurboJPEG fills in what a file lacks and
-/// only warns, with the same status as for harmless oddities; this tells the two apart.
-bool jpeg_has_end(std::string_view bytes) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  std::size_t at = 2;  // past the start-of-image marker
-  while ((at = bytes.find('\xFF', at)) != std::string_view::npos) {
-    while (at < bytes.size() && byte(at) == 0xFF) ++at;  // any number of FF may precede a code
-    if (at >= bytes.size()) return false;
-    const unsigned code = byte(at++);
-    if (code == 0xD9) return true;
-    // Without a length: a stuffed FF (00), TEM (01), restarts (D0 to D7), start of image (D8).
-    if (code <= 0x01 || (code >= 0xD0 && code <= 0xD8)) continue;
-    if (at + 2 > bytes.size()) return false;
-    at += std::max<std::size_t>(2, static_cast<std::size_t>(byte(at)) << 8 | byte(at + 1));
-  }
-  return false;
-}
-
 /// The orientation in the first EXIF block before the image.
 int jpeg_orientation(std::string_view bytes) {
   constexpr std::string_view kExif("Exif\0\0", 6);
@@ -67,6 +49,24 @@ void cmyk_to_rgb(std::vector<std::uint8_t>& pixels) {
 }
 
 }  // namespace
+
+// TurboJPEG fills in what a file lacks and
+// only warns, with the same status as for harmless oddities; this tells the two apart.
+bool jpeg_has_end(std::string_view bytes) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  std::size_t at = 2;  // past the start-of-image marker
+  while ((at = bytes.find('\xFF', at)) != std::string_view::npos) {
+    while (at < bytes.size() && byte(at) == 0xFF) ++at;  // any number of FF may precede a code
+    if (at >= bytes.size()) return false;
+    const unsigned code = byte(at++);
+    if (code == 0xD9) return true;
+    // Without a length: a stuffed FF (00), TEM (01), restarts (D0 to D7), start of image (D8).
+    if (code <= 0x01 || (code >= 0xD0 && code <= 0xD8)) continue;
+    if (at + 2 > bytes.size()) return false;
+    at += std::max<std::size_t>(2, static_cast<std::size_t>(byte(at)) << 8 | byte(at + 1));
+  }
+  return false;
+}
 
 Picture decode_jpeg(const std::string& name, std::string_view bytes, const BeforeDecoding& before) {
   const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), &tjDestroy);

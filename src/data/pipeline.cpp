@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "resample_pixels.h"
 #include "xception/core/error.h"
 #include "xception/kernels/image_rows.h"
+#include "xception/kernels/worker_pool.h"
 
 namespace xception {
 namespace {
@@ -47,6 +49,7 @@ Pipeline::Pipeline(const InputConfig& config, TransformList list, const torch::D
   const bool geometric = std::none_of(transforms_.begin(), transforms_.end(),
                                       [](const auto& of) { return of->changes_pixels(); });
   fused_ = steps == PixelSteps::fused && geometric && image_rows_run_on(device);
+  planned_ = steps != PixelSteps::reference && geometric && device.is_cpu();
 }
 
 std::vector<Size> Pipeline::sizes(Size input) const {
@@ -130,8 +133,61 @@ torch::Tensor Pipeline::finish(const torch::Tensor& columns, const Geometry& mad
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
                               torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
+  if (planned_) return apply_plans(images, drawn, dtype, channels_last);
   const auto made = geometry(drawn, {images.size(2), images.size(3)});
   return finish(resample_columns(images, made.maps.cols), made, dtype, channels_last);
+}
+
+Pipeline::Plan Pipeline::plan(const torch::Tensor& drawn, Size input) const {
+  const auto inputs = sizes(input);
+  Plan made{.rows = Taps::shift(0, input.height, input.height),
+            .cols = Taps::shift(0, input.width, input.width),
+            .source = {}};
+  const auto* numbers = drawn.const_data_ptr<float>();
+  for (std::size_t t = 0; t < transforms_.size(); ++t) {
+    transforms_[t]->compose_taps(made.rows, made.cols, inputs[t], numbers);
+    numbers += transforms_[t]->draws();
+  }
+  const auto rows = made.rows.source();
+  const auto cols = made.cols.source();
+  made.source = {rows.first, cols.first, {rows.count, cols.count}};
+  return made;
+}
+
+void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels,
+                          const torch::Tensor& to) const {
+  Normalization normalization;
+  std::copy_n(scale_.const_data_ptr<float>(), 3, normalization.scale);
+  std::copy_n(offset_.const_data_ptr<float>(), 3, normalization.offset);
+  const auto last = to.permute({1, 2, 0});
+  if (last.is_contiguous() && last.scalar_type() == torch::kFloat32) {
+    resample_pixels(pixels, plan.rows, plan.cols, normalization, last.mutable_data_ptr<float>());
+    return;
+  }
+  const auto result = torch::empty(last.sizes(), torch::kFloat32);
+  resample_pixels(pixels, plan.rows, plan.cols, normalization, result.mutable_data_ptr<float>());
+  last.copy_(result);
+}
+
+torch::Tensor Pipeline::apply_plans(const torch::Tensor& images, const torch::Tensor& drawn,
+                                    torch::ScalarType dtype, bool channels_last) const {
+  const auto [height, width] = Size{images.size(2), images.size(3)};
+  (void)sizes({height, width});
+  const auto batch = torch::empty(
+      {images.size(0), 3, output_.height, output_.width}, torch::TensorOptions().dtype(dtype),
+      channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous);
+  run_parts(images.size(0), [&](std::int64_t i) {
+    const torch::NoGradGuard no_grad;
+    const auto made = plan(drawn.narrow(0, i, 1), {height, width});
+    const auto [top, left, size] = made.source;
+    const auto pixels = images[i]
+                            .narrow(1, top, size.height)
+                            .narrow(2, left, size.width)
+                            .permute({1, 2, 0})
+                            .contiguous();
+    apply_plan(made, pixels.const_data_ptr<std::uint8_t>(), batch[i]);
+  });
+  return batch;
 }
 
 torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, Size size,

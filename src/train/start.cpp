@@ -169,6 +169,9 @@ int train_rank(const TrainRequest& request, const RunConfig& asked, const torch:
   resolve_model(start.config);
   apply_runtime_settings(start.config, ranks->place());
   auto dataset = load_dataset(start.config.data);
+  for (const auto& note : dataset.notes) {
+    if (ranks->place().rank == 0) spdlog::warn("{}: {}", dataset.folder.string(), note);
+  }
   // A run directory finds its data from any working directory.
   start.config.data.dir =
       text_of_path(std::filesystem::absolute(dataset.folder).lexically_normal());

@@ -163,7 +163,7 @@ TEST_F(BadImageTest, Unreadable) {
 
 TEST_F(BadImageTest, Text) {
   EXPECT_TRUE(fails(predict(write("a.png", "no image\n")), 2, {"a.png", "found text", "JPEG"}));
-  EXPECT_TRUE(fails(predict(write("b.png", "")), 2, {"b.png", "empty file", "JPEG or PNG"}));
+  EXPECT_TRUE(fails(predict(write("b.png", "")), 2, {"b.png", "empty file", "JPEG, PNG or WebP"}));
 }
 
 TEST_F(BadImageTest, Truncated) {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <random>
 #include <string>
 
 #include "data/file_testing.h"
@@ -60,6 +61,32 @@ class ImagePillowTest : public FolderTest {
 
 TEST_F(ImagePillowTest, PixelsAreEqualInEveryMode) {
   EXPECT_GT(compare("manifest.txt", [](const auto& file) { return read_image(file); }), 150);
+}
+
+TEST_F(ImagePillowTest, PartsAreThoseOfTheWhole) {
+  std::mt19937 random(3);
+  const auto below = [&](std::int64_t n) {
+    return std::uniform_int_distribution<std::int64_t>(0, n - 1)(random);
+  };
+  int parts = 0;
+  EXPECT_GT(
+      compare("manifest.txt",
+              [&](const auto& file) {
+                auto whole = read_image(file);
+                for (int i = 0; i < 8; ++i, ++parts) {
+                  const auto top = below(whole.height), left = below(whole.width);
+                  const auto rows = 1 + below(whole.height - top);
+                  const auto columns = 1 + below(whole.width - left);
+                  const auto found = open_image(file)->part(top, left, rows, columns);
+                  const auto expected =
+                      open_image(std::make_shared<RgbImage>(whole))->part(top, left, rows, columns);
+                  EXPECT_EQ(found.pixels, expected.pixels)
+                      << file << ' ' << top << ' ' << left << ' ' << rows << ' ' << columns;
+                }
+                return whole;
+              }),
+      150);
+  EXPECT_GT(parts, 1000);
 }
 
 TEST_F(ImagePillowTest, PicturesAreTurnedAlike) {

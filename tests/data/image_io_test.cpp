@@ -118,7 +118,7 @@ TEST_F(ReadImageTest, OtherFormatsAreNamed) {
   for (const auto& [content, found] : kCases) {
     EXPECT_THAT(error(content),
                 HasSubstr(std::string(": found ") + found +
-                          ", expected a JPEG or PNG image: convert it or remove it"));
+                          ", expected a JPEG, PNG or WebP image: convert it or remove it"));
   }
 }
 

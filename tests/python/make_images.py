@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes images in every mode that PNG and JPEG have, and the pixels that Pillow reads from them.
+"""Writes images in every mode that PNG, JPEG and WebP have, and the pixels that Pillow reads from them.
 
-usage: make_images.py DEST        DEST/*.{png,jpg}, DEST/*.rgb (raw bytes), DEST/manifest.txt
+usage: make_images.py DEST        DEST/*.{png,jpg,webp}, DEST/*.rgb (raw bytes), DEST/manifest.txt
        make_images.py --samples   prints tests/data/sample_images.h
 
 A line of manifest.txt: file name, width, height. Files whose EXIF says how they are to be held have
@@ -142,7 +142,7 @@ def with_adobe_transform(data, transform):
 
 
 def jpeg_files(random):
-    for width, height in ((1, 1), (7, 5), (16, 16), (45, 61)):
+    for width, height in ((1, 1), (7, 5), (16, 16), (45, 61), (203, 157)):
         photo = Image.fromarray(smooth(random, width, height))
         for chroma in ("4:4:4", "4:2:2", "4:2:0"):
             for progressive in (False, True):
@@ -169,6 +169,19 @@ def jpeg_files(random):
     plain = jpeg(photo)
     yield "trailing_bytes", plain + b"anything"
     yield "extraneous_bytes", plain[:-2] + bytes(range(1, 41)) + plain[-2:]  # decoders warn and go on
+
+
+# ---- WebP --------------------------------------------------------------------------------------
+
+
+def webp_files(random):
+    for width, height in ((1, 1), (7, 5), (45, 61)):
+        photo = Image.fromarray(smooth(random, width, height))
+        alpha = Image.fromarray(random.integers(0, 256, (height, width), dtype=np.uint8))
+        for name, image in (("rgb", photo), ("rgba", Image.merge("RGBA", (*photo.split(), alpha)))):
+            yield f"{name}_{width}x{height}", saved(image, "WEBP", quality=80)
+            yield f"{name}_{width}x{height}_lossless", saved(image, "WEBP", lossless=True, exact=True)
+        yield f"gray_{width}x{height}", saved(photo.convert("L"), "WEBP")
 
 
 # ---- EXIF orientation --------------------------------------------------------------------------
@@ -203,6 +216,9 @@ def oriented_files(random):
     yield "after_jfif.jpg", plain_jpeg[:20] + with_app1(b"\xff\xd8", blocks["le5"])[2:] + plain_jpeg[20:]
     yield "gray.jpg", with_app1(jpeg(photo.convert("L")), blocks["le7"])
     yield "cmyk.jpg", with_app1(jpeg(photo.convert("CMYK")), blocks["le3"])
+    for name in ("le6", "be8"):
+        yield f"{name}.webp", saved(photo, "WEBP", exif=blocks[name])
+        yield f"{name}_marked.webp", saved(photo, "WEBP", exif=b"Exif\0\0" + blocks[name])
     yield "adam7.png", (lambda data: data[:33] + chunk(b"eXIf", blocks["le8"]) + data[33:])(
         encode_png(random.integers(0, 256, (9, 14, 3)), RGB, 8, True)
     )
@@ -225,7 +241,7 @@ def write_files(dest):
     dest.mkdir(parents=True, exist_ok=True)
     manifest = []
     random = np.random.default_rng(7)
-    for suffix, files in (("png", png_files(random)), ("jpg", jpeg_files(random))):
+    for suffix, files in (("png", png_files(random)), ("jpg", jpeg_files(random)), ("webp", webp_files(random))):
         for name, data in files:
             name = f"{name}.{suffix}"
             width, height, rgb = pixels(data)

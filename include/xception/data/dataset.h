@@ -52,6 +52,11 @@ class ImageCatalog {
   /// the first image of each, ascending from 0. Empty: every order is as quick.
   [[nodiscard]] virtual std::vector<std::int64_t> groups(Split /*subset*/) const { return {}; }
 
+  /// The same image, of which a part may be decoded. May throw as read().
+  [[nodiscard]] virtual std::unique_ptr<OpenImage> open(Split subset, std::int64_t index) const {
+    return open_image(std::make_shared<RgbImage>(read(subset, index)));
+  }
+
   /// A subset whose images are in memory and of one size: uint8 (n, 3, H, W) on the CPU, shared,
   /// not copied. Otherwise undefined; such a subset is read image by image.
   [[nodiscard]] virtual torch::Tensor pixels(Split /*subset*/) const { return {}; }
@@ -75,6 +80,8 @@ struct Dataset {
   std::string checksum = {};  ///< SHA-256, hexadecimal: the same for the same images and labels
   std::filesystem::path folder = {};  ///< where it was read
   std::string format = {};            ///< the name of the format that read it; load_dataset sets it
+  /// What a user should hear of, a line each: files that were left out.
+  std::vector<std::string> notes = {};
 
   [[nodiscard]] std::int64_t num_classes() const {
     return static_cast<std::int64_t>(class_names.size());

@@ -57,6 +57,23 @@ class Pipeline {
                                     torch::ScalarType dtype = torch::kFloat32,
                                     bool channels_last = true) const;
 
+  /// What the transforms do to one image, in a form for CPUs.
+  struct Plan {
+    Taps rows, cols;
+    Part source;  ///< the pixels that are read
+  };
+
+  /// Whether plan() and apply_plan() may be used: on the CPU, with `fused` or `unnormalized` steps,
+  /// where no transform works on pixels. apply() then uses them, so that both give the same bits.
+  [[nodiscard]] bool planned() const { return planned_; }
+
+  /// drawn: the image's random numbers, float32 (1, p).
+  [[nodiscard]] Plan plan(const torch::Tensor& drawn, Size input) const;
+
+  /// pixels: those of `plan.source`, row by row, red first. to: (3, image_size, image_size), such
+  /// as an image of a batch; of any dtype, contiguous or channels last.
+  void apply_plan(const Plan& plan, const std::uint8_t* pixels, const torch::Tensor& to) const;
+
   /// The same of one picture, (1, 3, image_size, image_size), of which only those parts are read
   /// that show in the result, a strip at a time: memory goes by them. drawn: float32 (1, p).
   [[nodiscard]] torch::Tensor apply_to_picture(const PartReader& picture, Size size,
@@ -78,6 +95,8 @@ class Pipeline {
                                           Part& source) const;
   /// From images that are resampled along columns already: float32 (N, H, image_size * 3).
   [[nodiscard]] torch::Tensor pixels(const torch::Tensor& columns, const Geometry& made) const;
+  [[nodiscard]] torch::Tensor apply_plans(const torch::Tensor& images, const torch::Tensor& drawn,
+                                          torch::ScalarType dtype, bool channels_last) const;
   [[nodiscard]] torch::Tensor finish(const torch::Tensor& columns, const Geometry& made,
                                      torch::ScalarType dtype, bool channels_last) const;
 
@@ -89,6 +108,7 @@ class Pipeline {
   torch::Tensor offset_;  ///< float32 (3): -mean / std
   std::int64_t draws_ = 0;
   bool fused_ = false;
+  bool planned_ = false;
 };
 
 }  // namespace xception

@@ -10,6 +10,7 @@
 
 #include "xception/config/keys.h"
 #include "xception/core/random.h"
+#include "xception/data/taps.h"
 
 namespace xception {
 
@@ -69,6 +70,10 @@ class Transform {
   virtual void compose_part(AxisMaps& maps, Size input, const Part& from, const Part& to,
                             const torch::Tensor& drawn) const;
 
+  /// compose() of one image on the CPU, for the loaders' speed; `numbers`: its draws(). Without an
+  /// override it takes what compose() gives, which is slower.
+  virtual void compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const;
+
   /// Whether there is a step on pixels; without any, the geometry's result goes straight into the
   /// network's input.
   [[nodiscard]] virtual bool changes_pixels() const { return false; }
@@ -102,12 +107,6 @@ struct TransformEntry {
 /// to 1.
 [[nodiscard]] torch::Tensor resample_map(const torch::Tensor& start, const torch::Tensor& length,
                                          std::int64_t output, std::int64_t input);
-
-/// Pixels `first` to `first + count - 1` of an axis.
-struct Span {
-  std::int64_t first = 0;
-  std::int64_t count = 0;
-};
 
 /// The resampling of all of `input` pixels to `output` pixels: of that, what takes the source
 /// pixels `from` to the pixels `to`. options: of the result, float32 (1, to.count, from.count).

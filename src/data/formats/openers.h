@@ -13,4 +13,8 @@ namespace xception {
 [[nodiscard]] Dataset open_shards(const DataConfig& config);
 [[nodiscard]] bool is_shards(const std::filesystem::path& folder);
 
+/// Class folders of images: `train/CLASS/...` or `CLASS/...`.
+[[nodiscard]] Dataset open_folder(const DataConfig& config);
+[[nodiscard]] bool is_folder(const std::filesystem::path& folder);
+
 }  // namespace xception

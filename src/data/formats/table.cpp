@@ -46,6 +46,9 @@ const std::vector<DatasetFormat>& dataset_formats() {
       {"cifar100", "train.bin, test.bin, fine_label_names.txt", open_cifar100, is_cifar100},
       {"idx", "train-images-idx3-ubyte and so on, as MNIST's", open_idx, is_idx},
       {"shards", "tar files in train/, val/, test/, as WebDataset's", open_shards, is_shards},
+      // Last: it takes any folder of folders that hold images.
+      {"folder", "a folder of images for each class, in train, val and test or directly",
+       open_folder, is_folder},
   };
   return formats;
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "../epoch_order.h"
+#include "image_reader.h"
 #include "loaders.h"
 #include "xception/core/error.h"
 #include "xception/kernels/worker_pool.h"
@@ -17,28 +18,33 @@ namespace {
 
 /// One image on its way to a batch.
 struct Slot {
+  std::int64_t row = 0;    ///< in the loader's indices
   std::int64_t index = 0;  ///< in the subset
   std::int64_t epoch = 0;
-  torch::Tensor input = {};         ///< (1, 3, S, S) on the CPU
+  torch::Tensor batch = {};  ///< (N, 3, S, S) on the CPU, of all that were asked for together
+  std::int64_t place = 0;    ///< in it
   std::exception_ptr problem = {};  ///< why there is no input
   bool done = false;
 };
 
-/// Reads, decodes and transforms images in threads, each image by its own size on the CPU. While a
-/// batch is being read, the images at the same offsets of the next one are prepared, too.
+/// Reads, decodes and transforms images in threads, each image by its own size on the CPU, into the
+/// memory of its batch. While a batch is being read, the images at the same offsets of the next two
+/// are prepared, too.
 class StreamedLoader : public Loader {
  public:
   StreamedLoader(const Dataset& dataset, const InputConfig& config, const LoaderOptions& options,
                  const torch::Device& device)
       : images_(dataset.images),
-        name_(dataset.name),
         subset_(dataset.subset_of(options.split)),
         options_(options),
         epoch_order_(dataset, config, options),
+        reader_(dataset, config.data, options.split, options_.indices),
+        side_(config.data.image_size),
         seed_(static_cast<std::uint64_t>(config.seed)),
         device_(device),
         pipeline_(config, options.transforms, torch::kCPU, options.steps) {
-    for (int i = 0; i < at::get_num_threads(); ++i) threads_.emplace_back([this] { work(); });
+    const auto workers = config.data.workers > 0 ? config.data.workers : at::get_num_threads();
+    for (std::int64_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
   }
 
   ~StreamedLoader() override {
@@ -73,23 +79,23 @@ class StreamedLoader : public Loader {
   [[nodiscard]] Input read(std::int64_t offset, std::int64_t count) override {
     const auto first = place_ + offset;
     TORCH_CHECK(first + count <= size(), "read past the end of an epoch");
-    std::vector<torch::Tensor> inputs;
+    std::vector<SharedSlot> slots;
     std::vector<std::int64_t> indices, labels;
     std::unique_lock lock(mutex_);
-    request(first, first + count);
-    request(first + batch_, std::min(first + batch_ + count, size()));
+    for (std::int64_t ahead = 0; ahead <= kBatchesAhead; ++ahead) {
+      const auto from = first + ahead * batch_;
+      request(from, std::min(from + count, size()));
+    }
     for (auto position = first; position < first + count; ++position) {
       const auto slot = slots_.at(position);
       changed_.wait(lock, [&] { return slot->done; });
       if (slot->problem) std::rethrow_exception(slot->problem);
-      inputs.push_back(slot->input);
+      slots.push_back(slot);
       indices.push_back(slot->index);
       labels.push_back(images_->label(subset_, slot->index));
     }
     lock.unlock();
-    const auto format = options_.channels_last ? torch::MemoryFormat::ChannelsLast
-                                               : torch::MemoryFormat::Contiguous;
-    return {.images = torch::cat(inputs).contiguous(format).to(device_),
+    return {.images = batch_of(slots).to(device_, /*non_blocking=*/true),
             .targets = torch::tensor(labels, torch::kInt64).to(device_),
             .indices = torch::tensor(indices, torch::kInt64).to(device_)};
   }
@@ -104,6 +110,7 @@ class StreamedLoader : public Loader {
   [[nodiscard]] bool recordable() const override { return false; }
 
  private:
+  static constexpr std::int64_t kBatchesAhead = 2;
   using SharedSlot = std::shared_ptr<Slot>;  ///< a thread may still fill what nobody wants any more
 
   void forget() {
@@ -113,15 +120,39 @@ class StreamedLoader : public Loader {
 
   /// Has the threads prepare the images at these places of the epoch's order.
   void request(std::int64_t first, std::int64_t end) {
+    std::vector<SharedSlot> added;
     for (auto position = first; position < end; ++position) {
       auto& slot = slots_[position];
       if (slot) continue;
       const auto row = order_.const_data_ptr<std::int64_t>()[position];
       const auto index = options_.indices[static_cast<std::size_t>(row)];
-      slot = std::make_shared<Slot>(Slot{.index = index, .epoch = epoch_});
+      slot = std::make_shared<Slot>(
+          Slot{.row = row, .index = index, .epoch = epoch_, .place = std::ssize(added)});
+      added.push_back(slot);
+    }
+    if (added.empty()) return;
+    const auto batch =
+        torch::empty({std::ssize(added), 3, side_, side_},
+                     torch::TensorOptions().dtype(options_.dtype).pinned_memory(device_.is_cuda()),
+                     options_.channels_last ? torch::MemoryFormat::ChannelsLast
+                                            : torch::MemoryFormat::Contiguous);
+    for (const auto& slot : added) {
+      slot->batch = batch;
       waiting_.push_back(slot);
     }
     changed_.notify_all();
+  }
+
+  /// The images of slots in their order; without a copy where they were asked for together.
+  [[nodiscard]] static torch::Tensor batch_of(const std::vector<SharedSlot>& slots) {
+    const auto& batch = slots.front()->batch;
+    bool together = batch.size(0) == std::ssize(slots);
+    std::vector<torch::Tensor> images;
+    for (const auto& slot : slots) {
+      together = together && slot->batch.is_same(batch) && slot->place == std::ssize(images);
+      images.push_back(slot->batch.narrow(0, slot->place, 1));
+    }
+    return together ? batch : torch::cat(images).contiguous(batch.suggest_memory_format());
   }
 
   void work() {
@@ -140,41 +171,41 @@ class StreamedLoader : public Loader {
     }
   }
 
-  void prepare(Slot& slot) const {
+  void prepare(Slot& slot) {
     try {
-      slot.input = input_of(slot);
+      reader_.read(slot.row, [&](OpenImage& image) { transform(image, slot); });
     } catch (...) {
-      auto line = describe_error(std::current_exception());
-      if (line.message.starts_with('[')) line.message.erase(0, line.message.find("] ") + 2);
-      slot.problem =
-          std::make_exception_ptr(Error(static_cast<Error::Kind>(line.exit_code), "data",
-                                        fmt::format("{} image {} of {}: {}", split_name(subset_),
-                                                    slot.index, name_, line.message)));
+      slot.problem = std::current_exception();
     }
   }
 
-  [[nodiscard]] torch::Tensor input_of(const Slot& slot) const {
-    auto image = images_->read(subset_, slot.index);
-    const auto [height, width] = Size{image.height, image.width};
-    if (std::min(height, width) < 1 || std::ssize(image.pixels) != height * width * 3) {
-      throw run_error("data", "read as {} x {} px with {} bytes", height, width,
-                      image.pixels.size());
+  void transform(OpenImage& image, const Slot& slot) const {
+    const torch::NoGradGuard no_grad;
+    const Size size{image.height(), image.width()};
+    const auto drawn = pipeline_.draw(seed_, slot.epoch, torch::tensor({slot.index}), size);
+    const auto to = slot.batch[slot.place];
+    if (pipeline_.planned()) {
+      const auto plan = pipeline_.plan(drawn, size);
+      const auto [top, left, part] = plan.source;
+      pipeline_.apply_plan(plan, image.part(top, left, part.height, part.width).pixels.data(), to);
+      return;
     }
-    const auto pixels = torch::from_blob(image.pixels.data(), {height, width, 3}, torch::kUInt8);
-    const auto drawn =
-        pipeline_.draw(seed_, slot.epoch, torch::tensor({slot.index}), {height, width});
-    return pipeline_.apply_to_picture(
+    auto whole = image.part(0, 0, size.height, size.width);
+    const auto pixels =
+        torch::from_blob(whole.pixels.data(), {size.height, size.width, 3}, torch::kUInt8);
+    to.copy_(pipeline_.apply_to_picture(
         [&](const Part& part) {
           return pixels.narrow(0, part.top, part.size.height).narrow(1, part.left, part.size.width);
         },
-        {height, width}, drawn, options_.dtype, options_.channels_last);
+        size, drawn, options_.dtype, options_.channels_last)[0]);
   }
 
   const std::shared_ptr<const ImageCatalog> images_;
-  const std::string name_;
   const Split subset_;
   const LoaderOptions options_;
   const EpochOrder epoch_order_;
+  ImageReader reader_;
+  const std::int64_t side_;  ///< of the network's input, px
   const std::uint64_t seed_;
   const torch::Device device_;
   const Pipeline pipeline_;

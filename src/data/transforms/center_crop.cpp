@@ -40,6 +40,11 @@ class CenterCrop : public Transform {
               maps.cols);
   }
 
+  void compose_taps(Taps& rows, Taps& cols, Size input, const float*) const override {
+    rows = rows.then(Taps::shift(offset(input.height), size_, input.height));
+    cols = cols.then(Taps::shift(offset(input.width), size_, input.width));
+  }
+
  private:
   /// The source pixel of the first row or column, which follows torchvision: half to even when
   /// cropping; when the image is smaller, the padding before is rounded down.

@@ -22,6 +22,10 @@ class HorizontalFlip : public Transform {
     maps.cols = torch::where(drawn.view({-1, 1, 1}) > 0.5, cols.flip(1), cols);
   }
 
+  void compose_taps(Taps&, Taps& cols, Size, const float* numbers) const override {
+    if (numbers[0] > 0.5F) cols.reverse();
+  }
+
  private:
   double probability_ = 0.5;
 };

@@ -24,6 +24,12 @@ class PadAndCrop : public Transform {
     maps.cols = chain(shift(input.width, drawn.select(1, 1)), maps.cols);
   }
 
+  void compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const override {
+    const auto whole = [&](std::size_t i) { return static_cast<std::int64_t>(numbers[i]); };
+    rows = rows.then(Taps::shift(whole(0), input.height, input.height));
+    cols = cols.then(Taps::shift(whole(1), input.width, input.width));
+  }
+
  private:
   /// (N, length, length): row i takes source pixel i + offset, or nothing outside.
   static torch::Tensor shift(std::int64_t length, const torch::Tensor& offset) {

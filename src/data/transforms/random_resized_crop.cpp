@@ -41,6 +41,12 @@ class RandomResizedCrop : public Transform {
     maps.cols = chain(resample_map(column(1), column(3), size_, input.width), maps.cols);
   }
 
+  void compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const override {
+    const auto whole = [&](std::size_t i) { return static_cast<std::int64_t>(numbers[i]); };
+    rows = rows.then(Taps::resample(whole(0), whole(2), size_, input.height));
+    cols = cols.then(Taps::resample(whole(1), whole(3), size_, input.width));
+  }
+
  private:
   Box draw_box(CounterRandom& random, Size input) const {
     const auto height = static_cast<double>(input.height);

@@ -75,4 +75,13 @@ void Transform::compose_part(AxisMaps& maps, Size input, const Part& /*from*/, c
   maps.cols = narrowed(maps.cols, whole.width, to.left, to.size.width, drawn.options());
 }
 
+void Transform::compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const {
+  const auto drawn =
+      torch::from_blob(const_cast<float*>(numbers), {1, draws()}, torch::kFloat32).clone();
+  AxisMaps maps;
+  compose(maps, input, drawn);
+  if (maps.rows.defined()) rows = rows.then(Taps::of_map(maps.rows));
+  if (maps.cols.defined()) cols = cols.then(Taps::of_map(maps.cols));
+}
+
 }  // namespace xception

@@ -44,6 +44,13 @@ class Resize : public Transform {
                       maps.cols);
   }
 
+  void compose_taps(Taps& rows, Taps& cols, Size input, const float*) const override {
+    const auto target = output(input);
+    if (target == input) return;
+    rows = rows.then(Taps::resample(0, input.height, target.height, input.height));
+    cols = cols.then(Taps::resample(0, input.width, target.width, input.width));
+  }
+
  private:
   std::int64_t size_;
 };

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "xception/data/taps.h"
+
+namespace xception {
+
+/// How resampled pixels become a network's input: whole values of 0 .. 255 (half to even), times
+/// scale, plus offset.
+struct Normalization {
+  float scale[3] = {1, 1, 1};
+  float offset[3] = {0, 0, 0};
+};
+
+/// Resamples a picture along rows, then along columns. pixels: red, green, blue, row by row; of the
+/// rows and columns that rows.source() and cols.source() name. to: rows x cols of those three, as
+/// float32. The same bits on every processor: each sum has its order, and no product is fused.
+void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& cols,
+                     const Normalization& normalization, float* to);
+
+}  // namespace xception
