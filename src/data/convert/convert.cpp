@@ -106,7 +106,7 @@ std::vector<std::string> folder_names(const std::vector<std::string>& class_name
       if (!harmless && c != ' ') c = '_';
     }
     if (name.size() > kLongest) name.resize(kLongest);
-    if (name.empty() || name.front() == '.' || name.front() == ' ') name.insert(0, "_");
+    if (name.empty() || name.front() == '.' || name.front() == ' ') name.insert(0, 1, '_');
     auto unique = name;
     for (int i = 2; !taken.insert(unique).second; ++i) unique = fmt::format("{}-{}", name, i);
     names.push_back(unique);

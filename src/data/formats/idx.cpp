@@ -45,11 +45,11 @@ Names characters(const std::string& text) {
 Known emnist(const std::string& set) {
   constexpr const char* kDigits = "0123456789";
   constexpr const char* kCapitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  Known known{.name = "EMNIST " + set, .classes = {}};
+  Known known{.name = fmt::format("EMNIST {}", set), .classes = {}};
   if (set == "byclass") {
-    known.classes = characters(std::string(kDigits) + kCapitals + "abcdefghijklmnopqrstuvwxyz");
+    known.classes = characters(fmt::format("{}{}abcdefghijklmnopqrstuvwxyz", kDigits, kCapitals));
   } else if (set == "bymerge" || set == "balanced") {  // capitals stand for letters that look alike
-    known.classes = characters(std::string(kDigits) + kCapitals + "abdefghnqrt");
+    known.classes = characters(fmt::format("{}{}abdefghnqrt", kDigits, kCapitals));
   } else if (set == "letters") {  // counted from 1
     known.classes = characters("?abcdefghijklmnopqrstuvwxyz");
     known.classes[0] = "none";
