@@ -57,10 +57,11 @@ class Decoder {
     if (width < info_.output_width) jpeg_crop_scanline(&info_, &x, &width);
     const auto units = top / unit_height;
     if (units > 1) (void)jpeg_skip_scanlines(&info_, (units - 1) * unit_height);
+    const std::size_t bytes = 3 * std::size_t{columns};
     while (info_.output_scanline < top + rows) {
-      const bool wanted = info_.output_scanline >= top;
+      const auto y = info_.output_scanline;
       (void)jpeg_read_scanlines(&info_, &line, 1);
-      if (wanted) to = std::copy_n(line + 3 * (left - x), 3 * columns, to);
+      if (y >= top) std::copy_n(line + 3 * (left - x), bytes, to + (y - top) * bytes);
     }
     return true;
   }

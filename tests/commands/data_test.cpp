@@ -86,6 +86,23 @@ TEST_F(DataCommandTest, Verify) {
   EXPECT_THAT(result.out, HasSubstr("300 training and 60 test images"));
 }
 
+TEST_F(DataCommandTest, VerifyDecodesAFolderOfImages) {
+  const auto data = folder / "photos";
+  for (const auto* name : {"cat/1.png", "cat/2.png", "dog/1.png"}) {
+    fs::create_directories((data / name).parent_path());
+    write_png(data / name, {4, 4, std::vector<std::uint8_t>(48, 9)});
+  }
+  write("photos/notes.txt", "mine");
+  const auto good = verify(data);
+  ASSERT_TRUE(succeeds(good));
+  EXPECT_THAT(good.out, HasSubstr("3 training and 0 test images"));
+  EXPECT_THAT(good.out, HasSubstr("left out 1 file whose name"));
+  write("photos/cat/3.jpg", "<html>");
+  const auto bad = verify(data);
+  EXPECT_TRUE(fails(bad, 2, {"1 of 4 images cannot be read", "data.on_error=skip"}));
+  EXPECT_THAT(bad.out, HasSubstr("3.jpg: found a web page"));
+}
+
 TEST_F(DataCommandTest, PreviewIsAReadableImageOfTheEpoch) {
   const auto first = preview("0", "first.png");
   const auto image = read_image(folder / "first.png");

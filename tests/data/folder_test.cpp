@@ -79,8 +79,9 @@ TEST_F(ImageFolderTest, LeavesOutWhatIsHiddenOrNoImageOrMetAgain) {
   fs::create_directory_symlink(".", folder / "a/self");
   const auto set = open();
   EXPECT_EQ(contents(set, Split::train), (Pairs{{0, 1}, {1, 2}}));
-  EXPECT_THAT(set.notes, ElementsAre("left out 3 files whose names don't end in .jpg, .jpeg, .jpe, "
-                                     ".jfif, .png or .webp: 2 .txt, 1 .db"));
+  EXPECT_THAT(set.notes,
+              ElementsAre("left out 3 files whose name doesn't end in .jpg, .jpeg, .jpe, "
+                          ".jfif, .png or .webp: 2 .txt, 1 .db"));
 }
 
 TEST_F(ImageFolderTest, TakesNamesThatAreNotText) {

@@ -95,10 +95,9 @@ TEST_F(ReadImageTest, MissingFileAndDirectoryAreErrors) {
 
 TEST_F(ReadImageTest, OtherFormatsAreNamed) {
   using namespace std::string_view_literals;
-  constexpr std::array<std::pair<std::string_view, const char*>, 16> kCases{{
+  constexpr std::array<std::pair<std::string_view, const char*>, 15> kCases{{
       {""sv, "an empty file"},
       {"GIF89a\1\0\1\0"sv, "a GIF image"},
-      {"RIFF\x24\0\0\0WEBPVP8 "sv, "a WebP image"},
       {"RIFF\x24\0\0\0WAVEfmt "sv, "bytes 52 49 46 46 24 00 00 00"},
       {"BM\x46\0\0\0"sv, "a BMP image"},
       {"II*\0"sv, "a TIFF image"},
