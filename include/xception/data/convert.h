@@ -35,7 +35,7 @@ using ConvertProgress = std::function<void(std::int64_t done, std::int64_t total
 /// Writes all images of a data set to another folder and layout:
 /// - shards: train/000000.tar and so on, val/, test/; samples of an image and `cls`; classes.txt;
 ///   an index beside each shard
-/// - folder: train/CLASS/00000000.jpg and so on, val/, test/; classes.txt
+/// - folder: train/CLASS/00000000.jpg and so on, val/, test/
 /// - cifar10: of ten classes and 32 x 32 px, without validation images
 ///
 /// An image's number in the data set is its name. Image files are copied as they are; images

@@ -56,6 +56,9 @@ class FolderCatalog : public ImageCatalog {
   [[nodiscard]] std::unique_ptr<OpenImage> open(Split subset, std::int64_t index) const override {
     return open_image(path(subset, index));
   }
+  [[nodiscard]] EncodedImage encoded(Split subset, std::int64_t index) const override {
+    return {read_file(path(subset, index), "data")};
+  }
 
  private:
   [[nodiscard]] fs::path path(Split subset, std::int64_t index) const {
@@ -136,7 +139,7 @@ class Scan {
     for (const auto& [count, ending] : kinds) {
       if (words.size() < 5) words.push_back(fmt::format("{} {}", -count, ending));
     }
-    return fmt::format("left out {} file{} whose names don't end in {}: {}{}", sum,
+    return fmt::format("left out {} file{} whose name doesn't end in {}: {}{}", sum,
                        sum == 1 ? "" : "s", image_extensions(), fmt::join(words, ", "),
                        words.size() < kinds.size() ? ", ..." : "");
   }
