@@ -41,12 +41,12 @@ std::string pixels_of(const Dataset& dataset, Split subset, std::int64_t i) {
   return {image.pixels.begin(), image.pixels.end()};
 }
 
-class Formats : public FolderTest {
+class DataFormats : public FolderTest {
  protected:
   TensorMap make() const { return run_python("data_sets.py", "make " + folder.string()); }
 };
 
-TEST_F(Formats, OfMnistAreReadAsTorchvisionReadsThem) {
+TEST_F(DataFormats, OfMnistAreReadAsTorchvisionReadsThem) {
   const auto expected = make();
   const auto set = open(folder / "MNIST");
   EXPECT_EQ(set.format, "idx");
@@ -69,7 +69,7 @@ TEST_F(Formats, OfMnistAreReadAsTorchvisionReadsThem) {
   EXPECT_THAT(error_of([&] { (void)open(folder / "MNIST", "idx"); }), HasSubstr("train-images"));
 }
 
-TEST_F(Formats, OfCifar100AreRecordsWithTwoLabels) {
+TEST_F(DataFormats, OfCifar100AreRecordsWithTwoLabels) {
   std::string records, names;
   for (int i = 0; i < 6; ++i) {
     records += static_cast<char>(i);           // coarse
@@ -92,7 +92,7 @@ TEST_F(Formats, OfCifar100AreRecordsWithTwoLabels) {
   EXPECT_THAT(error_of([&] { (void)open(folder); }), HasSubstr("test.bin"));
 }
 
-TEST_F(Formats, OfWebDatasetAreReadInTheirOrder) {
+TEST_F(DataFormats, OfWebDatasetAreReadInTheirOrder) {
   const auto expected = make();
   const auto set = open(folder / "shards");
   EXPECT_EQ(set.format, "shards");
@@ -116,7 +116,7 @@ TEST_F(Formats, OfWebDatasetAreReadInTheirOrder) {
   EXPECT_THAT(error_of([&] { (void)open(folder / "shards"); }), HasSubstr("000001.tar"));
 }
 
-class Order : public Formats {
+class Order : public DataFormats {
  protected:
   /// The images of an epoch, batch by batch, `parts` times a part of each.
   static std::vector<std::int64_t> epoch(const Dataset& set, std::int64_t number,
@@ -170,7 +170,7 @@ TEST_F(Order, OfShardsIsTheSameForAllWhoRead) {
   EXPECT_EQ(epoch(set, 0, 0), epoch(set, 0, 20));
 }
 
-class Convert : public Formats {
+class Convert : public DataFormats {
  protected:
   /// Twelve random images of 32 x 32 px in ten classes.
   Dataset small() const {

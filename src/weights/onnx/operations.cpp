@@ -22,6 +22,13 @@ std::vector<std::int64_t> twice(std::vector<std::int64_t> values) {
   return values;
 }
 
+/// A size of height and width, for which one number may stand.
+std::vector<std::int64_t> size(const Node* node, std::size_t i) {
+  auto values = OnnxTranslation::list(node, i);
+  if (values.size() == 1) values.push_back(values.front());
+  return values;
+}
+
 std::string input(OnnxTranslation& to, const Node* node, std::size_t i = 0) {
   return to.name_of(node->input(i));
 }
@@ -33,9 +40,9 @@ std::string convolution(OnnxTranslation& to, const Node* node) {
     inputs.push_back(input(to, node, 2));
   }
   auto name = to.graph().add("Conv", inputs);
-  to.graph().set("strides", to.list(node, 3));
-  to.graph().set("pads", twice(to.list(node, 4)));
-  to.graph().set("dilations", to.list(node, 5));
+  to.graph().set("strides", size(node, 3));
+  to.graph().set("pads", twice(size(node, 4)));
+  to.graph().set("dilations", size(node, 5));
   to.graph().set("group", to.constant(node, 8).toInt());
   return name;
 }
@@ -56,19 +63,32 @@ std::string linear(OnnxTranslation& to, const Node* node) {
   return name;
 }
 
+/// bias, input, weight, beta, alpha: how a linear layer is recorded, its weight transposed.
+std::string add_product(OnnxTranslation& to, const Node* node) {
+  const auto* weight = node->input(2)->node();
+  const bool transposed = weight->kind() == c10::aten::t;
+  auto name = to.graph().add(
+      "Gemm", {input(to, node, 1), to.name_of(transposed ? weight->input(0) : node->input(2)),
+               input(to, node)});
+  to.graph().set("transB", std::int64_t{transposed});
+  to.graph().set("beta", to.constant(node, 3).toScalar().toDouble());
+  to.graph().set("alpha", to.constant(node, 4).toScalar().toDouble());
+  return name;
+}
+
 void set_window(OnnxTranslation& to, const Node* node) {
-  const auto kernel = to.list(node, 1);
-  const auto strides = to.list(node, 2);
+  const auto kernel = size(node, 1);
+  const auto strides = size(node, 2);
   to.graph().set("kernel_shape", kernel);
   to.graph().set("strides", strides.empty() ? kernel : strides);
-  to.graph().set("pads", twice(to.list(node, 3)));
+  to.graph().set("pads", twice(size(node, 3)));
 }
 
 /// input, kernel_size, stride, padding, dilation, ceil_mode
 std::string max_pool(OnnxTranslation& to, const Node* node) {
   auto name = to.graph().add("MaxPool", {input(to, node)});
   set_window(to, node);
-  to.graph().set("dilations", to.list(node, 4));
+  to.graph().set("dilations", size(node, 4));
   to.graph().set("ceil_mode", std::int64_t{to.constant(node, 5).toBool()});
   return name;
 }
@@ -84,7 +104,7 @@ std::string average_pool(OnnxTranslation& to, const Node* node) {
 
 /// input, output_size
 std::string adaptive_average_pool(OnnxTranslation& to, const Node* node) {
-  if (to.list(node, 1) != std::vector<std::int64_t>{1, 1}) {
+  if (size(node, 1) != std::vector<std::int64_t>{1, 1}) {
     throw run_error("weights", "ONNX: adaptive_avg_pool2d to another size than 1 x 1");
   }
   return to.graph().add("GlobalAveragePool", {input(to, node)});
@@ -191,6 +211,7 @@ const std::map<std::string, Translate>& translations() {
       {"aten::_convolution", convolution},
       {"aten::batch_norm", batch_norm},
       {"aten::linear", linear},
+      {"aten::addmm", add_product},
       {"aten::max_pool2d", max_pool},
       {"aten::avg_pool2d", average_pool},
       {"aten::adaptive_avg_pool2d", adaptive_average_pool},
@@ -225,7 +246,7 @@ const std::map<std::string, Translate>& translations() {
 void OnnxTranslation::add(const Node* node) {
   const std::string kind = node->kind().toQualString();
   // What these make is read where it is used.
-  if (kind == "prim::Constant" || kind == "prim::ListConstruct") return;
+  if (kind == "prim::Constant" || kind == "prim::ListConstruct" || kind == "aten::t") return;
   const auto found = translations().find(kind);
   if (found == translations().end()) {
     throw run_error("weights",
