@@ -22,8 +22,8 @@ struct DataConfig {
   std::int64_t shuffle_window = 16384;  ///< of shards; 0: all images
   bool drop_last = false;
   std::string on_error = "stop";  ///< of images that cannot be read: `stop`, `skip`
-  std::int64_t workers = 0;      ///< 0: as many as LibTorch's threads
-  std::int64_t cache_mb = 1024;  ///< of decoded images, a split and process
+  std::int64_t workers = 0;       ///< 0: as many as LibTorch's threads
+  std::int64_t cache_mb = 1024;   ///< of decoded images, a split and process
 
   std::vector<Key> keys();
 };

@@ -17,8 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLayout =
-    "expected train/CLASS/*.jpg with val/CLASS (or validation, valid) and test/CLASS where there "
-    "are any, or CLASS/*.jpg";
+    "expected train/CLASS/*.jpg, perhaps val (validation, valid) and test, or CLASS/*.jpg";
 
 /// The images of a subset, sorted, in few bytes each: a name in one long string, and its place.
 struct Images {
@@ -198,9 +197,9 @@ std::map<Split, fs::path> subset_folders(const fs::path& folder) {
 }
 
 std::vector<std::string> class_folders(const fs::path& folder, Scan& scan) {
-  auto found = list(folder);
-  for (const auto& name : found.files) scan.leave_out(name);
-  return found.folders;
+  const auto [folders, files] = list(folder);
+  for (const auto& name : files) scan.leave_out(name);
+  return folders;
 }
 
 void check_classes(const fs::path& folder, const std::vector<std::string>& classes) {
@@ -241,8 +240,7 @@ std::string read_subset(const fs::path& folder, const std::vector<std::string>& 
     }
   }
   images.firsts.push_back(images.size());
-  images.names.shrink_to_fit();
-  images.ends.shrink_to_fit();
+  images.names.shrink_to_fit(), images.ends.shrink_to_fit();
   return sums;
 }
 
@@ -264,13 +262,12 @@ bool holds_images(const fs::path& folder, int levels) {
 }  // namespace
 
 bool is_folder(const fs::path& folder) {
-  constexpr int kLevels = 3;
   const auto parent = is_there(folder / "train") ? folder / "train" : folder;
   std::error_code error;
   for (fs::directory_iterator at(parent, error), end; !error && at != end; at.increment(error)) {
     std::error_code unknown;
     if (!at->path().filename().string().starts_with('.') && at->is_directory(unknown) &&
-        holds_images(at->path(), kLevels)) {
+        holds_images(at->path(), 3)) {
       return true;
     }
   }
