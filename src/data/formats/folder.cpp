@@ -120,19 +120,16 @@ class Scan {
   }
 
   void leave_out(const std::string& name) {
-    auto ending = fs::path(name).extension().string();
-    ++left_out_[ending.empty() ? "without an ending" : std::move(ending)];
+    const auto ending = fs::path(name).extension().string();
+    ++left_out_[ending.empty() ? "without an ending" : ending];
   }
 
   /// In one line; empty: nothing was left out.
   [[nodiscard]] std::string left_out() const {
+    if (left_out_.empty()) return {};
     std::int64_t sum = 0;
     std::vector<std::pair<std::int64_t, std::string>> kinds;
-    for (const auto& [ending, count] : left_out_) {
-      sum += count;
-      kinds.emplace_back(-count, ending);
-    }
-    if (sum == 0) return "";
+    for (const auto& [ending, count] : left_out_) sum += count, kinds.emplace_back(-count, ending);
     std::sort(kinds.begin(), kinds.end());
     std::vector<std::string> words;
     for (const auto& [count, ending] : kinds) {
@@ -197,9 +194,9 @@ std::map<Split, fs::path> subset_folders(const fs::path& folder) {
 }
 
 std::vector<std::string> class_folders(const fs::path& folder, Scan& scan) {
-  const auto [folders, files] = list(folder);
-  for (const auto& name : files) scan.leave_out(name);
-  return folders;
+  const auto found = list(folder);
+  for (const auto& name : found.files) scan.leave_out(name);
+  return found.folders;
 }
 
 void check_classes(const fs::path& folder, const std::vector<std::string>& classes) {
@@ -240,11 +237,11 @@ std::string read_subset(const fs::path& folder, const std::vector<std::string>& 
     }
   }
   images.firsts.push_back(images.size());
-  images.names.shrink_to_fit(), images.ends.shrink_to_fit();
+  images.names.shrink_to_fit();
   return sums;
 }
 
-/// Whether there is an image in a folder or, a few levels down, below it.
+/// Whether there is an image in a folder or, so many levels down, below it.
 bool holds_images(const fs::path& folder, int levels) {
   std::error_code error;
   std::vector<fs::path> folders;
@@ -286,11 +283,11 @@ Dataset open_folder(const DataConfig& config) {
   std::map<Split, Images> subsets;
   std::string sums;
   for (const auto& [subset, of] : folders) {
-    sums += split_name(subset) + '\n' +
-            read_subset(of, classes, subset == Split::train, scan, subsets[subset]);
+    const bool trained = subset == Split::train;
+    sums += split_name(subset) + '\n' + read_subset(of, classes, trained, scan, subsets[subset]);
   }
   std::vector<std::string> names;
-  std::transform(classes.begin(), classes.end(), std::back_inserter(names), class_name);
+  for (const auto& name : classes) names.push_back(class_name(name));
   std::error_code error;
   const auto whole = fs::canonical(folder, error);
   Dataset dataset{.images = std::make_shared<FolderCatalog>(classes, std::move(subsets)),
