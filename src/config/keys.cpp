@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 
 #include "xception/core/error.h"
 
@@ -13,21 +12,6 @@ namespace xception {
 namespace {
 
 using nlohmann::json;
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
 
 std::string wrong(const json& item, const std::string& type, const std::string& range = "") {
   return fmt::format("found {}, expected {}{}{}", shown(item), type, range.empty() ? "" : ", ",
@@ -292,19 +276,6 @@ json::json_pointer dotted_key(const std::string& key) {
   json::json_pointer pointer;
   if (dot != std::string::npos) pointer /= key.substr(0, dot);
   return pointer /= key.substr(dot == std::string::npos ? 0 : dot + 1);
-}
-
-std::string nearest_name(std::string_view word, const std::vector<std::string>& names) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(3, word.size() / 2) + 1;
-  for (const auto& name : names) {
-    const auto distance = edit_distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-  }
-  return best;
 }
 
 }  // namespace xception

@@ -1,5 +1,5 @@
-// Decodes hostile bytes as an image (JPEG, PNG, WebP): whole, upright and in parts, which must equal
-// the whole. libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer.
+// Decodes hostile bytes as an image (JPEG, PNG, WebP): whole, upright and in parts, which must
+// equal the whole. libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer.
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>

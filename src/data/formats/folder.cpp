@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -43,8 +42,7 @@ class FolderCatalog : public ImageCatalog {
       : classes_(std::move(classes)), subsets_(std::move(subsets)) {}
 
   [[nodiscard]] std::int64_t size(Split subset) const override {
-    const auto found = subsets_.find(subset);
-    return found == subsets_.end() ? 0 : found->second.size();
+    return subsets_.contains(subset) ? subsets_.at(subset).size() : 0;
   }
   [[nodiscard]] std::int64_t label(Split subset, std::int64_t index) const override {
     return subsets_.at(subset).label(index);
