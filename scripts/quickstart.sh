@@ -7,9 +7,10 @@ usage() {
   cat <<'USAGE'
 scripts/quickstart.sh [--data DIR | --synthetic] [-- TRAIN_OPTIONS...]
 Builds xception, gets CIFAR-10, trains a small network (configs/quickstart.json), evaluates it and
-classifies one image. Without a connection it draws a synthetic set of ten classes instead.
+classifies one image. Where CIFAR-10 can't be had, Fashion-MNIST takes its place (Debian's package
+dataset-fashion-mnist, installed if that is possible), else a synthetic set of ten classes.
 
-  --data DIR    a folder that holds CIFAR-10's binary files or cifar-10-batches-bin
+  --data DIR    a folder that holds the files of CIFAR-10 or of MNIST's layout
   --synthetic   the synthetic set without asking the network
   --help        this text
 
@@ -37,6 +38,17 @@ while (($#)); do
   shift
 done
 
+# Real images where the network gives Debian's packages only.
+fashion_mnist=/usr/share/datasets/fashion-mnist
+find_fashion_mnist() {
+  [[ -e $fashion_mnist/train-images-idx3-ubyte.gz ]] && return
+  local as_root=()
+  ((EUID == 0)) || as_root=(sudo -n)
+  command -v apt-get >/dev/null 2>&1 || return 1
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends dataset-fashion-mnist >/dev/null 2>&1
+  [[ -e $fashion_mnist/train-images-idx3-ubyte.gz ]]
+}
+
 bash scripts/setup.sh --no-tests
 xception=build/${XCEPTION_PRESET:-release}/xception
 
@@ -44,6 +56,9 @@ xception=build/${XCEPTION_PRESET:-release}/xception
 if [[ -z $data && $synthetic == no ]]; then
   if bash scripts/download_cifar10.sh --connect-timeout 5 data; then
     data=data
+  elif find_fashion_mnist; then
+    data=$fashion_mnist
+    say "no CIFAR-10, so Fashion-MNIST ($data)"
   else
     say "no CIFAR-10, so synthetic images: its accuracy says nothing about CIFAR-10"
   fi
@@ -70,21 +85,30 @@ echo "$evaluation"
 
 # The first test image as a PNG, to have a file to classify.
 "${Python3_EXECUTABLE:-python3}" - "$data" "$run/example.png" <<'PYTHON'
-import os, struct, sys, zlib
+import gzip, os, struct, sys, zlib
 
 folder, png = sys.argv[1], sys.argv[2]
 nested = os.path.join(folder, "cifar-10-batches-bin")
-with open(os.path.join(nested if os.path.isdir(nested) else folder, "test_batch.bin"), "rb") as file:
-    planes = file.read(3073)[1:]  # red, green, blue; 32 x 32 each
+images = os.path.join(nested if os.path.isdir(nested) else folder, "test_batch.bin")
+if os.path.exists(images):
+    side, colors = 32, 3
+    with open(images, "rb") as file:
+        planes = file.read(3073)[1:]  # red, green, blue
+else:
+    side, colors = 28, 1
+    images = os.path.join(folder, "t10k-images-idx3-ubyte")
+    with (open(images, "rb") if os.path.exists(images) else gzip.open(images + ".gz")) as file:
+        planes = file.read(16 + side * side)[16:]
+area = side * side
 rows = b"".join(
-    b"\0" + b"".join(bytes(planes[c * 1024 + y * 32 + x] for c in range(3)) for x in range(32))
-    for y in range(32))
+    b"\0" + bytes(planes[c * area + y * side + x] for x in range(side) for c in range(colors))
+    for y in range(side))
 
 def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 with open(png, "wb") as file:
-    file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 32, 32, 8, 2, 0, 0, 0))
+    file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", side, side, 8, colors - 1, 0, 0, 0))
                + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 PYTHON
 "$xception" predict --run "$run" "$run/example.png" --top-k 3
