@@ -35,6 +35,9 @@ RunConfig config_of(const SmallTraining& training) {
   if (training.optimizer == "sgd") config.optimizer.lr = kSgdRate;
   config.data.image_size = find_model(training.model).min_image_size;
   config.data.validation_size = kValidation;
+  // Whole pixels are moved, so that all kernels hand the network the same images.
+  config.augment.train =
+      nlohmann::json::array({{{"name", "pad_and_crop"}}, {{"name", "horizontal_flip"}}});
   config.train.batch_size = kBatch;
   config.train.precision = training.precision;
   config.train.kernels = training.kernels == Kernels::fused ? "fused" : "reference";
@@ -43,17 +46,17 @@ RunConfig config_of(const SmallTraining& training) {
 }
 
 /// Images that differ in the large, too: what BatchNorm makes of nearly equal ones is chance.
-ImageSet made_up(std::int64_t images) {
+ImageSet made_up(std::int64_t images, std::int64_t side) {
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(std::uint64_t{1});
   const auto coarse = torch::rand({images, 3, 4, 4}, generator);
-  const auto fine = torch::rand({images, 3, 32, 32}, generator);
-  const auto values = coarse.repeat_interleave(8, 2).repeat_interleave(8, 3) * 0.7 + fine * 0.3;
+  const auto fine = torch::rand({images, 3, side, side}, generator);
+  const auto values = at::upsample_nearest2d(coarse, {side, side}) * 0.7 + fine * 0.3;
   return {.images = values.mul(255.0).to(torch::kUInt8),
           .labels = torch::arange(images, torch::kInt64).remainder(10)};
 }
 
-Dataset made_up_data() {
-  return {.images = in_memory(made_up(kImages + kValidation), made_up(1)),
+Dataset made_up_data(std::int64_t side) {
+  return {.images = in_memory(made_up(kImages + kValidation, side), made_up(1, side)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},
@@ -114,7 +117,8 @@ std::string test_models(const torch::Device& device,
 SmallResult train_small(const SmallTraining& small, const torch::Device& device,
                         const StepGraphMaker& make) {
   seed_generators(0);
-  const Experiment experiment(config_of(small), made_up_data(), device);
+  const auto config = config_of(small);
+  const Experiment experiment(config, made_up_data(config.data.image_size), device);
   Training training(experiment, Communicator::alone());
   if (training.scaler.enabled()) training.scaler.state().tensors.at("scale").fill_(kLossScale);
   calm(*training.model);
