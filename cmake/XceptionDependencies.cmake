@@ -25,18 +25,8 @@ find_package(Hdf5C QUIET)
 # Writing ONNX; -DCMAKE_DISABLE_FIND_PACKAGE_OnnxProto=ON leaves it out.
 find_package(OnnxProto QUIET)
 xception_find(JPEG libjpeg62-turbo-dev)  # libjpeg-turbo's older interface: decodes parts
-find_package(WebP QUIET)  # optional; older ones bring no CMake files
-if(NOT TARGET WebP::webp)
-  find_path(XCEPTION_WEBP_INCLUDE_DIR webp/decode.h)
-  find_library(XCEPTION_WEBP_LIBRARY webp)
-  mark_as_advanced(XCEPTION_WEBP_INCLUDE_DIR XCEPTION_WEBP_LIBRARY)
-  if(XCEPTION_WEBP_INCLUDE_DIR AND XCEPTION_WEBP_LIBRARY)
-    add_library(WebP::webp UNKNOWN IMPORTED)
-    set_target_properties(WebP::webp PROPERTIES
-      IMPORTED_LOCATION "${XCEPTION_WEBP_LIBRARY}"
-      INTERFACE_INCLUDE_DIRECTORIES "${XCEPTION_WEBP_INCLUDE_DIR}")
-  endif()
-endif()
+# WebP images; -DCMAKE_DISABLE_FIND_PACKAGE_LibWebP=ON leaves them out.
+find_package(LibWebP QUIET)
 # Headers only: LibTorch contains the library, but the wheel lacks the headers.
 find_path(XCEPTION_GLOO_INCLUDE_DIR gloo/transport/device.h)
 mark_as_advanced(XCEPTION_GLOO_INCLUDE_DIR)

@@ -22,4 +22,6 @@ install(FILES
   "${PROJECT_SOURCE_DIR}/cmake/FindTurboJPEG.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/FindLibZip.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/FindHdf5C.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/FindOnnxProto.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/FindLibWebP.cmake"
   DESTINATION "${config_dir}")

@@ -116,6 +116,13 @@ void check_launcher(const SweepRequest& request, const SweepConfig& sweep) {
   }
 }
 
+/// Puts what the data set decides into the trials' base, as their runs will record it.
+void settle_data(SweepConfig& sweep, const Dataset& dataset) {
+  sweep.base["data"]["format"] = dataset.format;
+  auto& model = sweep.base["model"];
+  if (!model.contains("num_classes")) model["num_classes"] = dataset.num_classes();
+}
+
 /// The checked trials, which know the data's folder wherever they run.
 TrialPlan checked_plan(const SweepConfig& sweep, const Dataset& dataset) {
   auto plan = plan_trials(sweep, dataset.checksum);
@@ -182,9 +189,10 @@ int run_sweep(const SweepRequest& request) {
   auto overrides = request.overrides;
   if (!request.data.empty())
     overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
-  const auto sweep = read_sweep(request.file, overrides);
+  auto sweep = read_sweep(request.file, overrides);
   check_launcher(request, sweep);
   const auto dataset = load_dataset(config_of_json(sweep.base, request.file.string()).data);
+  settle_data(sweep, dataset);
   auto plan = checked_plan(sweep, dataset);
   const auto devices = sweep_devices(request.device);
   const auto jobs = request.jobs > 0 ? request.jobs : static_cast<std::int64_t>(devices.size());

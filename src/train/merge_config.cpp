@@ -28,7 +28,8 @@ RunConfig merge_saved(const RunDirectory& directory, const RunConfig& asked) {
   for (const auto& key : asked.given) {
     const auto& wanted = now.at(dotted_key(key));
     const auto& had = before.at(dotted_key(key));
-    if (wanted == had) continue;
+    // What was recognized once stays so.
+    if (wanted == had || (key == "data.format" && wanted == "auto")) continue;
     if (!changeable.contains(key)) {
       throw input_error("train",
                         "--resume: {} is {}, but the run in {} was trained with {}; leave it, or "
