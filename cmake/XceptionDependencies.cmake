@@ -24,7 +24,7 @@ xception_find(LibZip libzip-dev)
 find_package(Hdf5C QUIET)
 # Writing ONNX; -DCMAKE_DISABLE_FIND_PACKAGE_OnnxProto=ON leaves it out.
 find_package(OnnxProto QUIET)
-xception_find(JPEG libjpeg62-turbo-dev)  # libjpeg-turbo's older interface: decodes parts
+xception_find(JPEG libjpeg-dev)  # libjpeg-turbo's older interface: decodes parts
 # WebP images; -DCMAKE_DISABLE_FIND_PACKAGE_LibWebP=ON leaves them out.
 find_package(LibWebP QUIET)
 # Headers only: LibTorch contains the library, but the wheel lacks the headers.

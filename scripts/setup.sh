@@ -69,7 +69,7 @@ cmake_is_new() {  # cmake_is_new COMMAND: at least 3.24?
 }
 
 packages=(libboost-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libssl-dev libpng-dev
-          libturbojpeg0-dev libjpeg62-turbo-dev libwebp-dev libgloo-dev libzip-dev zlib1g-dev
+          libturbojpeg0-dev libjpeg-dev libwebp-dev libgloo-dev libzip-dev zlib1g-dev
           libhdf5-dev libonnx-dev libprotobuf-dev)
 [[ $tests == ON ]] && packages+=(libgtest-dev libgmock-dev)
 missing=()
