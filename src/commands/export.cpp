@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "model_choice.h"
 #include "subcommands.h"
 #include "xception/core/error.h"
 #include "xception/core/format.h"
@@ -7,7 +8,6 @@
 #include "xception/models/kernel_choice.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/experiment.h"
-#include "xception/train/load_run.h"
 #include "xception/train/model_card.h"
 #include "xception/weights/export.h"
 
@@ -15,10 +15,7 @@ namespace xception {
 namespace {
 
 struct ExportArguments {
-  std::string run;
-  std::string weights;
-  std::vector<std::string> settings;
-  std::string checkpoint = "best";
+  ModelChoice model;
   std::string format;
   std::string out;
   std::int64_t image_size = 0;
@@ -40,9 +37,6 @@ std::string format_of(const ExportArguments& arguments) {
 }
 
 void check_arguments(const ExportArguments& arguments, const std::string& format) {
-  if (arguments.run.empty() == arguments.weights.empty()) {
-    throw input_error("export", "expected either --run DIR or --weights FILE");
-  }
   if (format != "onnx" && (arguments.fold_batch_norm || arguments.image_size > 0)) {
     throw input_error(
         "export", "--fold-batch-norm and --image-size: only with --format onnx, found {}", format);
@@ -57,9 +51,7 @@ void run_export(const ExportArguments& arguments) {
   const auto format = format_of(arguments);
   check_arguments(arguments, format);
   const torch::Device cpu(torch::kCPU);
-  const auto loaded = arguments.run.empty()
-                          ? load_weights(arguments.weights, arguments.settings, cpu)
-                          : load_run(arguments.run, arguments.checkpoint, cpu);
+  const auto loaded = arguments.model.load("export", cpu);
   auto card = model_card(loaded.config, loaded.class_names);
   if (format == "safetensors") {
     save_safetensors(arguments.out, model_tensors(*loaded.model), card);
@@ -87,14 +79,7 @@ void run_export(const ExportArguments& arguments) {
 void add_export_command(CLI::App& program, Invocation& /*invocation*/) {
   auto arguments = std::make_shared<ExportArguments>();
   auto* command = program.add_subcommand("export", "Write a model for other programs");
-  command->add_option("--run", arguments->run, "Run directory");
-  command->add_option("--weights", arguments->weights,
-                      "Or a file of weights: safetensors, PyTorch, Keras");
-  command->add_option("--set", arguments->settings,
-                      "key=value of the config, with --weights: what the file doesn't say");
-  command->add_option("--checkpoint", arguments->checkpoint, "best or last, with --run")
-      ->check(CLI::IsMember({"best", "last"}))
-      ->capture_default_str();
+  arguments->model.add_options(*command);
   command->add_option("--out", arguments->out, "File to write")->required();
   command
       ->add_option("--format", arguments->format,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "answers.h"
+#include "model_choice.h"
 #include "picture_list.h"
 #include "picture_queue.h"
 #include "subcommands.h"
@@ -17,21 +18,17 @@
 #include "xception/models/fold.h"
 #include "xception/parallel/device_memory.h"
 #include "xception/train/experiment.h"
-#include "xception/train/load_run.h"
 #include "xception/train/precision.h"
 
 namespace xception {
 namespace {
 
 struct PredictArguments {
-  std::string run;
+  ModelChoice model;
   std::vector<std::string> images;
-  std::string checkpoint = "best";
   std::string device = "auto";
   std::int64_t top_k = 5;
   bool ignore_orientation = false;
-  std::string weights;
-  std::vector<std::string> settings;
   std::string labels;
   std::int64_t batch_size = 0;
   bool json = false;
@@ -50,8 +47,8 @@ AnswerFormat format_of(const PredictArguments& arguments) {
 std::vector<std::string> read_labels(const std::string& file) {
   const auto text = read_file(file, "predict");
   std::vector<std::string> names;
-  if (text.find_first_not_of(" \t\r\n") != std::string::npos &&
-      text[text.find_first_not_of(" \t\r\n")] == '[') {
+  const auto start = text.find_first_not_of(" \t\r\n");
+  if (start != std::string::npos && text[start] == '[') {
     const auto list = parse_json(text, "predict", file);
     for (const auto& name : list) {
       if (!name.is_string()) {
@@ -71,11 +68,7 @@ std::vector<std::string> read_labels(const std::string& file) {
 
 /// The model and the names of its classes.
 LoadedRun load_model(const PredictArguments& arguments, const torch::Device& device) {
-  if (arguments.run.empty() == arguments.weights.empty()) {
-    throw input_error("predict", "expected either --run DIR or --weights FILE");
-  }
-  auto run = arguments.run.empty() ? load_weights(arguments.weights, arguments.settings, device)
-                                   : load_run(arguments.run, arguments.checkpoint, device);
+  auto run = arguments.model.load("predict", device);
   if (arguments.labels.empty()) return run;
   run.class_names = read_labels(arguments.labels);
   if (std::ssize(run.class_names) != run.config.model.num_classes) {
@@ -227,11 +220,7 @@ int predict(const PredictArguments& arguments) {
 void add_predict_command(CLI::App& program, Invocation& invocation) {
   auto arguments = std::make_shared<PredictArguments>();
   auto* command = program.add_subcommand("predict", "Classify JPEG, PNG and WebP files");
-  command->add_option("--run", arguments->run, "Run directory");
-  command->add_option("--weights", arguments->weights,
-                      "Or a file of weights: safetensors, PyTorch, Keras");
-  command->add_option("--set", arguments->settings,
-                      "key=value of the config, with --weights: what the file doesn't say");
+  arguments->model.add_options(*command);
   command->add_option("--labels", arguments->labels,
                       "File of the classes' names: one a line, or a JSON list");
   command
@@ -241,9 +230,6 @@ void add_predict_command(CLI::App& program, Invocation& invocation) {
           "such as 'photos/*.jpg'; @FILE or @- (standard input): a list, a path a line or "
           "ended by NUL; -: one picture from standard input")
       ->required();
-  command->add_option("--checkpoint", arguments->checkpoint, "best or last")
-      ->check(CLI::IsMember({"best", "last"}))
-      ->capture_default_str();
   command->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")
       ->capture_default_str();
   command->add_option("--top-k", arguments->top_k, "Classes to show of each image")

@@ -12,7 +12,7 @@
 #include "xception/core/readable.h"
 #include "xception/core/safetensors.h"
 #include "xception/models/registry.h"
-#include "xception/train/load_run.h"
+#include "xception/train/checkpoint.h"
 #include "xception/weights/fit.h"
 #include "xception/weights/recognize.h"
 
@@ -34,18 +34,6 @@ std::string dtype_text(const at::Tensor& tensor) {
 
 std::string shape_text(const at::Tensor& tensor) {
   return fmt::format("({})", fmt::join(tensor.sizes().vec(), ", "));
-}
-
-/// The weights of a file, or of a run directory's checkpoint.
-WeightFile read_file_or_run(const fs::path& path) {
-  if (!fs::is_directory(path)) return read_weights(path);
-  const RunDirectory directory(path);
-  const std::string checkpoint = has_checkpoint(directory, "best") ? "best" : "last";
-  const auto run = load_run(path, checkpoint, torch::kCPU);
-  WeightFile weights{.file = path, .format = "run directory, checkpoint " + checkpoint};
-  weights.tensors = model_tensors(*run.model);
-  for (const auto& [name, tensor] : weights.tensors) weights.order.push_back(name);
-  return weights;
 }
 
 /// How a file's tensors fit the model that they are recognized as.

@@ -160,12 +160,23 @@ void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels,
   std::copy_n(scale_.const_data_ptr<float>(), 3, normalization.scale);
   std::copy_n(offset_.const_data_ptr<float>(), 3, normalization.offset);
   const auto last = to.permute({1, 2, 0});
-  if (last.is_contiguous() && last.scalar_type() == torch::kFloat32) {
-    resample_pixels(pixels, plan.rows, plan.cols, normalization, last.mutable_data_ptr<float>());
-    return;
+  const auto write = [&]<class Value>(Value* values) {
+    resample_pixels(pixels, plan.rows, plan.cols, normalization, values);
+  };
+  if (last.is_contiguous()) {
+    switch (last.scalar_type()) {
+      case torch::kFloat32:
+        return write(last.mutable_data_ptr<float>());
+      case torch::kHalf:
+        return write(last.mutable_data_ptr<c10::Half>());
+      case torch::kBFloat16:
+        return write(last.mutable_data_ptr<c10::BFloat16>());
+      default:
+        break;
+    }
   }
   const auto result = torch::empty(last.sizes(), torch::kFloat32);
-  resample_pixels(pixels, plan.rows, plan.cols, normalization, result.mutable_data_ptr<float>());
+  write(result.mutable_data_ptr<float>());
   last.copy_(result);
 }
 

@@ -1,7 +1,6 @@
 #include "resample_pixels.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 // GCC compiles loops for several processors and chooses at start.
@@ -48,8 +47,9 @@ void resample_line(const float* line, std::int64_t first, const Taps& cols, Four
 
 }  // namespace
 
+template <class Value>
 void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& cols,
-                     const Normalization& normalization, float* to) {
+                     const Normalization& normalization, Value* to) {
   const auto top = rows.source().first;
   const auto [left, width] = cols.source();
   const auto values = kColors * width;
@@ -66,9 +66,18 @@ void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& c
               rows.weights[static_cast<std::size_t>(row.at + k)], values, k == 0);
     }
     resample_line(line.data(), left, cols, scale, offset, result.data());
-    std::memcpy(to, result.data(), static_cast<std::size_t>(size) * sizeof(float));
+    for (std::int64_t i = 0; i < size; ++i) {
+      to[i] = static_cast<Value>(result[static_cast<std::size_t>(i)]);
+    }
     to += size;
   }
 }
+
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
+                              float*);
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
+                              c10::Half*);
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
+                              c10::BFloat16*);
 
 }  // namespace xception

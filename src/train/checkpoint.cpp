@@ -131,9 +131,15 @@ bool is_same_checkpoint(const RunDirectory& directory, const std::string& one,
   return folder && folder == find_checkpoint_folder(directory, other);
 }
 
-std::filesystem::path checkpoint_model_file(const RunDirectory& directory,
-                                            const std::string& name) {
-  return find_checkpoint(directory, name) / kModelFile;
+WeightFile read_file_or_run(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return read_weights(path);
+  const RunDirectory directory(path);
+  const std::string name = has_checkpoint(directory, "best") ? "best" : "last";
+  const auto folder = find_checkpoint(directory, name);
+  WeightFile weights{.file = path, .format = "run directory, checkpoint " + name};
+  weights.tensors = read_tensors(folder, read_checkpoint_state(folder), kModelFile);
+  for (const auto& [tensor, value] : weights.tensors) weights.order.push_back(tensor);
+  return weights;
 }
 
 void mend_checkpoints(const RunDirectory& directory) {

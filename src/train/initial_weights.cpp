@@ -9,13 +9,10 @@ namespace xception {
 
 void load_initial_weights(Training& training, const std::string& file) {
   if (training.ranks->is_root()) {
-    auto path = path_of_text(file);
-    if (std::filesystem::is_directory(path))
-      path = checkpoint_model_file(RunDirectory(path), "best");
-    const auto weights = read_weights(path);
+    const auto weights = read_file_or_run(path_of_text(file));
     const auto report = fit_weights(*training.model, weights, {.replace_head = true});
     for (const auto& note : weights.notes) spdlog::info("  {:<10} {}", "", note);
-    spdlog::info("  {:<10} {}: {}", "init", path.string(), report.summary());
+    spdlog::info("  {:<10} {}: {}", "init", weights.file.string(), report.summary());
   }
   if (!training.ranks->is_alone()) training.share_model();
 }

@@ -134,6 +134,15 @@ TEST_F(Finetune, TrainingBeginsWithOtherWeightsAndKeepsWhatIsFrozen) {
   EXPECT_EQ(json_of(out / "summary.json").at("status"), "complete");
 }
 
+TEST_F(Finetune, ADamagedRunIsNotBegunWith) {
+  const auto run = copied_run();
+  flip_bit(run / "checkpoints/best/model.safetensors");
+  const auto out = folder / "tuned";
+  EXPECT_TRUE(fails(run_xception(train_arguments(out, {"--init", run.string()})), 2,
+                    {"model.safetensors", "SHA-256"}));
+  EXPECT_TRUE(fails(run_xception({"weights", "diff", run.string(), run.string()}), 2, {"SHA-256"}));
+}
+
 TEST_F(Finetune, WeightsThatDontFitAreRefusedBeforeTheFirstStep) {
   const auto file = exported("a.safetensors");
   const auto out = folder / "tuned";

@@ -9,6 +9,7 @@
 #include "xception/core/state.h"
 #include "xception/models/classifier.h"
 #include "xception/train/run_directory.h"
+#include "xception/weights/weight_file.h"
 
 namespace xception {
 
@@ -50,9 +51,10 @@ void mend_checkpoints(const RunDirectory& directory);
 /// Points `best` at `last`, where the checkpoint that was the best is lost.
 void take_last_for_best(const RunDirectory& directory);
 
-/// The file of a checkpoint's weights, safetensors. Errors (input): no such checkpoint.
-[[nodiscard]] std::filesystem::path checkpoint_model_file(const RunDirectory& directory,
-                                                          const std::string& name);
+/// The weights that a path means: a file's (read_weights), or those of a run directory's best
+/// checkpoint, or its last one if no epoch is complete, checked against the recorded sum. Errors
+/// (input): as read_weights; a run without a checkpoint, damaged or altered.
+[[nodiscard]] WeightFile read_file_or_run(const std::filesystem::path& path);
 
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.
