@@ -215,6 +215,25 @@ TEST_F(Convert, KeepsEveryImageInEveryLayout) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 3);
 }
 
+TEST_F(Order, OfEachWindowIsItsOwn) {
+  at::manual_seed(1);
+  const ImageSet images{torch::randint(0, 256, {12, 3, 32, 32}).to(torch::kUInt8),
+                        torch::zeros({12}, torch::kInt64)};
+  convert_dataset({.images = in_memory(images), .class_names = {"a"}, .name = "one shard"},
+                  folder / "to", {.keep_order = true});
+  const auto order = epoch(open(folder / "to"), 0, /*window=*/4);
+  std::set<std::vector<std::int64_t>> orders;
+  for (std::size_t first = 0; first < 12; first += 4) {
+    std::vector<std::int64_t> within;
+    for (std::size_t i = first; i < first + 4; ++i) {
+      within.push_back(order[i] - static_cast<std::int64_t>(first));
+      EXPECT_TRUE(within.back() >= 0 && within.back() < 4);
+    }
+    orders.insert(within);
+  }
+  EXPECT_GT(orders.size(), 1U);
+}
+
 TEST_F(Convert, IsReadByWebDataset) {
   const auto set = small();
   convert_dataset(set, folder / "to", {.shard_images = 5, .keep_order = true});
