@@ -10,6 +10,9 @@
 namespace xception {
 namespace {
 
+/// Values that a large picture is read at a time.
+constexpr std::int64_t kStripValues = 1 << 22;
+
 /// images: uint8 (N, 3, H, W) -> float32 (N, H, W' * 3). cols: an AxisMaps' map.
 torch::Tensor resample_columns(const torch::Tensor& images, const torch::Tensor& cols) {
   const auto n = images.size(0);
@@ -26,6 +29,25 @@ torch::Tensor resample_columns(const torch::Tensor& images, const torch::Tensor&
 torch::Tensor resample_rows(torch::Tensor columns, const torch::Tensor& rows) {
   if (rows.defined()) columns = torch::matmul(rows, columns);
   return columns.view({columns.size(0), columns.size(1), -1, 3});
+}
+
+/// Divides the output's rows into blocks, each made of at most `height` rows of the source (or of
+/// one row of the output).
+std::vector<Taps> blocks(const Taps& rows, std::int64_t height) {
+  std::vector<Taps> made;
+  Span source;
+  for (const auto& row : rows.rows) {
+    const auto first = std::min(source.first, row.first);
+    const auto end = std::max(source.first + source.count, row.first + row.count);
+    if (made.empty() || end - first > height) {
+      made.push_back({.input = rows.input, .weights = rows.weights});
+      source = {row.first, row.count};
+    } else {
+      source = {first, end - first};
+    }
+    made.back().rows.push_back(row);
+  }
+  return made;
 }
 
 }  // namespace
@@ -156,12 +178,17 @@ Pipeline::Plan Pipeline::plan(const torch::Tensor& drawn, Size input) const {
 
 void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels,
                           const torch::Tensor& to) const {
+  apply_plan(plan, pixels, first_axis(plan.rows), to);
+}
+
+void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels, FirstAxis first,
+                          const torch::Tensor& to) const {
   Normalization normalization;
   std::copy_n(scale_.const_data_ptr<float>(), 3, normalization.scale);
   std::copy_n(offset_.const_data_ptr<float>(), 3, normalization.offset);
   const auto last = to.permute({1, 2, 0});
   const auto write = [&]<class Value>(Value* values) {
-    resample_pixels(pixels, plan.rows, plan.cols, normalization, values);
+    resample_pixels(pixels, plan.rows, plan.cols, first, normalization, values);
   };
   if (last.is_contiguous()) {
     switch (last.scalar_type()) {
@@ -201,11 +228,33 @@ torch::Tensor Pipeline::apply_plans(const torch::Tensor& images, const torch::Te
   return batch;
 }
 
+void Pipeline::apply_in_strips(const PartReader& picture, const Plan& plan,
+                               const torch::Tensor& to) const {
+  const auto first = first_axis(plan.rows);
+  const auto width = plan.source.size.width;
+  const auto strip = std::max<std::int64_t>(kStripValues / (3 * width), 1);
+  std::int64_t row = 0;
+  for (const auto& rows : blocks(plan.rows, strip)) {
+    const auto source = rows.source();
+    const auto pixels = picture({source.first, plan.source.left, {source.count, width}});
+    const auto count = std::ssize(rows.rows);
+    apply_plan({.rows = rows, .cols = plan.cols, .source = {}},
+               pixels.contiguous().const_data_ptr<std::uint8_t>(), first, to.narrow(1, row, count));
+    row += count;
+  }
+}
+
 torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, Size size,
                                          const torch::Tensor& drawn, torch::ScalarType dtype,
                                          bool channels_last) const {
-  constexpr std::int64_t kStripValues = 1 << 22;
   const torch::NoGradGuard no_grad;
+  if (planned_) {
+    const auto batch = torch::empty(
+        {1, 3, output_.height, output_.width}, torch::TensorOptions().dtype(dtype),
+        channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous);
+    apply_in_strips(picture, plan(drawn, size), batch[0]);
+    return batch;
+  }
   Part source;
   const auto made = visible_geometry(drawn, size, source);
   const auto [height, width] = source.size;

@@ -97,9 +97,13 @@ std::vector<float> repeated(const float (&values)[3], std::int64_t n) {
 
 }  // namespace
 
+FirstAxis first_axis(const Taps& rows) {
+  return rows.source().count < std::ssize(rows.rows) ? FirstAxis::columns : FirstAxis::rows;
+}
+
 template <class Value>
 void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& cols,
-                     const Normalization& normalization, Value* to) {
+                     FirstAxis first, const Normalization& normalization, Value* to) {
   const auto [top, height] = rows.source();
   const auto [left, width] = cols.source();
   const auto values = kColors * width;
@@ -108,8 +112,7 @@ void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& c
   const auto offset = repeated(normalization.offset, size);
   std::vector<float> line(static_cast<std::size_t>(values + 1));
   std::vector<float> result(static_cast<std::size_t>(size + 1));
-  // Along columns, which is the slower of the two, where there are fewer rows.
-  const bool columns_first = height < std::ssize(rows.rows);
+  const bool columns_first = first == FirstAxis::columns;
   std::vector<float> columns;
   if (columns_first) {
     columns.resize(static_cast<std::size_t>(height * size + 1));
@@ -131,11 +134,11 @@ void resample_pixels(const std::uint8_t* pixels, const Taps& rows, const Taps& c
   }
 }
 
-template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
-                              float*);
-template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
-                              c10::Half*);
-template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, const Normalization&,
-                              c10::BFloat16*);
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, FirstAxis,
+                              const Normalization&, float*);
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, FirstAxis,
+                              const Normalization&, c10::Half*);
+template void resample_pixels(const std::uint8_t*, const Taps&, const Taps&, FirstAxis,
+                              const Normalization&, c10::BFloat16*);
 
 }  // namespace xception

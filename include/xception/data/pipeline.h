@@ -12,6 +12,8 @@
 
 namespace xception {
 
+enum class FirstAxis;
+
 /// How the images that are resampled along columns become a network's input. `fused` and
 /// `reference` give the same results but for the order in which a pixel's few weights are summed,
 /// and a last bit.
@@ -74,8 +76,9 @@ class Pipeline {
   /// as an image of a batch; of any dtype, contiguous or channels last.
   void apply_plan(const Plan& plan, const std::uint8_t* pixels, const torch::Tensor& to) const;
 
-  /// The same of one picture, (1, 3, image_size, image_size), of which only those parts are read
-  /// that show in the result, a strip at a time: memory goes by them. drawn: float32 (1, p).
+  /// What apply() gives of one picture, (1, 3, image_size, image_size), of which only those parts
+  /// are read that show in the result, a strip at a time: memory goes by them. drawn: float32 (1,
+  /// p).
   [[nodiscard]] torch::Tensor apply_to_picture(const PartReader& picture, Size size,
                                                const torch::Tensor& drawn,
                                                torch::ScalarType dtype = torch::kFloat32,
@@ -95,6 +98,9 @@ class Pipeline {
                                           Part& source) const;
   /// From images that are resampled along columns already: float32 (N, H, image_size * 3).
   [[nodiscard]] torch::Tensor pixels(const torch::Tensor& columns, const Geometry& made) const;
+  void apply_plan(const Plan& plan, const std::uint8_t* pixels, FirstAxis first,
+                  const torch::Tensor& to) const;
+  void apply_in_strips(const PartReader& picture, const Plan& plan, const torch::Tensor& to) const;
   [[nodiscard]] torch::Tensor apply_plans(const torch::Tensor& images, const torch::Tensor& drawn,
                                           torch::ScalarType dtype, bool channels_last) const;
   [[nodiscard]] torch::Tensor finish(const torch::Tensor& columns, const Geometry& made,
