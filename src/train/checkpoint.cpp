@@ -164,6 +164,10 @@ void take_last_for_best(const RunDirectory& directory) {
   point_checkpoint(directory, "best", find_checkpoint(directory, "last").filename().string());
 }
 
+std::filesystem::path checkpoint_weights(const RunDirectory& directory, const std::string& name) {
+  return find_checkpoint(directory, name) / kModelFile;
+}
+
 TrainingPosition load_checkpoint_model(const RunDirectory& directory, const std::string& name,
                                        Classifier& model) {
   const auto folder = find_checkpoint(directory, name);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "xception/core/allocation_limit.h"
+#include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/models/registry.h"
@@ -15,13 +17,31 @@
 namespace xception {
 namespace {
 
-/// Builds the config's model on the device, in evaluation mode.
-LoadedRun build_loaded(RunConfig config, const torch::Device& device) {
+/// Builds a config's model, unless it takes far more memory than the weights that are to go into
+/// it, which would be noticed only afterwards: a config may come from anybody.
+std::shared_ptr<Classifier> build_for(const std::filesystem::path& weights,
+                                      const ModelConfig& config) {
+  // As float64 of float16, with what initial values take, and as much as any network may have.
+  constexpr std::uint64_t kTimes = 16;
+  constexpr std::uint64_t kAlways = 256 << 20;
+  const auto bytes = std::filesystem::file_size(weights);
+  const AllocationLimit limit(
+      kTimes * bytes + kAlways,
+      input_error("train",
+                  "{}: its config describes a larger network than its {} bytes hold; the file is "
+                  "damaged, or its model.* are another file's",
+                  weights.string(), bytes));
+  return build_model(config);
+}
+
+/// Builds the config's model on the device, in evaluation mode. weights: the file of them.
+LoadedRun build_loaded(RunConfig config, const std::filesystem::path& weights,
+                       const torch::Device& device) {
   LoadedRun loaded;
   loaded.config = std::move(config);
   resolve_model(loaded.config);
   apply_runtime_settings(loaded.config);
-  loaded.model = build_model(loaded.config.model);
+  loaded.model = build_for(weights, loaded.config.model);
   const auto precision = parse_precision(loaded.config.train.precision);
   // Before this process opens a GPU, which may take one only.
   loaded.kernels = plan_evaluation(loaded.config, device).kernels;
@@ -58,7 +78,8 @@ std::vector<std::string> recognized_settings(const WeightFile& weights,
 LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoint,
                    const torch::Device& device) {
   const RunDirectory directory(run);
-  auto loaded = build_loaded(directory.read_config(), device);
+  auto loaded =
+      build_loaded(directory.read_config(), checkpoint_weights(directory, checkpoint), device);
   loaded.place = load_checkpoint_model(directory, checkpoint, *loaded.model);
   std::vector<std::string> names;
   if (std::filesystem::exists(directory.summary())) {
@@ -77,7 +98,7 @@ LoadedRun load_weights(const std::filesystem::path& file, const std::vector<std:
   auto config = card.config ? config_of_json(*card.config, file.string()) : RunConfig();
   if (!card.config) override_config(config, recognized_settings(weights, overrides));
   override_config(config, overrides);
-  auto loaded = build_loaded(std::move(config), device);
+  auto loaded = build_loaded(std::move(config), file, device);
   fit_weights(*loaded.model, weights);
   loaded.class_names = names_of_all(card.class_names, loaded.config.model.num_classes);
   return loaded;

@@ -1,6 +1,7 @@
 // What fine-tuning does: a part is frozen, parameters are updated in groups, classes are weighted.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include "data/file_testing.h"
 #include "xception/core/error.h"
 #include "xception/core/name_pattern.h"
 #include "xception/models/freeze.h"
@@ -8,7 +9,9 @@
 #include "xception/optim/optimizer.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/experiment.h"
+#include "xception/train/load_run.h"
 #include "xception/train/loss.h"
+#include "xception/train/model_card.h"
 #include "xception/train/run_config.h"
 #include "xception/train/train_step.h"
 #include "xception/train/training.h"
@@ -207,6 +210,20 @@ TEST(ClassWeights, ChangeWhatIsLearned) {
   const auto plain = Small({}).train().second;
   const auto weighted = Small({"train.class_weights=balanced"}).train().second;
   EXPECT_FALSE(torch::equal(plain.at("fc.bias"), weighted.at("fc.bias")));
+}
+
+/// A small file may say that a network belongs to it that would fill the machine.
+TEST(WeightsOfAFile, ThatClaimAHugeNetworkAreRefusedBeforeItIsBuilt) {
+  auto config = load_config({}, {"model.width=8", "model.middle_blocks=64"});
+  resolve_model(config);
+  const TemporaryFolder folder;
+  const auto file = folder.path / "a.safetensors";
+  (void)save_safetensors(file, {{"fc.bias", torch::zeros({10})}}, model_card(config, {}));
+  const auto line =
+      xception::error_of([&] { (void)load_weights(file, {}, torch::kCPU); }, Error::Kind::input);
+  EXPECT_THAT(line, testing::HasSubstr(file.string() + ": its config describes a larger network"));
+  // Afterwards memory is to be had again.
+  EXPECT_EQ(torch::ones({1 << 20}).sum().item<float>(), 1 << 20);
 }
 
 }  // namespace

@@ -56,6 +56,10 @@ void take_last_for_best(const RunDirectory& directory);
 /// (input): as read_weights; a run without a checkpoint, damaged or altered.
 [[nodiscard]] WeightFile read_file_or_run(const std::filesystem::path& path);
 
+/// The file of a checkpoint's weights. Errors (input): no such checkpoint.
+[[nodiscard]] std::filesystem::path checkpoint_weights(const RunDirectory& directory,
+                                                       const std::string& name);
+
 /// Loads the model alone, from `best` or `last`. Every file is checked against its recorded sum.
 /// Errors (input): no such checkpoint, damaged or altered, from another model.
 TrainingPosition load_checkpoint_model(const RunDirectory& directory, const std::string& name,
