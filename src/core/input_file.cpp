@@ -1,11 +1,13 @@
 #include "xception/core/input_file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "xception/core/error.h"
 
@@ -36,6 +38,28 @@ InputFile::InputFile(const std::filesystem::path& file, std::string_view room)
                       folder ? "a directory" : "a pipe or a device");
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+InputFile::InputFile(int descriptor, std::uint64_t size, std::string name, std::string_view room)
+    : name_(std::move(name)), room_(room), descriptor_(descriptor), size_(size), in_memory_(true) {}
+
+InputFile InputFile::in_memory(std::string_view bytes, std::string name, std::string_view room) {
+  const int descriptor = ::memfd_create("xception", MFD_CLOEXEC);
+  for (auto rest = bytes; descriptor >= 0 && !rest.empty();) {
+    const auto written = ::write(descriptor, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = errno;
+      ::close(descriptor);
+      throw run_error(room, "{}: no memory for {} bytes of it: {}", name, bytes.size(),
+                      reason(error));
+    }
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (descriptor < 0) {
+    throw run_error(room, "{}: no file in memory for it: {}", name, reason(errno));
+  }
+  return {descriptor, bytes.size(), std::move(name), room};
 }
 
 InputFile::~InputFile() {

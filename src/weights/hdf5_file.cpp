@@ -25,12 +25,28 @@ bool is_hard_link(hid_t group, const std::string& name) {
          H5Lget_info(group, name.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD;
 }
 
+/// Opens a file that the library can't find by a path.
+Hdf5Handle open_in_memory(const InputFile& file) {
+  constexpr std::size_t kStep = 1 << 20;
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS));
+  auto bytes = file.read(0, file.size());
+  if (H5Pset_fapl_core(access.get(), kStep, /*backing_store=*/0) < 0 ||
+      H5Pset_file_image(access.get(), bytes.data(), bytes.size()) < 0) {
+    return Hdf5Handle();
+  }
+  bytes = {};
+  // No file may have the name: the library would take that in place of the image.
+  const auto name = fmt::format("/proc/self/fd/{}/image", file.descriptor());
+  return Hdf5Handle(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.get()));
+}
+
 }  // namespace
 
 Hdf5File::Hdf5File(const InputFile& file) : file_(file) {
   (void)H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   const auto path = fmt::format("/proc/self/fd/{}", file.descriptor());
-  id_ = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
+  id_ = file.is_in_memory() ? open_in_memory(file)
+                            : Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   if (id_) root_ = Hdf5Handle(H5Gopen2(id_.get(), "/", H5P_DEFAULT));
   if (!root_) throw damaged(file, "not a whole HDF5 file");
 }

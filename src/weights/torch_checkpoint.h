@@ -38,8 +38,7 @@ struct TorchCheckpoint {
   std::function<void(const std::string& key, void* to)> read = {};
 };
 
-/// Whether a file begins as torch.save's do.
-[[nodiscard]] bool is_zip(const InputFile& file);
+/// Whether a file begins as torch.save's did before 1.6.
 [[nodiscard]] bool is_old_torch_file(const InputFile& file);
 
 /// Reads what torch.save wrote into a zip archive. `file` must outlive the result.

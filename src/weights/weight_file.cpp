@@ -11,6 +11,7 @@
 #include "xception/core/error.h"
 #include "xception/core/input_file.h"
 #include "xception/core/readable.h"
+#include "zip_archive.h"
 #ifdef XCEPTION_WITH_HDF5
 #include "in_child.h"
 #include "keras_file.h"
@@ -92,7 +93,28 @@ WeightFile read_keras(const std::filesystem::path& path, const InputFile& file) 
   weights.metadata.clear();
   return weights;
 }
+#else
+WeightFile read_keras(const std::filesystem::path&, const InputFile& file) {
+  throw input_error("weights",
+                    "{}: an HDF5 file (Keras), and this program was built without HDF5; install "
+                    "libhdf5-dev and build it again",
+                    file.name());
+}
 #endif
+
+/// Of a `.keras` file, a zip archive.
+constexpr auto kKerasEntry = "model.weights.h5";
+
+/// Reads the weights of a `.keras` file, by way of a nameless file in memory.
+WeightFile read_keras_archive(const std::filesystem::path& path, const ZipArchive& archive) {
+  std::string bytes(archive.entries().at(kKerasEntry).bytes, '\0');
+  archive.read(kKerasEntry, bytes.data());
+  return read_keras(path, InputFile::in_memory(bytes, path.string(), "weights"));
+}
+
+bool begins_as_hdf5(const InputFile& file) {
+  return file.size() >= 4 && file.read(0, 4) == "\x89HDF";
+}
 
 bool begins_as_safetensors(const InputFile& file) {
   constexpr std::uint64_t kLengthBytes = 8;
@@ -103,19 +125,14 @@ bool begins_as_safetensors(const InputFile& file) {
 
 WeightFile read_weights(const std::filesystem::path& path) {
   const InputFile file(path, "weights");
-  if (is_zip(file)) return read_torch(path, read_torch_zip(file));
+  if (is_zip(file)) {
+    const ZipArchive archive(file);
+    if (archive.entries().contains(kKerasEntry)) return read_keras_archive(path, archive);
+    return read_torch(path, read_torch_zip(file));
+  }
   if (is_old_torch_file(file)) return read_torch(path, read_old_torch_file(file));
   if (begins_as_safetensors(file)) return read_safetensors(path);
-#ifdef XCEPTION_WITH_HDF5
-  if (is_hdf5(file)) return read_keras(path, file);
-#else
-  if (file.size() >= 4 && file.read(0, 4) == "\x89HDF") {
-    throw input_error("weights",
-                      "{}: an HDF5 file (Keras), and this program was built without HDF5; install "
-                      "libhdf5-dev and build it again",
-                      file.name());
-  }
-#endif
+  if (begins_as_hdf5(file)) return read_keras(path, file);
   throw input_error("weights",
                     "{}: of no format that is known here, expected safetensors, torch.save's or "
                     "Keras's HDF5; it may be cut short",

@@ -109,6 +109,7 @@ def keras_xception(folder):
         images = images_of(3, count=1)
         logits = net(channels_last(images), training=False).detach()
     net.save_weights(folder / "numbered.weights.h5")
+    net.save(folder / "whole.keras")
     with h5py.File(folder / "named.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, net)
     with h5py.File(folder / "numbered.weights.h5") as file:

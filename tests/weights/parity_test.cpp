@@ -102,7 +102,7 @@ TEST(WeightsParity, TimmInception) {
 TEST(WeightsParity, KerasXception) {
   const Exported exported("keras");
   for (const std::string name :
-       {"named.h5", "numbered.weights.h5", "nameless.weights.h5", "gzip.h5"}) {
+       {"named.h5", "numbered.weights.h5", "nameless.weights.h5", "gzip.h5", "whole.keras"}) {
     const auto file = exported.folder.path / name;
     const auto known = recognize_weights(read_weights(file));
     ASSERT_TRUE(known.has_value()) << name;
