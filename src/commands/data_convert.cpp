@@ -23,9 +23,11 @@ void convert(const ConvertArguments& arguments) {
   const auto done =
       convert_dataset(dataset, arguments.to, arguments.options, ImageProgress("converting"));
   StatusLine::clear();
-  spdlog::info("{}: {} images of {}: {} left from an earlier attempt, {} files copied, {} PNG",
-               arguments.to, done.images, dataset.name, done.kept, done.copied,
-               done.images - done.kept - done.copied);
+  spdlog::info(
+      "{}: {} images of {}: {} left from an earlier attempt, {} files copied, {} made smaller, "
+      "{} PNG",
+      arguments.to, done.images, dataset.name, done.kept, done.copied, done.resized,
+      done.images - done.kept - done.copied - done.resized);
 }
 
 }  // namespace
@@ -55,10 +57,15 @@ void add_data_convert(CLI::App& data) {
   command->add_option("--shard-images", options.shard_images, "Images a shard")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
+  command
+      ->add_option("--image-size", options.image_size,
+                   "Make images smaller whose shorter side is longer, px: loading is then faster "
+                   "(a little above data.image_size is enough)")
+      ->check(CLI::Range(1, 100'000));
   command->add_flag("--keep-order", options.keep_order,
                     "Shards in the data set's own order (default: training images shuffled)");
   command->footer(
-      "JPEG and PNG files are copied as they are. Interrupted, the same command goes on.\n"
+      "JPEG, PNG and WebP files are copied as they are. Interrupted, the same command goes on.\n"
       "Example: xception data convert data shards --format shards");
   command->callback([arguments] { convert(*arguments); });
 }

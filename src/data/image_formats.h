@@ -25,6 +25,9 @@ namespace xception {
 /// A whole file. Errors (input): damaged, too large.
 [[nodiscard]] Picture decode_jpeg(const std::string& name, std::string_view bytes,
                                   const BeforeDecoding& before);
+/// The bytes of a JPEG of quality 95, colors at half the resolution, as Pillow's by default.
+/// Errors (run): larger than the format allows.
+[[nodiscard]] std::string encode_jpeg(const RgbImage& image);
 /// Whether the markers of a JPEG file lead to an end-of-image marker.
 [[nodiscard]] bool jpeg_has_end(std::string_view bytes);
 /// A JPEG of which parts can be decoded: of gray or YCbCr, in one scan, with an end. Null: another.

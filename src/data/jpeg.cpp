@@ -98,4 +98,23 @@ Picture decode_jpeg(const std::string& name, std::string_view bytes, const Befor
   return {std::move(image), jpeg_orientation(bytes)};
 }
 
+std::string encode_jpeg(const RgbImage& image) {
+  constexpr int kQuality = 95;
+  const std::unique_ptr<void, int (*)(tjhandle)> encoder(tjInitCompress(), &tjDestroy);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  const int status =
+      encoder == nullptr
+          ? -1
+          : tjCompress2(encoder.get(), image.pixels.data(), static_cast<int>(image.width), 0,
+                        static_cast<int>(image.height), TJPF_RGB, &bytes, &size, TJSAMP_420,
+                        kQuality, TJFLAG_ACCURATEDCT);
+  const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner(bytes, &tjFree);
+  if (status != 0) {
+    throw run_error("data", "no JPEG of {} x {} px: {}", image.height, image.width,
+                    tjGetErrorStr2(encoder.get()));
+  }
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
 }  // namespace xception

@@ -262,6 +262,39 @@ TEST_F(Convert, GoesOnAfterAnInterruption) {
               HasSubstr("other options"));
 }
 
+TEST_F(Convert, MakesLargeImagesSmallerAsTorchvisionDoes) {
+  const auto expected = make();
+  const auto photos = open(folder / "photos", "folder");
+  for (const std::string format : {"folder", "shards"}) {
+    const auto to = folder / ("small " + format);
+    const auto done =
+        convert_dataset(photos, to, {.format = format, .keep_order = true, .image_size = 16});
+    EXPECT_EQ(done.resized, 3);
+    EXPECT_EQ(done.copied, 2);
+    const auto read = open(to);
+    for (std::int64_t i = 0; i < 5; ++i) {
+      const bool copied = i > 2;  // of 16 x 90 and 12 x 10 px
+      const bool lossy = i == 0;  // a JPEG
+      const auto image = image_of(read, Split::train, i);
+      const auto reference =
+          copied ? image_of(photos, Split::train, i) : expected.at("photos/" + std::to_string(i));
+      ASSERT_EQ(image.sizes(), reference.sizes()) << i;
+      const auto off = (image.to(torch::kFloat32) - reference.to(torch::kFloat32)).abs();
+      EXPECT_LE(off.mean().item<double>(), lossy ? 6 : copied ? 0 : 0.25) << i;
+      EXPECT_LE(off.max().item<double>(), lossy ? 40 : 1) << i;
+      const auto bytes = read.images->encoded(Split::train, i).bytes;
+      EXPECT_EQ(bytes.starts_with("\xFF\xD8"), i == 0 || i == 4) << i;
+    }
+  }
+  EXPECT_THAT(
+      error_of([&] { convert_dataset(photos, folder / "small folder", {.format = "folder"}); }),
+      HasSubstr("other options"));
+  EXPECT_THAT(error_of([&] {
+                convert_dataset(photos, folder / "x", {.format = "cifar10", .image_size = 16});
+              }),
+              HasSubstr("--image-size 16"));
+}
+
 TEST_F(Convert, SaysWhatALayoutCantHold) {
   make();
   EXPECT_THAT(error_of([&] {

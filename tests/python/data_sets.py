@@ -3,10 +3,12 @@
     data_sets.py OUT.safetensors make DIR
         DIR/MNIST/raw: IDX files, plain and .gz, as torchvision.datasets.MNIST reads them
         DIR/shards/train, val: tar files of webdataset's TarWriter, PNG images of different sizes
+        DIR/photos/train: class folders of JPEG and PNG images of different sizes
     data_sets.py OUT.safetensors read DIR
         DIR/*.tar, read by webdataset in the order of names
 
-OUT: of `make`, mnist/{images, labels, test_images}, shards/{labels, N}, N: image (H, W, 3); of
+OUT: of `make`, mnist/{images, labels, test_images}, shards/{labels, N}, N: image (H, W, 3);
+photos/N: torchvision's Resize(16) of an image, (H, W, 3), in the order of files; of
 `read`, shards/{labels, N}.
 """
 
@@ -69,6 +71,21 @@ def make_shards(folder, random, out):
     out["shards/labels"] = torch.tensor(labels)
 
 
+def make_photos(folder, random, out):
+    from torchvision.transforms import v2
+
+    os.makedirs(f"{folder}/photos/train/a")
+    os.makedirs(f"{folder}/photos/train/b")
+    names = ("a/1.jpg", "a/2.png", "a/3.png", "b/1.png", "b/2.jpg")
+    for i, (name, size) in enumerate(zip(names, ((40, 61), (100, 33), (33, 50), (16, 90), (12, 10)))):
+        smooth = random.integers(0, 256, (4, 4, 3)).astype(np.uint8)
+        file = f"{folder}/photos/train/{name}"
+        Image.fromarray(smooth).resize(size[::-1], Image.BICUBIC).save(file)
+        pixels = torch.from_numpy(np.array(Image.open(file)))
+        resized = v2.functional.resize(pixels.permute(2, 0, 1), 16, antialias=True)
+        out[f"photos/{i}"] = resized.permute(1, 2, 0)
+
+
 def read_shards(folder, out):
     urls = ["file:" + file for file in sorted(glob.glob(folder + "/*.tar"))]
     labels = []
@@ -85,6 +102,7 @@ def main():
         random = np.random.default_rng(0)
         make_mnist(sys.argv[3], random, out)
         make_shards(sys.argv[3], random, out)
+        make_photos(sys.argv[3], random, out)
     else:
         read_shards(sys.argv[3], out)
     save_file({name: tensor.contiguous() for name, tensor in out.items()}, sys.argv[1])

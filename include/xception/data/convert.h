@@ -17,13 +17,17 @@ struct ConvertOptions {
   /// Training images are written to shards in a random order, always the same: what is read
   /// together should be of all classes. Or in the data set's own.
   bool keep_order = false;
+  /// px: images whose shorter side is longer are made smaller, so that it has this length, as
+  /// torchvision's Resize does it; 0: none is. Not with `cifar10`.
+  std::int64_t image_size = 0;
 };
 
 /// What conversion did.
 struct Converted {
   std::int64_t images = 0;
-  std::int64_t kept = 0;    ///< of these, left from an earlier attempt
-  std::int64_t copied = 0;  ///< of these, files copied byte for byte; others are PNG
+  std::int64_t kept = 0;     ///< of these, left from an earlier attempt
+  std::int64_t copied = 0;   ///< of these, files copied byte for byte
+  std::int64_t resized = 0;  ///< of these, made smaller; others are PNG
 };
 
 /// Images done of all.
@@ -39,7 +43,8 @@ using ConvertProgress = std::function<void(std::int64_t done, std::int64_t total
 /// - cifar10: of ten classes and 32 x 32 px, without validation images
 ///
 /// An image's number in the data set is its name. Image files are copied as they are; images
-/// without a file become PNG. Class names become folder names of harmless characters.
+/// without a file become PNG. One that is made smaller becomes a JPEG of quality 95 if its file is
+/// one, else PNG; its EXIF block is lost. Class names become folder names of harmless characters.
 ///
 /// Shards and image files are whole or not there: after an interruption the same call goes on.
 /// conversion.json says from what the folder was made. Errors (input): a folder that holds

@@ -34,7 +34,7 @@ Cifar10Records records_of(const Dataset& dataset, Split subset, ConvertCount& co
         records.images[(3 * i + c) * kPixels + pixel] = image.pixels[3 * pixel + c];
       }
     }
-    count.add_written(false);
+    count.add_written({});
   });
   return records;
 }

@@ -5,7 +5,9 @@
 #include <set>
 #include <system_error>
 
+#include "../image_formats.h"
 #include "../in_threads.h"
+#include "resized.h"
 #include "writers.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
@@ -63,10 +65,11 @@ void ConvertCount::add_kept(std::int64_t images) {
   report();
 }
 
-void ConvertCount::add_written(bool copied) {
+void ConvertCount::add_written(const ImageFile& image) {
   const std::lock_guard lock(mutex_);
   ++done_.images;
-  done_.copied += copied ? 1 : 0;
+  done_.copied += image.copied ? 1 : 0;
+  done_.resized += image.resized ? 1 : 0;
   report();
 }
 
@@ -79,12 +82,23 @@ Converted ConvertCount::result() const {
   return done_;
 }
 
-ImageFile image_file(const Dataset& dataset, Split subset, std::int64_t index) {
+ImageFile image_file(const Dataset& dataset, Split subset, std::int64_t index,
+                     std::int64_t image_size) {
   ImageFile file;
   naming_the_image(dataset, subset, index, [&] {
     file.bytes = dataset.images->encoded(subset, index).bytes;
     file.copied = !file.bytes.empty();
-    if (!file.copied) file.bytes = encode_png(dataset.images->read(subset, index));
+    if (!file.copied || image_size > 0) {
+      auto image = dataset.images->read(subset, index);
+      file.resized = image_size > 0 && std::min(image.height, image.width) > image_size;
+      if (file.resized) image = with_shorter_side(image, image_size);
+      if (file.resized && file.copied && extension_of(file.bytes) == "jpg") {
+        file.bytes = encode_jpeg(image);
+      } else if (file.resized || !file.copied) {
+        file.bytes = encode_png(image);
+      }
+      file.copied = file.copied && !file.resized;
+    }
     file.extension = extension_of(file.bytes);
   });
   return file;
@@ -126,6 +140,11 @@ Converted convert_dataset(const Dataset& dataset, const fs::path& to, const Conv
     throw input_error(kRoom, "--format {}: expected one of {}", options.format,
                       fmt::join(formats, ", "));
   }
+  if (options.format == "cifar10" && options.image_size > 0) {
+    throw input_error(kRoom,
+                      "--image-size {}: images of the layout cifar10 have 32 x 32 px; leave it out",
+                      options.image_size);
+  }
   ConvertCount count(dataset, progress);
   if (options.format == "cifar10") {
     write_cifar10_layout(dataset, to, count);
@@ -143,9 +162,10 @@ Converted convert_dataset(const Dataset& dataset, const fs::path& to, const Conv
     record["shard_images"] = options.shard_images;
     record["keep_order"] = options.keep_order;
   }
+  if (options.image_size > 0) record["image_size"] = options.image_size;
   claim_folder(to, record);
   options.format == "shards" ? write_shards(dataset, to, options, count)
-                             : write_folders(dataset, to, count);
+                             : write_folders(dataset, to, options, count);
   return count.result();
 }
 

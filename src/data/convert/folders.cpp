@@ -56,7 +56,8 @@ bool is_there(const fs::path& stem) {
 
 }  // namespace
 
-void write_folders(const Dataset& dataset, const fs::path& to, ConvertCount& count) {
+void write_folders(const Dataset& dataset, const fs::path& to, const ConvertOptions& options,
+                   ConvertCount& count) {
   const auto names = folder_names(dataset.class_names);
   for (const auto subset : {Split::train, Split::validation, Split::test}) {
     const auto size = dataset.images->size(subset);
@@ -78,9 +79,9 @@ void write_folders(const Dataset& dataset, const fs::path& to, ConvertCount& cou
         count.add_kept(1);
         return;
       }
-      const auto image = image_file(dataset, subset, index);
+      const auto image = image_file(dataset, subset, index, options.image_size);
       write_whole(file += "." + image.extension, image.bytes);
-      count.add_written(image.copied);
+      count.add_written(image);
     });
   }
   sync_file_system(to);

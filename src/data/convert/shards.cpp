@@ -35,15 +35,15 @@ std::vector<std::int64_t> writing_order(const Dataset& dataset, Split subset, bo
 }
 
 void write_shard(const Dataset& dataset, const Shard& shard, const std::vector<std::int64_t>& order,
-                 ConvertCount& count) {
+                 std::int64_t image_size, ConvertCount& count) {
   TarWriter tar(shard.file);
   for (auto place = shard.begin; place < shard.end; ++place) {
     const auto index = order[place];
-    const auto image = image_file(dataset, shard.subset, index);
+    const auto image = image_file(dataset, shard.subset, index, image_size);
     const auto key = fmt::format("{:08}", index);
     tar.add(key + ".cls", std::to_string(dataset.images->label(shard.subset, index)));
     tar.add(fmt::format("{}.{}", key, image.extension), image.bytes);
-    count.add_written(image.copied);
+    count.add_written(image);
   }
   tar.finish();
 }
@@ -87,7 +87,7 @@ void write_shards(const Dataset& dataset, const fs::path& to, const ConvertOptio
       if (kept) {
         count.add_kept(static_cast<std::int64_t>(shard.end - shard.begin));
       } else {
-        write_shard(dataset, shard, order, count);
+        write_shard(dataset, shard, order, options.image_size, count);
       }
       const auto found = load_shard_index(shard.file).samples.size();
       if (found != shard.end - shard.begin) {

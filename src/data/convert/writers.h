@@ -8,13 +8,21 @@
 // The layouts behind convert.h.
 namespace xception {
 
+/// An image as a file's bytes.
+struct ImageFile {
+  std::string bytes;
+  std::string extension;  ///< `jpg`, `png`, `webp`
+  bool copied = false;    ///< byte for byte
+  bool resized = false;
+};
+
 /// Counts what is done, from several threads.
 class ConvertCount {
  public:
   ConvertCount(const Dataset& dataset, const ConvertProgress& progress);
 
   void add_kept(std::int64_t images);
-  void add_written(bool copied);
+  void add_written(const ImageFile& image);
   [[nodiscard]] Converted result() const;
 
  private:
@@ -26,15 +34,10 @@ class ConvertCount {
   Converted done_;
 };
 
-/// An image as a file's bytes.
-struct ImageFile {
-  std::string bytes;
-  std::string extension;  ///< `jpg`, `png`, `webp`
-  bool copied = false;
-};
-
-/// The data set's own file, or a PNG of the pixels. Errors: names the image.
-[[nodiscard]] ImageFile image_file(const Dataset& dataset, Split subset, std::int64_t index);
+/// The data set's own file, or a PNG of the pixels; or of these a smaller image, as
+/// ConvertOptions::image_size says. Errors: names the image.
+[[nodiscard]] ImageFile image_file(const Dataset& dataset, Split subset, std::int64_t index,
+                                   std::int64_t image_size);
 
 /// `train`, `val`, `test`: the folders of subsets.
 [[nodiscard]] std::string subset_folder(Split subset);
@@ -45,7 +48,8 @@ struct ImageFile {
 
 void write_shards(const Dataset& dataset, const std::filesystem::path& to,
                   const ConvertOptions& options, ConvertCount& count);
-void write_folders(const Dataset& dataset, const std::filesystem::path& to, ConvertCount& count);
+void write_folders(const Dataset& dataset, const std::filesystem::path& to,
+                   const ConvertOptions& options, ConvertCount& count);
 void write_cifar10_layout(const Dataset& dataset, const std::filesystem::path& to,
                           ConvertCount& count);
 
