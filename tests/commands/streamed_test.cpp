@@ -41,7 +41,7 @@ class StreamedRun : public CommandTest {
   static void expect_same_files(const fs::path& run, const fs::path& expected) {
     for (const auto* name :
          {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
-          "predictions-best-test.safetensors"}) {
+          "checkpoints/best/model.safetensors"}) {
       const auto content = content_of(run / name);
       EXPECT_FALSE(content.empty()) << name;
       EXPECT_TRUE(content == content_of(expected / name)) << name << " differs";

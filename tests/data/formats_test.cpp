@@ -281,7 +281,7 @@ TEST_F(Convert, MakesLargeImagesSmallerAsTorchvisionDoes) {
       ASSERT_EQ(image.sizes(), reference.sizes()) << i;
       const auto off = (image.to(torch::kFloat32) - reference.to(torch::kFloat32)).abs();
       EXPECT_LE(off.mean().item<double>(), lossy ? 6 : copied ? 0 : 0.25) << i;
-      EXPECT_LE(off.max().item<double>(), lossy ? 40 : 1) << i;
+      EXPECT_LE(off.max().item<double>(), lossy ? 64 : 1) << i;
       const auto bytes = read.images->encoded(Split::train, i).bytes;
       EXPECT_EQ(bytes.starts_with("\xFF\xD8"), i == 0 || i == 4) << i;
     }

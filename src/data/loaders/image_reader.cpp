@@ -7,6 +7,16 @@
 #include "xception/core/error.h"
 
 namespace xception {
+namespace {
+
+/// Warns also where the log is off, as it is on all ranks but the first: each reads other images.
+void warn_from_any_rank(const std::string& message) {
+  const auto logger = spdlog::default_logger()->clone("any rank");
+  logger->set_level(spdlog::level::warn);
+  logger->warn(message);
+}
+
+}  // namespace
 
 ImageReader::ImageReader(const Dataset& dataset, const DataConfig& config, Split split,
                          const std::vector<std::int64_t>& indices)
@@ -38,7 +48,8 @@ void ImageReader::read(std::int64_t row, const Use& use) {
   {
     const std::lock_guard lock(mutex_);
     if (replaced_.insert(row).second) {
-      spdlog::warn("{}; another image of its class takes its place (data.on_error)", error.what());
+      warn_from_any_rank(fmt::format(
+          "{}; another image of its class takes its place (data.on_error)", error.what()));
     }
   }
   const auto label_of = [&](std::int64_t at) {
