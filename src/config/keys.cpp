@@ -228,6 +228,11 @@ std::vector<KeyDescription> list_keys(const std::string& prefix, const std::vect
   return descriptions;
 }
 
+std::vector<Key> newer(std::vector<Key> keys) {
+  for (auto& key : keys) key.use.newer = true;
+  return keys;
+}
+
 void add_keys(std::vector<Key>& section, const std::string& component, std::vector<Key> keys) {
   for (auto& key : keys) {
     const auto same = std::find_if(section.begin(), section.end(),

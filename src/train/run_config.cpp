@@ -190,9 +190,13 @@ std::vector<KeyDescription> config_schema() {
 nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
   for (const auto& key : config_schema()) {
     const auto dot = key.key.find('.');
-    if (key.use.decides || dot == std::string::npos) continue;
+    if ((key.use.decides && !key.use.newer) || dot == std::string::npos) continue;
     const auto section = config.find(key.key.substr(0, dot));
-    if (section != config.end() && section->is_object()) section->erase(key.key.substr(dot + 1));
+    if (section == config.end() || !section->is_object()) continue;
+    const auto item = section->find(key.key.substr(dot + 1));
+    if (item == section->end()) continue;
+    if (!key.use.decides || *item == key.default_value) section->erase(item);
+    if (section->empty()) config.erase(section);
   }
   const auto batch_norm = config.value("/parallel/batch_norm"_json_pointer, std::string());
   config.erase("parallel");

@@ -57,6 +57,9 @@ struct KeyUse {
   bool decides = true;         ///< a run's result depends on it, not only where or how it is made
   bool may_change = false;     ///< a run that goes on may have another value than it began with
   bool training_only = false;  ///< neither evaluation nor the reading of data looks at it
+  /// It came after runs were made without it, and its default means what they did: at its default
+  /// it is no difference to them (decisive_config).
+  bool newer = false;
 };
 
 /// A key of a JSON object. A section declares each of its keys once, in a function that returns a
@@ -99,6 +102,9 @@ template <class Options>
 [[nodiscard]] std::vector<Key> own_keys(ComponentOptions& config) {
   return config.own<Options>().keys();
 }
+
+/// The same keys, marked as KeyUse::newer.
+[[nodiscard]] std::vector<Key> newer(std::vector<Key> keys);
 
 /// Adds a component's own keys to those of its section. A name that several components have is one
 /// key of the section, which all of them read; they agree on its default and on what it accepts.

@@ -50,7 +50,8 @@ void check_batch_size(const RunConfig& config, int ranks);
 [[nodiscard]] nlohmann::ordered_json to_json(RunConfig config);
 
 /// A run's config (as `to_json` writes it) without the keys that cannot change its result: paths,
-/// threads, ranks, logging. Keys that are missing are no error: an older version wrote it.
+/// threads, ranks, logging, and newer keys at their defaults (KeyUse::newer). Keys that are missing
+/// are no error: an older version wrote it.
 [[nodiscard]] nlohmann::ordered_json decisive_config(nlohmann::ordered_json config);
 
 /// Every key with type, default, range and meaning.
