@@ -9,11 +9,12 @@ namespace xception {
 
 /// g = gradient * inverse_scale (+ decay * p, where decay isn't 0), then
 ///   SGD:  m = momentum * m + g;                     p -= rate * m (or g, without m)
+///         with Nesterov's momentum                  p -= rate * (g + ahead * m)
 ///   Adam: m += first * (g - m); v = keep * v + second * g * g;
 ///         p = shrink * p - rate * m / (sqrt(v) * root_scale + eps)
 struct UpdateNumbers {
   double inverse_scale = 1.0, decay = 0.0;
-  double momentum = 0.0;
+  double momentum = 0.0, ahead = 0.0;
   double first = 0.0, keep = 0.0, second = 0.0;
   double shrink = 1.0, rate = 0.0, root_scale = 1.0, eps = 0.0;
 };
@@ -28,6 +29,7 @@ XCEPTION_HOST_DEVICE UpdateNumbers update_numbers(const UpdateRule& rule, double
   UpdateNumbers numbers;
   numbers.inverse_scale = inverse_scale;
   numbers.momentum = rule.momentum;
+  numbers.ahead = rule.nesterov ? rule.momentum : 0.0;
   numbers.decay = rule.kind == UpdateKind::adamw ? 0.0 : rule.weight_decay;
   numbers.rate = lr;
   if (rule.kind == UpdateKind::sgd) return numbers;

@@ -43,7 +43,7 @@ struct Reference {
     const auto lr = torch::full({}, kRate, torch::kFloat64);
     if (rule.kind == UpdateKind::sgd) {
       at::_fused_sgd_(parameters, gradients, first, rule.weight_decay, rule.momentum, lr,
-                      /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
+                      /*dampening=*/0.0, rule.nesterov, /*maximize=*/false,
                       /*is_first_step=*/false);
       return;
     }
@@ -73,8 +73,10 @@ std::string UpdateCase::name() const {
   static constexpr std::array names = {"adam", "adamw", "sgd"};
   return fmt::format("{} {}{}{}{}{}", names.at(static_cast<std::size_t>(rule.kind)),
                      c10::toString(narrow), rule.weight_decay > 0 ? ", weight decay" : "",
-                     rule.momentum > 0 ? ", momentum" : "", scaled ? ", scaled" : "",
-                     copies ? "" : ", without copies");
+                     rule.nesterov       ? ", Nesterov"
+                     : rule.momentum > 0 ? ", momentum"
+                                         : "",
+                     scaled ? ", scaled" : "", copies ? "" : ", without copies");
 }
 
 std::vector<UpdateCase> update_cases() {
@@ -89,6 +91,9 @@ std::vector<UpdateCase> update_cases() {
                               .momentum = more ? 0.9 : 0.0,
                               .weight_decay = more ? 0.1 : 0.0};
         cases.push_back({.rule = rule, .narrow = narrow, .scaled = more, .copies = more});
+        if (kind != UpdateKind::sgd || !more) continue;
+        cases.push_back({.rule = rule, .narrow = narrow, .scaled = more, .copies = more});
+        cases.back().rule.nesterov = true;
       }
     }
   }

@@ -28,7 +28,7 @@ struct UpdateScalars {
 };
 
 /// A step of `rule` for all parameters at once, equal but for rounding to torch.optim's Adam, AdamW
-/// and SGD with fused=True: without amsgrad, dampening or Nesterov's momentum. Besides, gradients
+/// and SGD with fused=True: without amsgrad or dampening. Besides, gradients
 /// may be narrower than parameters, which saves their cast, and a narrow copy of each parameter is
 /// written in the same pass, which saves another. Arithmetic in the parameters' dtype.
 ///

@@ -11,6 +11,7 @@ struct UpdateRule {
   UpdateKind kind = UpdateKind::adam;
   double beta1 = 0.0, beta2 = 0.0, eps = 0.0;  ///< adam, adamw
   double momentum = 0.0;                       ///< sgd
+  bool nesterov = false;                       ///< sgd, with momentum
   double weight_decay = 0.0;                   ///< adam, sgd: L2 penalty; adamw: decoupled decay
 };
 

@@ -13,6 +13,7 @@ struct UpdateValues {
       : inverse_scale(static_cast<A>(of.inverse_scale)),
         decay(static_cast<A>(of.decay)),
         momentum(static_cast<A>(of.momentum)),
+        ahead(static_cast<A>(of.ahead)),
         first(static_cast<A>(of.first)),
         keep(static_cast<A>(of.keep)),
         second(static_cast<A>(of.second)),
@@ -21,7 +22,7 @@ struct UpdateValues {
         root_scale(static_cast<A>(of.root_scale)),
         eps(static_cast<A>(of.eps)) {}
 
-  A inverse_scale, decay, momentum, first, keep, second, shrink, rate, root_scale, eps;
+  A inverse_scale, decay, momentum, ahead, first, keep, second, shrink, rate, root_scale, eps;
 };
 
 __device__ __forceinline__ float root_of(float v) {
@@ -52,7 +53,7 @@ __device__ __forceinline__ void update_at(const Update& of, std::int64_t i, Upda
 #pragma unroll
     for (int k = 0; k < V; ++k) {
       m[k] = values.momentum * m[k] + g[k];
-      p[k] -= values.rate * m[k];
+      p[k] -= values.rate * (values.ahead != A(0) ? g[k] + values.ahead * m[k] : m[k]);
     }
   } else {
     load<V>(second + i, v);

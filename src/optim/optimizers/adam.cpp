@@ -32,7 +32,11 @@ class Adam : public Optimizer {
   Adam(UpdateKind kind, const OptimizerConfig& config, const NamedParameters& parameters)
       : parameters_(parameters) {
     const auto [beta1, beta2, eps] = config.own<AdamOptions>();
-    rule_ = {kind, beta1, beta2, eps, /*momentum=*/0.0, config.weight_decay};
+    rule_ = {.kind = kind,
+             .beta1 = beta1,
+             .beta2 = beta2,
+             .eps = eps,
+             .weight_decay = config.weight_decay};
     for (const auto& [name, parameter] : parameters_) {
       // zeros_like keeps the memory format: the fused CPU kernel walks all lists in storage order.
       first_.push_back(torch::zeros_like(parameter));

@@ -2,22 +2,34 @@
 #include <torch/types.h>
 
 #include "entry.h"
+#include "xception/core/error.h"
 
 namespace xception {
 namespace {
 
 struct SgdOptions {
   double momentum = 0.9;
+  bool nesterov = false;
 
-  std::vector<Key> keys() { return {{"momentum", &momentum, below(0, 1), "momentum"}}; }
+  std::vector<Key> keys() {
+    return {{"momentum", &momentum, below(0, 1), "momentum"},
+            {"nesterov",
+             &nesterov,
+             {},
+             "Nesterov's momentum: a step goes along gradient + momentum * buffer",
+             {},
+             {.newer = true}}};
+  }
 };
 
-/// Stochastic gradient descent with momentum, as torch.optim.SGD's with fused=True.
+/// Stochastic gradient descent with momentum, Nesterov's or not, as torch.optim.SGD's with
+/// fused=True.
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerConfig& config, const NamedParameters& parameters)
       : rule_{.kind = UpdateKind::sgd,
               .momentum = config.own<SgdOptions>().momentum,
+              .nesterov = config.own<SgdOptions>().nesterov,
               .weight_decay = config.weight_decay},
         parameters_(parameters) {
     // The kernel takes momentum buffers only where there is momentum.
@@ -38,7 +50,7 @@ class Sgd : public Optimizer {
         found_inf.defined() ? std::optional(found_inf) : std::nullopt;
     // Without dampening, a momentum of zero makes the first step like every other.
     torch::_fused_sgd_(lists.parameters, lists.gradients, lists.first, rule_.weight_decay,
-                       rule_.momentum, lr, /*dampening=*/0.0, /*nesterov=*/false,
+                       rule_.momentum, lr, /*dampening=*/0.0, rule_.nesterov,
                        /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, skip);
   }
 
@@ -62,14 +74,24 @@ class Sgd : public Optimizer {
   std::vector<torch::Tensor> momentum_;
 };
 
+void check_sgd(const OptimizerConfig& config) {
+  const auto options = config.own<SgdOptions>();
+  if (!options.nesterov || options.momentum > 0.0) return;
+  throw input_error("config",
+                    "optimizer.nesterov: found true with optimizer.momentum 0; expected a momentum "
+                    "above 0");
+}
+
 }  // namespace
 
 OptimizerEntry sgd_entry() {
   return {.name = "sgd",
           .keys = own_keys<SgdOptions>,
-          .build = [](const OptimizerConfig& config, const NamedParameters& parameters) {
-            return std::make_unique<Sgd>(config, parameters);
-          }};
+          .build =
+              [](const OptimizerConfig& config, const NamedParameters& parameters) {
+                return std::make_unique<Sgd>(config, parameters);
+              },
+          .check = check_sgd};
 }
 
 }  // namespace xception

@@ -72,6 +72,7 @@ void update_sgd(const Update& of, const UpdateNumbers& numbers, std::int64_t fir
   using A = typename Arithmetic<T>::A;
   using V = typename Arithmetic<T>::V;
   const A momentum = static_cast<A>(numbers.momentum);
+  const A ahead = static_cast<A>(numbers.ahead);
   const A rate = static_cast<A>(numbers.rate);
   auto* moments = static_cast<A*>(of.first);
   update_vectors<T>(of, numbers, first, last,
@@ -82,7 +83,11 @@ void update_sgd(const Update& of, const UpdateNumbers& numbers, std::int64_t fir
                       }
                       const V m = momentum * load(moments + i, n) + g;
                       store(moments + i, m, n);
-                      p -= rate * m;
+                      if (ahead != 0) {
+                        p -= rate * (g + ahead * m);
+                      } else {
+                        p -= rate * m;
+                      }
                     });
 }
 
