@@ -15,11 +15,15 @@ namespace xception {
 OptimizerEntry adam_entry();
 OptimizerEntry adamw_entry();
 OptimizerEntry sgd_entry();
+OptimizerEntry rmsprop_entry();
+OptimizerEntry lion_entry();
+OptimizerEntry muon_entry();
 
 namespace {
 
 const std::vector<OptimizerEntry>& optimizer_table() {
-  static const std::vector<OptimizerEntry> table = {adam_entry(), adamw_entry(), sgd_entry()};
+  static const std::vector<OptimizerEntry> table = {adam_entry(),    adamw_entry(), sgd_entry(),
+                                                    rmsprop_entry(), lion_entry(),  muon_entry()};
   return table;
 }
 
@@ -46,7 +50,13 @@ std::vector<Key> OptimizerConfig::keys() {
                            {"lr", &lr, above(0), "learning rate"}};
   for (const auto& entry : optimizer_table()) add_keys(keys, entry.name, entry.keys(*this));
   keys.push_back({"weight_decay", &weight_decay, at_least(0),
-                  "adam, sgd: L2 penalty; adamw: decoupled decay"});
+                  "adam, sgd, rmsprop: L2 penalty; adamw, lion, muon: decoupled decay"});
+  keys.push_back({"decay_norm_and_bias",
+                  &decay_norm_and_bias,
+                  {},
+                  "false: BatchNorm's weights and all biases have no weight decay",
+                  {},
+                  {.newer = true}});
   keys.push_back(
       {"clip_norm", &clip_norm, at_least(0), "largest norm of all gradients; 0: no clipping"});
   keys.push_back({"groups",
@@ -67,8 +77,17 @@ void check_optimizer(const OptimizerConfig& config) {
 std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
                                            const NamedParameters& parameters) {
   const auto& entry = find_optimizer(config.name);
-  return config.groups.empty() ? entry.build(config, parameters)
-                               : build_groups(entry, config, parameters);
+  const bool alike =
+      config.groups.empty() && (config.decay_norm_and_bias || config.weight_decay == 0.0);
+  return alike ? entry.build(config, parameters) : build_groups(entry, config, parameters);
+}
+
+void check_decoupled_decay(const OptimizerConfig& config, const std::string& key, double lr) {
+  if (lr * config.weight_decay < 1.0) return;
+  throw input_error("config",
+                    "optimizer.weight_decay: found {} with {} {}: a step of {} scales weights by "
+                    "1 - lr * weight_decay, which must stay above 0; lower it",
+                    config.weight_decay, key, lr, config.name);
 }
 
 StepLists step_lists(const NamedParameters& parameters, const std::vector<torch::Tensor>& copies,

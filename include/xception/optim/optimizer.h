@@ -17,7 +17,8 @@ struct OptimizerConfig : ComponentOptions {
   std::string name = "adam";
   double lr = 1e-3;
   double weight_decay = 0.0;
-  double clip_norm = 0.0;  ///< 0: gradients are not clipped
+  bool decay_norm_and_bias = true;  ///< false: one-dimensional parameters have no weight decay
+  double clip_norm = 0.0;           ///< 0: gradients are not clipped
   /// Parameters that are updated otherwise: `[{"name": pattern, "lr_factor": 0.1, ...}]`.
   nlohmann::json groups = nlohmann::json::array();
 
@@ -31,7 +32,7 @@ void check_optimizer(const OptimizerConfig& config);
 /// Parameters with their names, in the order of registration.
 using NamedParameters = std::vector<std::pair<std::string, torch::Tensor>>;
 
-/// An update rule over a flat list of parameters, in one fused kernel where LibTorch has one. All
+/// An update rule over a flat list of parameters, in one fused kernel where there is one. All
 /// that changes from step to step lies on the device, so that a step can be captured in a graph.
 class Optimizer : public Stateful {
  public:
@@ -57,8 +58,10 @@ class Optimizer : public Stateful {
 };
 
 /// Builds `config.name` over the parameters; with `config.groups`, one for each group, of which
-/// each parameter belongs to the first that means its name (core/name_pattern.h). Errors (input): a
-/// group that means no parameter, or whose options aren't right.
+/// each parameter belongs to the first that means its name (core/name_pattern.h). Without
+/// `config.decay_norm_and_bias`, parameters of at most one dimension and those that are called
+/// `*.bias` have no weight decay in any group (timm's filter_bias_and_bn). Errors (input): a group
+/// that means no parameter, or whose options aren't right.
 [[nodiscard]] std::unique_ptr<Optimizer> build_optimizer(const OptimizerConfig& config,
                                                          const NamedParameters& parameters);
 

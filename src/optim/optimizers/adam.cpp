@@ -4,7 +4,6 @@
 #include <torch/types.h>
 
 #include "entry.h"
-#include "xception/core/error.h"
 
 namespace xception {
 namespace {
@@ -101,11 +100,7 @@ std::unique_ptr<Optimizer> build(const OptimizerConfig& config, const NamedParam
 }
 
 void check_adamw(const OptimizerConfig& config) {
-  if (config.lr * config.weight_decay < 1.0) return;
-  throw input_error("config",
-                    "optimizer.weight_decay: found {} with optimizer.lr {}: a step of adamw "
-                    "scales weights by 1 - lr * weight_decay, which must stay above 0; lower it",
-                    config.weight_decay, config.lr);
+  check_decoupled_decay(config, "optimizer.lr", config.lr);
 }
 
 }  // namespace

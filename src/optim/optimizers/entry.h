@@ -16,6 +16,10 @@ struct OptimizerEntry {
   std::function<void(const OptimizerConfig&)> check = {};
 };
 
+/// Refuses a decoupled weight decay that would turn weights around: `lr * weight_decay` must stay
+/// below 1. key: that of `lr`. Errors (input).
+void check_decoupled_decay(const OptimizerConfig& config, const std::string& key, double lr);
+
 /// What a step updates, of the parameters that have a gradient.
 struct StepLists {
   // For LibTorch's fused kernels; first and second are empty where the rule has none.

@@ -31,13 +31,6 @@ std::vector<GroupOptions> read_groups(const OptimizerConfig& config) {
   return groups;
 }
 
-/// Parameters that are updated alike.
-struct Group {
-  double lr_factor = 1.0;
-  std::vector<std::size_t> members;  ///< in the whole list
-  std::unique_ptr<Optimizer> optimizer;
-};
-
 class Groups : public Optimizer {
  public:
   explicit Groups(std::vector<Group> groups) : groups_(std::move(groups)) {}
@@ -74,7 +67,38 @@ class Groups : public Optimizer {
   std::vector<Group> groups_;
 };
 
+/// What timm's filter_bias_and_bn leaves without weight decay.
+bool is_norm_or_bias(const std::string& name, const torch::Tensor& parameter) {
+  return parameter.dim() <= 1 || name.ends_with(".bias");
+}
+
+/// The optimizers of a group's parameters: one, or two where some have no weight decay.
+void add_group(std::vector<Group>& groups, const OptimizerEntry& entry,
+               const OptimizerConfig& config, const NamedParameters& parameters, Group group) {
+  const bool divided = !config.decay_norm_and_bias && config.weight_decay > 0.0;
+  for (const bool decays : {true, false}) {
+    auto own = config;
+    if (!decays) own.weight_decay = 0.0;
+    Group part;
+    part.lr_factor = group.lr_factor;
+    NamedParameters members;
+    for (const auto member : group.members) {
+      const auto& [name, parameter] = parameters[member];
+      if ((divided && is_norm_or_bias(name, parameter)) == decays) continue;
+      part.members.push_back(member);
+      members.push_back(parameters[member]);
+    }
+    if (members.empty()) continue;
+    part.optimizer = entry.build(own, members);
+    groups.push_back(std::move(part));
+  }
+}
+
 }  // namespace
+
+std::unique_ptr<Optimizer> join_groups(std::vector<Group> groups) {
+  return std::make_unique<Groups>(std::move(groups));
+}
 
 void check_groups(const OptimizerConfig& config) {
   for (const auto& group : read_groups(config)) {
@@ -89,6 +113,7 @@ std::unique_ptr<Optimizer> build_groups(const OptimizerEntry& entry, const Optim
   const auto options = read_groups(config);
   // The last one has what no pattern means.
   std::vector<Group> groups(options.size() + 1);
+  std::vector<Group> built;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     std::size_t g = 0;
     while (g < options.size() && !means_name(options[g].name, parameters[i].first)) ++g;
@@ -109,13 +134,11 @@ std::unique_ptr<Optimizer> build_groups(const OptimizerEntry& entry, const Optim
       own.weight_decay = options[g].weight_decay.value_or(config.weight_decay);
       own.lr = config.lr * options[g].lr_factor;
       if (entry.check && own.lr > 0) entry.check(own);
+      own.lr = config.lr;  // the group's factor comes with each step
     }
-    NamedParameters members;
-    for (const auto member : groups[g].members) members.push_back(parameters[member]);
-    groups[g].optimizer = entry.build(own, members);
+    add_group(built, entry, own, parameters, std::move(groups[g]));
   }
-  std::erase_if(groups, [](const Group& group) { return group.members.empty(); });
-  return std::make_unique<Groups>(std::move(groups));
+  return join_groups(std::move(built));
 }
 
 }  // namespace xception
