@@ -26,9 +26,18 @@ void check_schedule(const ScheduleConfig& schedule, double lr, std::int64_t epoc
 /// stretched. Error (input): an unknown schedule.
 [[nodiscard]] bool depends_on_epochs(const ScheduleConfig& schedule);
 
+/// Whether rates depend on how training goes too: then build_feedback (optim/plateau.h) makes what
+/// they are multiplied with, and validation images are needed. Error (input): an unknown schedule.
+[[nodiscard]] bool has_feedback(const ScheduleConfig& schedule);
+
 /// The learning rate of a step, a pure function of its number: a linear rise over the warm-up, then
-/// constant; or half a cosine down to `min_lr` at the last step; or `lr * gamma^k` after k times
-/// `step_epochs` epochs (the paper's: x 0.94 every 2 epochs).
+/// - constant, plateau: the same;
+/// - cosine, linear, polynomial: down to `min_lr` at the last step, by half a cosine, a line, or
+///   (the part of the run that is left) to the power of `power`;
+/// - step: `lr * gamma^k` after k times `step_epochs` epochs (the paper's: x 0.94 every 2 epochs);
+/// - one_cycle: up to lr in `pct_start` of the steps, then down, as PyTorch's OneCycleLR.
+/// They are the rates of torch.optim.lr_scheduler's CosineAnnealingLR, LinearLR, PolynomialLR,
+/// StepLR and OneCycleLR, a scheduler's step for each of the optimizer's.
 /// step: optimizer steps before this one, over the whole run. Error (input): an unknown schedule.
 [[nodiscard]] double learning_rate(const ScheduleConfig& schedule, double lr, std::int64_t step,
                                    std::int64_t steps_per_epoch, std::int64_t epochs);
