@@ -94,16 +94,25 @@ torch::Tensor Experiment::class_counts() const {
   return counts;
 }
 
-std::unique_ptr<Loader> Experiment::training_loader() const {
+LoaderOptions Experiment::training_options() const {
   const auto precision = parse_precision(config_.train.precision);
-  return make_loader(dataset_, config_,
-                     {.indices = splits_.train,
-                      .order = Order::shuffled,
-                      .transforms = TransformList::train,
-                      .dtype = precision.images(precision.parameters),
-                      .channels_last = config_.train.channels_last,
-                      .steps = pixel_steps(execution_.kernels)},
-                     device_);
+  return {.indices = splits_.train,
+          .order = Order::shuffled,
+          .transforms = TransformList::train,
+          .dtype = precision.images(precision.parameters),
+          .channels_last = config_.train.channels_last,
+          .steps = pixel_steps(execution_.kernels)};
+}
+
+std::unique_ptr<Loader> Experiment::training_loader() const {
+  return make_loader(dataset_, config_, training_options(), device_);
+}
+
+std::unique_ptr<Loader> Experiment::first_training_images(std::int64_t count) const {
+  auto options = training_options();
+  options.order = Order::ascending;
+  if (count < std::ssize(options.indices)) options.indices.resize(static_cast<std::size_t>(count));
+  return make_loader(dataset_, config_, options, device_);
 }
 
 std::unique_ptr<Loader> Experiment::evaluation_loader(Split split) const {

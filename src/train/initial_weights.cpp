@@ -15,6 +15,7 @@ void load_initial_weights(Training& training, const std::string& file) {
     spdlog::info("  {:<10} {}: {}", "init", weights.file.string(), report.summary());
   }
   if (!training.ranks->is_alone()) training.share_model();
+  if (training.average) training.average->restart();
 }
 
 }  // namespace xception

@@ -29,6 +29,7 @@ std::vector<Section> sections_of(RunConfig& config) {
           {"augment", config.augment.keys()},
           {"optimizer", for_training_only(config.optimizer.keys())},
           {"schedule", for_training_only(config.schedule.keys())},
+          {"average", for_training_only(config.average.keys())},
           {"train", config.train.keys()},
           {"parallel", config.parallel.keys()},
           {"",
@@ -220,6 +221,7 @@ void check_together(const RunConfig& config) {
                       train.accumulate, train.batch_size);
   }
   check_optimizer(config.optimizer);
+  check_average(config.average, train.epochs);
   const auto& parallel = config.parallel;
   if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
     throw input_error("config",
@@ -241,6 +243,7 @@ std::vector<std::string> unread_keys(const RunConfig& config) {
   };
   add("optimizer", config.optimizer, OptimizerConfig());
   add("schedule", config.schedule, ScheduleConfig());
+  add("average", config.average, AverageConfig());
   return sentences;
 }
 

@@ -23,10 +23,14 @@ std::int64_t complete_epochs(const RunDirectory& directory, const RunConfig& con
   if (!std::filesystem::exists(directory.summary())) return 0;
   const auto summary = read_json(directory.summary(), "train");
   const auto epochs = summary.value("epochs", std::int64_t{0});
-  return summary.value("status", RunStatus::unknown) == RunStatus::complete &&
-                 epochs >= config.train.epochs
-             ? epochs
-             : 0;
+  if (summary.value("status", RunStatus::unknown) != RunStatus::complete) return 0;
+  // As Trainer::stopped_early, by this command's patience.
+  const auto best = summary.contains("best_epoch") && summary["best_epoch"].is_number_integer()
+                        ? summary["best_epoch"].get<std::int64_t>()
+                        : epochs;
+  const auto patience = config.train.early_stop_patience;
+  const bool stopped_early = patience > 0 && epochs - best >= patience;
+  return epochs >= config.train.epochs || stopped_early ? epochs : 0;
 }
 
 /// A run that has epochs but no checkpoint was copied without them: to start from the beginning

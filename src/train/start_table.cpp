@@ -123,6 +123,9 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                           dataset.folder.string(), dataset.checksum.substr(0, 12)));
   row("augment", transform_names(config.augment.train));
   row("optimizer", optimizer_row(config, trainer.steps_per_epoch()));
+  if (const auto average = describe_average(config.average); !average.empty()) {
+    row("average", average);
+  }
   row("precision", fmt::format("{}, evaluation {}{}{}", train.precision,
                                train.precision == "fp64" ? "fp64" : train.eval_precision,
                                train.channels_last ? ", channels_last" : "",

@@ -71,6 +71,8 @@ nlohmann::ordered_json Summary::to_json(RunStatus status) const {
   json["activations"] = complexity_.activations;
   json["image_size"] = config.data.image_size;
   json["epochs"] = epochs_;
+  if (stopped_early_) json["stopped_early"] = true;
+  if (config.average.name != "none") json["average"] = config.average.name;
   json["best_epoch"] = best_epoch_ > 0 ? Json(best_epoch_) : Json(nullptr);
   json["validation_accuracy"] = or_null<Json>(best_accuracy_);
   json["test_accuracy"] = or_null<Json>(test_accuracy_);

@@ -14,13 +14,30 @@
 #include "xception/optim/schedule.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/failure_cause.h"
-#include "xception/train/epoch_clock.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/model_card.h"
-#include "xception/train/predictions.h"
 #include "xception/train/share_state.h"
 
 namespace xception {
+namespace {
+
+/// Refuses a run without validation images whose course depends on them. Errors (input).
+void check_validation_images(const Experiment& experiment) {
+  if (!experiment.splits().validation.empty()) return;
+  const auto& config = experiment.config();
+  const auto refuse = [](const std::string& key, const auto& value) {
+    throw input_error("config",
+                      "{}: found {}, which looks at validation images, but there are none; set "
+                      "data.validation_size",
+                      key, value);
+  };
+  if (has_feedback(config.schedule)) refuse("schedule.name", config.schedule.name);
+  if (config.train.early_stop_patience > 0) {
+    refuse("train.early_stop_patience", config.train.early_stop_patience);
+  }
+}
+
+}  // namespace
 
 Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
                  std::shared_ptr<Communicator> ranks)
@@ -30,11 +47,14 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
       training_(experiment, ranks_),
       summary_(experiment),
       generators_(experiment.device(), *ranks_),
-      steps_(divide_epoch(experiment.config(), training_.loader->size())) {
+      steps_(divide_epoch(experiment.config(), training_.loader->size())),
+      feedback_(build_feedback(experiment.config().schedule, experiment.config().optimizer.lr)) {
+  check_validation_images(experiment);
   summary_.set_complexity(count_complexity(*training_.model, experiment.config().data.image_size));
   summary_.set_ranks(ranks_->size());
   shared_states_ = training_.states();
   shared_states_.insert(shared_states_.end(), {&summary_, &generators_});
+  if (feedback_) shared_states_.push_back(feedback_.get());
   states_ = shared_states_;
 }
 
@@ -78,14 +98,22 @@ TrainingPosition Trainer::resume() {
       summary_.forget_best();
     }
   }
-  if (ranks_->is_alone()) return place_;
-  training_.share_model();
-  for (auto* state : shared_states_) share_state(*ranks_, *state);
-  if (!is_root()) training_.metrics.reset();  // rank 0 has the sums of all
-  const auto place = nlohmann::json::parse(ranks_->broadcast_text(
-      nlohmann::json{place_.epoch, place_.step_in_epoch, place_.step}.dump()));
-  place_ = {.epoch = place[0], .step_in_epoch = place[1], .step = place[2]};
+  if (!ranks_->is_alone()) {
+    training_.share_model();
+    for (auto* state : shared_states_) share_state(*ranks_, *state);
+    if (!is_root()) training_.metrics.reset();  // rank 0 has the sums of all
+    const auto place = nlohmann::json::parse(ranks_->broadcast_text(
+        nlohmann::json{place_.epoch, place_.step_in_epoch, place_.step}.dump()));
+    place_ = {.epoch = place[0], .step_in_epoch = place[1], .step = place[2]};
+  }
+  // A checkpoint's model has the averages.
+  if (training_.average) training_.average->put_in(false);
   return place_;
+}
+
+bool Trainer::stopped_early() const {
+  const auto patience = experiment_.config().train.early_stop_patience;
+  return patience > 0 && place_.epoch - summary_.best_epoch() >= patience;
 }
 
 int Trainer::run() {
@@ -100,7 +128,7 @@ int Trainer::run() {
   try {
     if (is_root()) write_json(directory_.summary(), summary_.to_json(RunStatus::running));
     int stopped = train();
-    if (stopped == 0 && place_.epoch < experiment_.config().train.epochs) {
+    if (stopped == 0 && place_.epoch < experiment_.config().train.epochs && !stopped_early()) {
       finish(RunStatus::paused);
       paused_after_ = place_.epoch;
       return 0;
@@ -128,10 +156,17 @@ int Trainer::train() {
   const auto& config = experiment_.config().train;
   const auto last = config.stop_after_epoch > 0 ? std::min(config.epochs, config.stop_after_epoch)
                                                 : config.epochs;
-  while (place_.epoch < last) {
+  while (place_.epoch < last && !stopped_early()) {
     int stopped = train_epoch();
     if (stopped == 0) stopped = finish_epoch();
     if (stopped != 0) return stopped;
+  }
+  if (stopped_early() && place_.epoch < config.epochs) {
+    summary_.set_stopped_early();
+    spdlog::info(
+        "stopped early, after epoch {} of {}: {} epochs without a better validation accuracy than "
+        "epoch {}'s (train.early_stop_patience)",
+        place_.epoch, config.epochs, place_.epoch - summary_.best_epoch(), summary_.best_epoch());
   }
   return 0;
 }
@@ -142,6 +177,9 @@ int Trainer::train_epoch() {
   training_.loader->start_epoch(place_.epoch);
   rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_.count,
                           config.train.epochs);
+  if (feedback_) {
+    for (auto& rate : rates_) rate *= feedback_->factor();
+  }
   training_.step->start_epoch(rates_, place_.epoch * steps_.count, place_.step_in_epoch, batch);
   if (place_.step_in_epoch == 0) training_.metrics.reset();
   training_.model->train();
@@ -172,73 +210,6 @@ int Trainer::train_epoch() {
   meter.account();
   check_finite(training_.metrics.collect(*ranks_));
   return 0;
-}
-
-int Trainer::finish_epoch() {
-  check_weights();
-  EpochRecord record;
-  if (!experiment_.splits().validation.empty()) {
-    EpochClock clock(1, false);
-    const auto evaluation = evaluate_split(Split::validation, /*predictions=*/false);
-    if (!evaluation) {
-      save(/*best=*/false);
-      return stop_;
-    }
-    record.validation_loss = evaluation->metrics.loss;
-    record.validation_accuracy = evaluation->metrics.accuracy;
-    record.validation_seconds = clock.take().first;
-  }
-  const auto values = training_.metrics.value();
-  record.epoch = place_.epoch + 1;
-  record.global_step = place_.step;
-  record.train_loss = values.loss;
-  record.train_accuracy = values.accuracy;
-  std::tie(record.train_seconds, record.images_per_second) = summary_.finish_epoch_time();
-  record.learning_rate = rates_.back();
-  record.memory_bytes = peak_memory_bytes(experiment_.device());
-  for (const auto& observer : observers_) observer->on_epoch(record);
-
-  ++place_.epoch;
-  place_.step_in_epoch = 0;
-  save(summary_.record_epoch(place_.epoch, record.validation_accuracy));
-  if (is_root()) write_json(directory_.summary(), summary_.to_json(RunStatus::running));
-  stop_ = ranks_->agree(std::max(stop_, StopSignals::received()));
-  return stop_;
-}
-
-int Trainer::test() {
-  if (experiment_.splits().test.empty()) return 0;
-  std::optional<Evaluation> evaluation;
-  TrainingPosition place;
-  for (const std::string checkpoint : {"last", "best"}) {
-    // Where the last epoch is the best, its images are not run twice.
-    const bool same = is_root() && is_same_checkpoint(directory_, "last", "best");
-    if (!evaluation || ranks_->agree(same ? 1 : 0) == 0) {
-      if (is_root()) place = load_checkpoint_model(directory_, checkpoint, *training_.model);
-      evaluation = evaluate_split(Split::test, /*predictions=*/true);
-    }
-    if (!evaluation) return stop_;
-    const auto& metrics = evaluation->metrics;
-    if (checkpoint == "last") summary_.set_last_test(metrics.accuracy);
-    if (checkpoint == "best") summary_.set_best_test(metrics.accuracy, metrics.loss);
-    if (!is_root()) continue;
-    save_predictions(directory_.predictions(checkpoint, "test"), *evaluation,
-                     prediction_origin(checkpoint, place, "test", experiment_.dataset()));
-    spdlog::info("test, checkpoint {}: loss {:.4f}  accuracy {:.2f} % of {} images", checkpoint,
-                 metrics.loss, 100.0 * metrics.accuracy, metrics.count);
-  }
-  return 0;
-}
-
-std::optional<Evaluation> Trainer::evaluate_split(Split split, bool predictions) {
-  // BatchNorm's running statistics are each rank's own until here.
-  training_.share_model();
-  const auto loader = experiment_.evaluation_loader(split);
-  auto options = experiment_.evaluation_options(ranks_->size());
-  options.predictions = predictions;
-  options.ranks = ranks_.get();
-  options.interrupted = [this] { return stop_agreed(); };
-  return evaluate(*training_.model, *loader, options);
 }
 
 void Trainer::report_progress(double rate) {
@@ -288,7 +259,10 @@ void Trainer::check_weights() const {
 void Trainer::save(bool best) {
   check_weights();
   generators_.gather();
-  if (is_root()) save_checkpoint(directory_, place_, content(), best);
+  if (is_root()) {
+    const AveragesInPlace averages(training_.average.get());
+    save_checkpoint(directory_, place_, content(), best);
+  }
   if (!std::exchange(save_asked_, false) || !is_root()) return;
   const bool at_end = place_.step_in_epoch == 0;
   spdlog::info("saved, as SIGUSR1 asked: after step {} of epoch {}",

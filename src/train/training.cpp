@@ -41,6 +41,22 @@ std::shared_ptr<Classifier> build_trained_model(const Experiment& experiment,
   return model;
 }
 
+/// Frozen ones too, which a file of the averages has as they are.
+NamedParameters all_parameters(const Classifier& model) {
+  NamedParameters all;
+  for (const auto& item : model.named_parameters()) all.emplace_back(item.key(), item.value());
+  return all;
+}
+
+/// The buffers that can be averaged: not the counts of batches.
+NamedParameters running_statistics(const Classifier& model) {
+  NamedParameters all;
+  for (const auto& item : model.named_buffers()) {
+    if (item.value().is_floating_point()) all.emplace_back(item.key(), item.value());
+  }
+  return all;
+}
+
 /// Gradients that are added up, over parts of a batch or over ranks, or measured, are float32's.
 bool can_use_low_precision_weights(const Experiment& experiment, const Precision& precision,
                                    const Communicator& ranks) {
@@ -85,6 +101,9 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
     }
     optimizer->use_copies(std::move(copies));
   }
+  average = build_average(config.average, all_parameters(*model), running_statistics(*model));
+  StepHooks hooks;
+  if (average) hooks.after_update.emplace_back([of = average.get()] { of->after_step(); });
   step = std::make_unique<TrainStep>(
       StepParts{.model = *model,
                 .loader = *loader,
@@ -93,7 +112,8 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
                 .metrics = metrics,
                 .reducer = reducer.get(),
                 .statistics = statistics.get(),
-                .low_precision = low_precision.get()},
+                .low_precision = low_precision.get(),
+                .hooks = std::move(hooks)},
       step_options(config, precision, *ranks, class_weights(experiment)), experiment.device());
   if (experiment.execution().graph) step->use_graph();
 }
@@ -101,6 +121,7 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
 std::vector<Stateful*> Training::states() {
   std::vector<Stateful*> all = {optimizer.get(), &scaler, &metrics};
   if (reducer) all.push_back(reducer.get());
+  if (average) all.push_back(average.get());
   return all;
 }
 

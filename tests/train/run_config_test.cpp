@@ -87,6 +87,19 @@ TEST_F(RunConfigTest, NumbersThatOverflowAreErrorsOfTheFile) {
   expect_in(error_in(R"({"optimizer": {"lr": 1e999}})"), "a.json");
 }
 
+TEST_F(RunConfigTest, NewerKeysDecideNothingAtTheirDefaults) {
+  auto older = to_json(RunConfig());
+  older.erase("average");
+  older["optimizer"].erase("decay_norm_and_bias");
+  older["schedule"].erase("power");
+  older["train"].erase("early_stop_patience");
+  EXPECT_EQ(decisive_config(to_json(RunConfig())), decisive_config(older));
+  const auto changed = decisive_config(
+      to_json(load_config({}, {"average.name=swa", "optimizer.decay_norm_and_bias=false"})));
+  EXPECT_EQ(changed.at("average"), nlohmann::json({{"name", "swa"}}));
+  EXPECT_EQ(changed.at("optimizer").at("decay_norm_and_bias"), false);
+}
+
 TEST_F(RunConfigTest, SchemaListsEveryKeyWithItsDefault) {
   const auto schema = config_schema();
   const auto json = to_json(RunConfig());

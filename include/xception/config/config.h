@@ -50,6 +50,7 @@ struct InputConfig {
 struct TrainConfig {
   std::int64_t epochs = 10;
   std::int64_t stop_after_epoch = 0;       ///< 0: at the end
+  std::int64_t early_stop_patience = 0;    ///< epochs; 0: never
   std::int64_t batch_size = 128;           ///< over all ranks
   std::int64_t batch_size_per_device = 0;  ///< another way to say it; 0 once resolved
   std::int64_t eval_batch_size = 0;        ///< 0: as batch_size

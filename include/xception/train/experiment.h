@@ -51,6 +51,9 @@ class Experiment {
   /// (input): there are none.
   [[nodiscard]] std::unique_ptr<Loader> training_loader() const;
 
+  /// The first training images, at most so many, in ascending order, augmented as in training.
+  [[nodiscard]] std::unique_ptr<Loader> first_training_images(std::int64_t count) const;
+
   /// A split, ascending, through `augment.test`, as `train.eval_precision` computes with it on
   /// weights of `train.precision`. Errors (input): it is empty.
   [[nodiscard]] std::unique_ptr<Loader> evaluation_loader(Split split) const;
@@ -65,6 +68,8 @@ class Experiment {
   [[nodiscard]] EvaluationOptions evaluation_options(int ranks = 1) const;
 
  private:
+  [[nodiscard]] LoaderOptions training_options() const;
+
   RunConfig config_;
   torch::Device device_;
   Dataset dataset_;

@@ -12,6 +12,7 @@
 #include "xception/models/model_config.h"
 #include "xception/optim/optimizer.h"
 #include "xception/optim/schedule.h"
+#include "xception/optim/weight_average.h"
 
 namespace xception {
 
@@ -20,6 +21,7 @@ struct RunConfig : InputConfig {
   ModelConfig model;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  AverageConfig average;
   TrainConfig train;
   ParallelConfig parallel;
 
@@ -66,8 +68,8 @@ void resolve_model(RunConfig& config);
 /// Errors (input): the key, what was found, what was expected.
 void check_together(const RunConfig& config);
 
-/// Keys that were given and aren't at their default, but that the chosen optimizer.name or
-/// schedule.name doesn't read: a sentence each.
+/// Keys that were given and aren't at their default, but that the chosen optimizer.name,
+/// schedule.name or average.name doesn't read: a sentence each.
 [[nodiscard]] std::vector<std::string> unread_keys(const RunConfig& config);
 
 }  // namespace xception

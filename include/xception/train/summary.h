@@ -42,6 +42,7 @@ class Summary : public Stateful {
   void set_ranks(int ranks) { ranks_ = ranks; }
   void set_reduction(const ReductionCounters& reduction) { reduction_ = reduction; }
   void set_epochs(std::int64_t epochs) { epochs_ = epochs; }
+  void set_stopped_early() { stopped_early_ = true; }
   void set_best_test(double accuracy, double loss);
   void set_last_test(double accuracy) { last_test_accuracy_ = accuracy; }
 
@@ -68,6 +69,7 @@ class Summary : public Stateful {
   int ranks_ = 1;
   std::optional<ReductionCounters> reduction_;  ///< of this process's steps
   std::int64_t epochs_ = 0;                     ///< complete
+  bool stopped_early_ = false;
   std::int64_t best_epoch_ = 0;
   std::optional<double> best_accuracy_;
   std::optional<double> test_accuracy_;

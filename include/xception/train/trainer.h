@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "xception/core/state.h"
+#include "xception/optim/plateau.h"
 #include "xception/parallel/communicator.h"
 #include "xception/train/checkpoint.h"
 #include "xception/train/epoch_steps.h"
@@ -20,12 +21,14 @@
 
 namespace xception {
 
-/// Trains one model into one run directory: the loop, and what happens between steps.
+/// Trains one model into one run directory: the loop, and what happens between steps. With an
+/// average of the weights (`average.name`), that is what is validated, saved and tested.
 ///
 /// Of several ranks each has a Trainer, and they go in step: every decision (stop, best epoch, end)
 /// is made from values that all have. Only rank 0 touches the run directory.
 class Trainer {
  public:
+  /// Errors (input): the config looks at validation images, and there are none.
   Trainer(const Experiment& experiment, RunDirectory directory,
           std::shared_ptr<Communicator> ranks);
   ~Trainer();
@@ -51,6 +54,9 @@ class Trainer {
   /// The epoch after which run() left because of train.stop_after_epoch.
   [[nodiscard]] std::optional<std::int64_t> paused_after() const { return paused_after_; }
 
+  /// Whether train.early_stop_patience epochs have passed without a better validation accuracy.
+  [[nodiscard]] bool stopped_early() const;
+
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_.count; }
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return steps_.dropped; }
@@ -65,6 +71,8 @@ class Trainer {
   int train();
   /// One epoch's steps from where the place is. Returns the signal that interrupted it, or 0.
   int train_epoch();
+  /// Brings the average, if any, to the end of the epoch whose steps are done.
+  void finish_average();
   /// Validates and records the epoch whose steps are done. Returns as train_epoch.
   int finish_epoch();
   int test();
@@ -86,8 +94,9 @@ class Trainer {
   Summary summary_;
   Generators generators_;
   EpochSteps steps_;
-  std::vector<Stateful*> shared_states_;  ///< of every rank
-  std::vector<Stateful*> states_;         ///< and, on rank 0, the observers'
+  std::unique_ptr<RateFeedback> feedback_;  ///< or none
+  std::vector<Stateful*> shared_states_;    ///< of every rank
+  std::vector<Stateful*> states_;           ///< and, on rank 0, the observers'
   int stop_ = 0;
   bool save_asked_ = false;  ///< by SIGUSR1, and not done yet
   TrainingPosition place_;

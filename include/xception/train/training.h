@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "xception/models/batch_norm.h"
+#include "xception/optim/weight_average.h"
 #include "xception/parallel/communicator.h"
 #include "xception/parallel/gradient_reducer.h"
 #include "xception/train/experiment.h"
@@ -30,6 +31,7 @@ struct Training {
   std::shared_ptr<Classifier> model;
   std::unique_ptr<Loader> loader;
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<WeightAverage> average;  ///< or none
   GradientScaler scaler;
   ClassificationMetrics metrics;
   std::shared_ptr<StatisticsSync> statistics;          ///< with BatchNorm over all ranks
