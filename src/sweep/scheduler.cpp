@@ -97,6 +97,8 @@ class Halve : public Scheduler {
     const auto rungs = rung_epochs(halving_, trials_[trial].epochs);
     const auto epoch = static_cast<std::size_t>(rungs[static_cast<std::size_t>(rung)]);
     const auto& values = trials_[trial].metric;
+    // One that stopped early has on later rungs what it ended with.
+    if (trials_[trial].complete && !values.empty() && epoch > values.size()) return values.back();
     if (epoch == 0 || epoch > values.size()) return std::nullopt;
     return values[epoch - 1];
   }

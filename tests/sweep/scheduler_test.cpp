@@ -166,6 +166,22 @@ TEST(Halving, GoesOnWhereItWas) {
   EXPECT_FALSE(scheduler->next());
 }
 
+TEST(Halving, ATrialThatStoppedEarlyStandsOnEveryRung) {
+  const Simulation simulation{.quality = {0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}};
+  std::vector<TrialProgress> trials;
+  for (std::size_t i = 0; i < 9; ++i) trials.push_back(simulation.progress(i, 3));
+  trials[0] = simulation.progress(0, 2);  // by its own patience
+  trials[0].complete = true;
+  const auto scheduler = halve(trials, {1, 3}, true);
+  // It is the best of nine on the second rung, which lets three on: two others go to the end.
+  const auto first = scheduler->next();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->trial, 8U);
+  EXPECT_EQ(first->until_epoch, 9);
+  EXPECT_EQ(scheduler->next()->trial, 7U);
+  EXPECT_FALSE(scheduler->next());
+}
+
 TEST(Halving, APromotionThatWasCutOffGoesOn) {
   Simulation simulation{.quality = {0.5, 0.4, 0.3, 0.9, 0.1}, .epochs = 9};
   std::vector<TrialProgress> trials;
