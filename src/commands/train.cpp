@@ -1,3 +1,4 @@
+#include "find_lr.h"
 #include "subcommands.h"
 #include "xception/parallel/device.h"
 #include "xception/train/start.h"
@@ -6,6 +7,8 @@ namespace xception {
 
 void add_train_command(CLI::App& program, Invocation& invocation) {
   auto request = std::make_shared<TrainRequest>();
+  auto range = std::make_shared<LrRange>();
+  auto find_lr = std::make_shared<bool>(false);
   auto* command = program.add_subcommand("train", "Train a model into a run directory");
   command->add_option("--config", request->config_file,
                       "JSON config; keys: xception config --schema");
@@ -27,11 +30,30 @@ void add_train_command(CLI::App& program, Invocation& invocation) {
                     "Only algorithms that repeat bit for bit");
   command->add_flag("--dry-run", request->dry_run,
                     "Check everything, show the table, train nothing");
+  auto* finds = command->add_flag("--find-lr", *find_lr,
+                                  "Train nothing but a learning-rate range test, which suggests an "
+                                  "optimizer.lr; writes find-lr.csv, .json and .svg");
+  command->add_option("--lr-min", range->low, "The lowest rate that --find-lr tries")
+      ->needs(finds)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--lr-max", range->high, "The highest")
+      ->needs(finds)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--lr-steps", range->steps, "Its steps, at most")
+      ->needs(finds)
+      ->check(CLI::Range(2, 100'000))
+      ->capture_default_str();
   command->footer(
       "Example: xception train --config configs/xception.json --data data --out runs/a "
       "train.epochs=3 seed=1");
-  command->callback([request, &invocation] {
+  command->callback([request, range, find_lr, &invocation] {
     request->command_line = invocation.command_line;
+    if (*find_lr) {
+      find_learning_rate(*request, *range);
+      return;
+    }
     invocation.exit_code = start_training(*request);
   });
 }

@@ -259,9 +259,7 @@ int join_ranks(const TrainRequest& request, const RunConfig& config, const JobPl
 
 }  // namespace
 
-int start_training(const TrainRequest& request) {
-  ignore_write_signals();
-  ignore_save_signals();
+RunConfig requested_config(const TrainRequest& request) {
   auto overrides = request.overrides;
   if (!request.data.empty())
     overrides.push_back("data.dir=" + nlohmann::json(text_of_path(request.data)).dump());
@@ -270,7 +268,13 @@ int start_training(const TrainRequest& request) {
     overrides.push_back("train.init=" + nlohmann::json(text_of_path(file)).dump());
   }
   if (request.deterministic) overrides.emplace_back("train.deterministic=true");
-  auto config = load_config(request.config_file, overrides);
+  return load_config(request.config_file, overrides);
+}
+
+int start_training(const TrainRequest& request) {
+  ignore_write_signals();
+  ignore_save_signals();
+  auto config = requested_config(request);
   const auto plan = plan_job(request.device, request.ranks);
   const int ranks = plan.to_launch > 0 ? plan.to_launch : plan.place.size;
   resolve_batch_size(config, ranks);

@@ -11,6 +11,7 @@
 #include "xception/core/json.h"
 #include "xception/models/registry.h"
 #include "xception/models/xception.h"
+#include "xception/train/lr_range_test.h"
 #include "xception/train/trainer.h"
 
 namespace xception {
@@ -237,6 +238,40 @@ TEST_F(AverageOfRun, RefusesToLookAtValidationImagesThatAreNotThere) {
         [&] { Trainer(experiment, RunDirectory(folder / "none"), Communicator::alone()); });
     EXPECT_NE(message.find("data.validation_size"), std::string::npos) << message;
   }
+}
+
+TEST(LrRangeTest, SmoothsAndSuggestsAsFastai) {
+  // A loss that falls fastest at step 50 and is lowest at step 70.
+  const LrRange range{.low = 1e-6, .high = 1.0, .steps = 101};
+  EXPECT_NEAR(rate_of_step(range, 50), 1e-3, 1e-15);
+  LrRangeTest test;
+  std::vector<double> smoothed;
+  double mean = 0.0;
+  for (int i = 0; i < 101; ++i) {
+    const double loss = 2.0 - std::tanh((i - 45) / 6.0) + (i > 80 ? std::exp(i - 80) : 0.0);
+    mean = 0.98 * mean + 0.02 * loss;  // fastai's AvgSmoothLoss
+    smoothed.push_back(mean / (1.0 - std::pow(0.98, i + 1)));
+    if (!add_loss(test, rate_of_step(range, i), loss)) break;
+  }
+  EXPECT_TRUE(test.diverged);
+  ASSERT_LT(test.losses.size(), 101U);
+  ASSERT_GT(test.losses.size(), 80U);
+  std::size_t steepest = 0;
+  std::size_t lowest = 0;
+  // fastai's cut: the first tenth and the last five are left out.
+  for (std::size_t i = test.losses.size() / 10; i + 5 < test.losses.size(); ++i) {
+    EXPECT_NEAR(test.smoothed[i], smoothed[i], 1e-12);
+    const auto fall = [&](std::size_t at) { return smoothed[at] - smoothed[at + 1]; };
+    const bool has_next = i + 6 < test.losses.size();
+    if (has_next && (steepest == 0 || fall(i) > fall(steepest))) steepest = i;
+    if (lowest == 0 || smoothed[i] < smoothed[lowest]) lowest = i;
+  }
+  suggest_rates(test);
+  EXPECT_EQ(test.steepest, test.rates[steepest]);
+  EXPECT_NEAR(test.tenth_of_minimum, test.rates[lowest] / 10.0, 1e-15);
+  EXPECT_FALSE(add_loss(test, 1.0, std::nan("")));
+  LrRangeTest none;
+  EXPECT_THROW(suggest_rates(none), Error);
 }
 
 }  // namespace

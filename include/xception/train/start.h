@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "xception/train/run_config.h"
+
 namespace xception {
 
 /// What the user asked `xception train` for.
@@ -23,6 +25,10 @@ struct TrainRequest {
   std::vector<std::string> command_line;  ///< for environment.json, and for ranks to start
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
+
+/// The config that a request asks for: its file, its overrides, and its options that are keys.
+/// Errors (input): as load_config.
+[[nodiscard]] RunConfig requested_config(const TrainRequest& request);
 
 /// Checks everything, shows the start-up table, trains: in this process, as one of the ranks that
 /// torchrun or Slurm started, or by starting ranks and waiting for them. Returns the exit code: 0,
