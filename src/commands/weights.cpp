@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "subcommands.h"
+#include "weights_average.h"
 #include "xception/core/error.h"
 #include "xception/core/log.h"
 #include "xception/core/output_path.h"
@@ -222,7 +223,8 @@ void convert(const WeightsArguments& arguments) {
 
 void add_weights_command(CLI::App& program, Invocation& invocation) {
   auto arguments = std::make_shared<WeightsArguments>();
-  auto* command = program.add_subcommand("weights", "Look at, compare, convert files of weights");
+  auto* command =
+      program.add_subcommand("weights", "Look at, compare, convert, average files of weights");
   command->require_subcommand(1);
   command->footer("Example: xception weights info xception.h5");
 
@@ -246,6 +248,18 @@ void add_weights_command(CLI::App& program, Invocation& invocation) {
     if (arguments->json) start_log(/*to_standard_error=*/true);
     if (!show_difference(*arguments)) invocation.exit_code = 1;
   });
+
+  auto* average = command->add_subcommand("average", "The mean of several files of one model");
+  average
+      ->add_option("files", arguments->files,
+                   "FILE FILE ...: as info takes them; of a run directory its best checkpoint")
+      ->required();
+  average->add_option("--out", arguments->out, "The safetensors file to write")->required();
+  average->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
+  average->footer(
+      "Example: xception weights average runs/a runs/a-2 runs/a-3 --out soup.safetensors");
+  average->callback(
+      [arguments] { average_weights(arguments->files, arguments->out, arguments->overwrite); });
 
   auto* into = command->add_subcommand("convert", "Write safetensors, by our names where known");
   into->add_option("in", arguments->in, "A file of weights, or a run directory")->required();

@@ -35,6 +35,7 @@ const std::vector<Arguments>& subcommands() {
       {"weights", "info"},
       {"weights", "diff"},
       {"weights", "convert"},
+      {"weights", "average"},
       {"doctor"},
       {"data"},
       {"data", "info"},
