@@ -37,16 +37,19 @@ Json describe(const CaseResult& result, BenchMode mode) {
   const auto& item = result.item;
   const auto& model = item.config.model;
   const bool has_model = mode != BenchMode::data;
-  return {{"model", has_model ? Json(model.name) : Json(nullptr)},
-          {"variant", has_model ? Json(model.variant) : Json(nullptr)},
-          {"mode", bench_mode_name(mode)},
-          {"precision", item.precision},
-          {"image_size", item.config.data.image_size},
-          {"batch_size", item.batch > 0 ? Json(item.batch) : Json(nullptr)},
-          {"batch_size_searched", result.searched},
-          {"channels_last", item.config.train.channels_last},
-          {"status", status_name(result.status)},
-          {"error", result.error.empty() ? Json(nullptr) : Json(result.error)}};
+  return {
+      {"model", has_model ? Json(model.name) : Json(nullptr)},
+      {"variant", has_model ? Json(model.variant) : Json(nullptr)},
+      {"mode", bench_mode_name(mode)},
+      {"precision", item.precision},
+      {"image_size", item.config.data.image_size},
+      {"batch_size", item.batch > 0 ? Json(item.batch) : Json(nullptr)},
+      {"batch_size_searched", result.searched},
+      {"channels_last", item.config.train.channels_last},
+      {"optimizer", mode == BenchMode::train ? Json(item.config.optimizer.name) : Json(nullptr)},
+      {"average", mode == BenchMode::train ? Json(item.config.average.name) : Json(nullptr)},
+      {"status", status_name(result.status)},
+      {"error", result.error.empty() ? Json(nullptr) : Json(result.error)}};
 }
 
 /// How the steps were computed; the same names where nobody knows.

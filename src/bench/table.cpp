@@ -123,14 +123,22 @@ std::string machine_line(const MachineRates& machine) {
   return "machine's best: " + text;
 }
 
+/// ` with adam`, ` with sgd and ema`: what a training step does after backward; else empty.
+std::string update_text(const BenchResults& results) {
+  if (results.mode != BenchMode::train || results.cases.empty()) return "";
+  const auto& config = results.cases.front().item.config;
+  const auto& average = config.average.name;
+  return " with " + config.optimizer.name + (average == "none" ? "" : " and " + average);
+}
+
 }  // namespace
 
 std::vector<std::string> bench_header(const BenchResults& results) {
   const auto& environment = results.environment;
   const auto text = [&](const char* key) { return environment.at(key).get<std::string>(); };
   const auto count = results.cases.size();
-  return {fmt::format("bench: {}, {} case{}, {} window{} each, {}", bench_mode_name(results.mode),
-                      count, count == 1 ? "" : "s", results.windows,
+  return {fmt::format("bench: {}{}, {} case{}, {} window{} each, {}", bench_mode_name(results.mode),
+                      update_text(results), count, count == 1 ? "" : "s", results.windows,
                       results.windows == 1 ? "" : "s", results.data),
           fmt::format("machine: {}, {}, {} threads; device {}: {}", text("host"), text("processor"),
                       environment.at("threads").get<int>(), results.device.str(),

@@ -37,11 +37,12 @@ class BenchCommand : public CommandTest {};
 TEST_F(BenchCommand, TableJsonAndCsv) {
   const auto json_file = (folder / "bench.json").string();
   const auto csv_file = (folder / "bench.csv").string();
-  const auto result = run_xception(
-      bench_arguments({"--precision", "fp32,bf16", "--json", json_file, "--csv", csv_file}));
+  const auto result =
+      run_xception(bench_arguments({"--precision", "fp32,bf16", "--json", json_file, "--csv",
+                                    csv_file, "optimizer.name=lion", "average.name=ema"}));
   ASSERT_TRUE(succeeds(result));
-  for (const auto* word : {"machine: ", "LibTorch", "images/s", "of peak", "xception:paper", "bf16",
-                           "machine's best: "}) {
+  for (const auto* word : {"train with lion and ema", "machine: ", "LibTorch", "images/s",
+                           "of peak", "xception:paper", "bf16", "machine's best: "}) {
     EXPECT_THAT(result.out, HasSubstr(word));
   }
   const auto json = json_of(json_file);
@@ -50,6 +51,8 @@ TEST_F(BenchCommand, TableJsonAndCsv) {
   ASSERT_EQ(json["cases"].size(), 2U);
   for (const auto& item : json["cases"]) {
     EXPECT_EQ(item["status"], "done");
+    EXPECT_EQ(item["optimizer"], "lion");
+    EXPECT_EQ(item["average"], "ema");
     EXPECT_EQ(item["windows_images_per_second"].size(), 2U);
     for (const auto* key : {"images_per_second", "split_ms"}) EXPECT_TRUE(item[key].is_object());
     for (const auto* key : {"step_ms", "multiply_adds", "flops_per_second", "share_of_peak",
