@@ -1,6 +1,7 @@
 #include "xception/train/load_run.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "xception/core/allocation_limit.h"
@@ -24,7 +25,9 @@ std::shared_ptr<Classifier> build_for(const std::filesystem::path& weights,
   // As float64 of float16, with what initial values take, and as much as any network may have.
   constexpr std::uint64_t kTimes = 16;
   constexpr std::uint64_t kAlways = 256 << 20;
-  const auto bytes = std::filesystem::file_size(weights);
+  std::error_code missing;  // is said where it is read
+  const auto size = std::filesystem::file_size(weights, missing);
+  const auto bytes = missing ? 0 : size;
   const AllocationLimit limit(
       kTimes * bytes + kAlways,
       input_error("train",
@@ -78,8 +81,8 @@ std::vector<std::string> recognized_settings(const WeightFile& weights,
 LoadedRun load_run(const std::filesystem::path& run, const std::string& checkpoint,
                    const torch::Device& device) {
   const RunDirectory directory(run);
-  auto loaded =
-      build_loaded(directory.read_config(), checkpoint_weights(directory, checkpoint), device);
+  auto config = directory.read_config();
+  auto loaded = build_loaded(std::move(config), checkpoint_weights(directory, checkpoint), device);
   loaded.place = load_checkpoint_model(directory, checkpoint, *loaded.model);
   std::vector<std::string> names;
   if (std::filesystem::exists(directory.summary())) {
