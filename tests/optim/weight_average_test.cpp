@@ -76,7 +76,7 @@ void expect_equal(const nlohmann::json& json, const std::string& name) {
     network.set(at_step("weights", step));
     average->after_step();
     average->after_epoch(step);
-    average->after_epoch(step);  // as after an interrupted validation
+    if (step == 4) average->after_epoch(step);  // as after an interrupted validation
     average->put_in(true);
     EXPECT_LE(network.distance(at_step(name, step)), 1e-5);
     // A checkpoint of this moment is the network's tensors and the state.
@@ -100,18 +100,18 @@ TEST(WeightAverage, EqualsPyTorchsAndTimms) {
 TEST(WeightAverage, DecayRisesWithTheWarmup) {
   const Network network;
   const auto average =
-      build_average(config_of({{"name", "ema"}, {"decay", 0.3}, {"decay_warmup", true}}),
+      build_average(config_of({{"name", "ema"}, {"decay", 0.4}, {"decay_warmup", true}}),
                     network.parameters, network.statistics);
-  const auto name = network.parameters.front().first;
+  const auto& [name, weight] = network.parameters.front();
   auto expected = python().at("weights/0/" + name).to(torch::kFloat64);
   for (int step = 1; step <= kSteps; ++step) {
     network.set(at_step("weights", step));
     average->after_step();
-    const double decay = std::min(0.3, static_cast<double>(step) / (step + 9.0));
-    expected = decay * expected + (1.0 - decay) * network.parameters.front().second;
+    const double decay = std::min(0.4, static_cast<double>(step) / (step + 9.0));
+    expected = decay * expected + (1.0 - decay) * weight;
+    const AveragesInPlace in_place(average.get());
+    EXPECT_TRUE(weight.to(torch::kFloat64).allclose(expected, 1e-5, 1e-5)) << step;
   }
-  const AveragesInPlace in_place(average.get());
-  EXPECT_TRUE(network.parameters.front().second.to(torch::kFloat64).allclose(expected, 1e-5, 1e-5));
 }
 
 TEST(WeightAverage, StartsAtAnEpoch) {

@@ -124,7 +124,7 @@ TEST(Average, StatisticsAreThoseOfUpdateBn) {
     }
   }
   reference->train();
-  const auto same_images = plain.first_training_images(10);
+  const auto same_images = experiment.first_training_images(10);  // pixels by the same kernels
   same_images->start_epoch(0);
   const torch::NoGradGuard no_grad;
   for (const std::int64_t count : {4, 4, 2}) reference->forward(same_images->next(count).images);
