@@ -1,6 +1,7 @@
 // torch.save's two containers, up to the bytes of every storage.
 #include "fuzz/memory_file.h"
 #include "weights/torch_checkpoint.h"
+#include "weights/zip_archive.h"
 #include "xception/core/error.h"
 
 namespace {
