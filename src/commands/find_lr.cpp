@@ -1,5 +1,6 @@
 #include "find_lr.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -30,6 +31,16 @@ void check_folder(const fs::path& folder) {
   }
 }
 
+/// Where the files go, made before the test: what can't be written is known at once.
+fs::path folder_for(const TrainRequest& request) {
+  if (request.out.empty()) return claim_run_directory(kName).root();
+  std::error_code error;
+  fs::create_directories(request.out, error);
+  if (!error) return request.out;
+  throw input_error("train", "--out {}: cannot be made: {}; choose another folder", request.out,
+                    error.message());
+}
+
 void write_tables(const fs::path& folder, const LrRangeTest& test) {
   std::string csv = "step,learning_rate,loss,smoothed_loss\n";
   for (std::size_t i = 0; i < test.rates.size(); ++i) {
@@ -48,14 +59,16 @@ void draw_chart(const fs::path& folder, const LrRangeTest& test) {
   LineChart chart{.title = "Learning-rate range test",
                   .x = {.label = "learning rate, power of ten"},
                   .y = {.label = "training loss"}};
+  // Where the loss falls; what it rises to in the end would leave nothing of that to see.
+  chart.y.low = 0.95 * *std::min_element(test.losses.begin(), test.losses.end());
+  chart.y.high = 1.2 * test.smoothed.front();
   Series losses{.label = "a batch's", .y = test.losses, .style = kGray};
   for (const auto rate : test.rates) losses.x.push_back(std::log10(rate));
   Series smoothed{.label = "smoothed", .x = losses.x, .y = test.smoothed};
   const auto at = std::log10(test.steepest);
-  const auto [low, high] = std::minmax_element(test.smoothed.begin(), test.smoothed.end());
   Series steepest{.label = fmt::format("steepest, {:.2g}", test.steepest),
                   .x = {at, at},
-                  .y = {*low, *high},
+                  .y = {*chart.y.low, *chart.y.high},
                   .style = 1,
                   .kind = Series::Kind::dashed};
   chart.series = {losses, smoothed, steepest};
@@ -70,7 +83,7 @@ void draw_chart(const fs::path& folder, const LrRangeTest& test) {
 
 }  // namespace
 
-void find_learning_rate(const TrainRequest& request, const LrRange& range) {
+int find_learning_rate(const TrainRequest& request, const LrRange& range) {
   if (range.high <= range.low) {
     throw input_error("train", "--lr-max: found {} with --lr-min {}; expected more than that",
                       range.high, range.low);
@@ -92,14 +105,12 @@ void find_learning_rate(const TrainRequest& request, const LrRange& range) {
   const StopSignals signals;
   spdlog::info("learning rates {} to {}, at most {} steps of {} images on {}", range.low,
                range.high, range.steps, experiment.config().train.batch_size, device.str());
+  const auto folder = folder_for(request);
   const auto test = test_learning_rates(experiment, range);
-  const fs::path folder =
-      request.out.empty() ? claim_run_directory(kName).root() : fs::path(request.out);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw input_error("train", "--out {}: cannot be made: {}; choose another folder",
-                      folder.string(), error.message());
+  if (const int signal = StopSignals::received(); signal != 0) {
+    spdlog::info("stopped after {} of {} steps; nothing is suggested", test.rates.size(),
+                 range.steps);
+    return 128 + signal;
   }
   write_tables(folder, test);
   draw_chart(folder, test);
@@ -108,6 +119,7 @@ void find_learning_rate(const TrainRequest& request, const LrRange& range) {
   spdlog::info("optimizer.lr={:.2g}: a tenth of the rate with the lowest loss",
                test.tenth_of_minimum);
   spdlog::info("wrote {}", (folder / kName).string() + ".csv, .json, .svg");
+  return 0;
 }
 
 }  // namespace xception

@@ -51,7 +51,7 @@ void add_train_command(CLI::App& program, Invocation& invocation) {
   command->callback([request, range, find_lr, &invocation] {
     request->command_line = invocation.command_line;
     if (*find_lr) {
-      find_learning_rate(*request, *range);
+      invocation.exit_code = find_learning_rate(*request, *range);
       return;
     }
     invocation.exit_code = start_training(*request);

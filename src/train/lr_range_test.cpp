@@ -79,7 +79,7 @@ LrRangeTest test_learning_rates(const Experiment& experiment, const LrRange& ran
     goes_on = add_loss(test, rate_of_step(range, step), training.metrics.value().loss) &&
               StopSignals::received() == 0;
   }
-  suggest_rates(test);
+  if (StopSignals::received() == 0) suggest_rates(test);
   return test;
 }
 

@@ -38,7 +38,8 @@ void suggest_rates(LrRangeTest& test);
 
 /// The learning-rate range test (Smith, arXiv 1506.01186, section 3.3) as fastai's lr_find makes
 /// it: a fresh model is trained, batch after batch, with an exponentially rising rate. With
-/// train.init it begins with those weights. Nothing is saved. Errors (run): the loss isn't finite
+/// train.init it begins with those weights. Nothing is saved. A stop signal ends it without a
+/// suggestion. Errors (run): the loss isn't finite
 /// from the first steps on.
 [[nodiscard]] LrRangeTest test_learning_rates(const Experiment& experiment, const LrRange& range);
 
