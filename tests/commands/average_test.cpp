@@ -27,23 +27,11 @@ class AverageCommand : public CommandTest {
     EXPECT_TRUE(succeeds(run_xception(again)));
   }
 
-  static int progress_lines(const std::string& text) {
-    int count = 0;
-    for (auto at = text.find(" left  "); at != std::string::npos;
-         at = text.find(" left  ", at + 1)) {
-      ++count;
-    }
-    return count;
-  }
-
   static void expect_same(const fs::path& one, const fs::path& other) {
-    for (const auto* name :
-         {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
-          "checkpoints/best/model.safetensors", "predictions-best-test.safetensors"}) {
-      const auto content = content_of(one / name);
-      EXPECT_FALSE(content.empty()) << name;
-      EXPECT_TRUE(content == content_of(other / name)) << name << " differs";
-    }
+    expect_same_files(
+        one, other,
+        {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
+         "checkpoints/best/model.safetensors", "predictions-best-test.safetensors"});
     const auto rows = csv_rows(one / "history.csv");
     const auto expected = csv_rows(other / "history.csv");
     ASSERT_EQ(rows.size(), expected.size());
@@ -163,6 +151,18 @@ TEST_F(AverageCommand, FindsALearningRate) {
   EXPECT_TRUE(succeeds(run_xception(train_arguments(out, {"--dry-run"}))));
   EXPECT_TRUE(fails(run_xception(train_arguments(folder / "b", {"--find-lr", "--lr-max", "1e-9"})),
                     2, {"--lr-max"}));
+}
+
+TEST_F(AverageCommand, ARangeTestThatIsStoppedSuggestsNothing) {
+  const auto out = folder / "range";
+  Process process(xception_command(train_arguments(
+      out, {"--find-lr", "--lr-steps", "100000", "--lr-min", "1e-9", "--lr-max", "1e-8"})));
+  process.wait_until([&] { return fs::exists(out); });  // just before the first step
+  process.send(SIGINT);
+  const auto result = process.wait();
+  EXPECT_EQ(result.exit_code, 128 + SIGINT) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("nothing is suggested"));
+  EXPECT_TRUE(fs::is_empty(out));
 }
 
 TEST_F(AverageCommand, AveragesFilesOfWeights) {

@@ -137,6 +137,27 @@ testing::AssertionResult succeeds(const ProcessResult& result) {
   return testing::AssertionFailure() << described(result);
 }
 
+int count_of(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
+    ++count;
+  }
+  return count;
+}
+
+int progress_lines(const std::string& text) {
+  return count_of(text, " left  ");
+}
+
+void expect_same_files(const fs::path& run, const fs::path& expected,
+                       const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    const auto content = content_of(run / name);
+    EXPECT_FALSE(content.empty()) << name;
+    EXPECT_TRUE(content == content_of(expected / name)) << name << " differs";
+  }
+}
+
 nlohmann::json json_of(const fs::path& file) {
   return nlohmann::json::parse(content_of(file));
 }

@@ -55,6 +55,16 @@ class CommandTest : public testing::Test {
 /// Whether it ended with 0 and wrote nothing on standard error.
 [[nodiscard]] testing::AssertionResult succeeds(const ProcessResult& result);
 
+/// How often `part` is in a text, not overlapping itself.
+[[nodiscard]] int count_of(const std::string& text, const std::string& part);
+/// How many lines of progress a training has printed: with train.log_interval=1, one a step but an
+/// epoch's last.
+[[nodiscard]] int progress_lines(const std::string& text);
+
+/// Expects these files of two runs to be there, and equal byte by byte.
+void expect_same_files(const std::filesystem::path& run, const std::filesystem::path& expected,
+                       const std::vector<std::string>& names);
+
 [[nodiscard]] nlohmann::json json_of(const std::filesystem::path& file);
 /// Rows of a CSV file by column name, as text.
 [[nodiscard]] std::vector<nlohmann::json> csv_rows(const std::filesystem::path& file);

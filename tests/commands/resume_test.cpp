@@ -46,15 +46,6 @@ class ResumeTest : public CommandTest {
     return process.wait();
   }
 
-  static int progress_lines(const std::string& text) {
-    int count = 0;
-    for (auto at = text.find(" left  "); at != std::string::npos;
-         at = text.find(" left  ", at + 1)) {
-      ++count;
-    }
-    return count;
-  }
-
   int random(int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(generator_);
   }
@@ -76,14 +67,11 @@ class ResumeTest : public CommandTest {
   }
 
   void expect_same_as_reference() const {
-    for (const auto* name :
-         {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
-          "checkpoints/best/model.safetensors", "checkpoints/best/optimizer.safetensors",
-          "predictions-best-test.safetensors", "predictions-last-test.safetensors"}) {
-      const auto content = content_of(run / name);
-      EXPECT_FALSE(content.empty()) << name;
-      EXPECT_TRUE(content == content_of(reference() / name)) << name << " differs";
-    }
+    expect_same_files(
+        run, reference(),
+        {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
+         "checkpoints/best/model.safetensors", "checkpoints/best/optimizer.safetensors",
+         "predictions-best-test.safetensors", "predictions-last-test.safetensors"});
     const auto rows = csv_rows(run / "history.csv");
     const auto expected = csv_rows(reference() / "history.csv");
     ASSERT_EQ(rows.size(), expected.size());
