@@ -272,5 +272,16 @@ TEST(PipelineOfAPicture, LargeOnesAreReadInStrips) {
   EXPECT_TRUE(actual.equal(pipeline.apply(images, torch::zeros({1, 0}))));
 }
 
+/// What grows a little is resampled along columns first, though a strip of it may not grow.
+TEST(PipelineOfAPicture, StripsAreResampledInTheOrderOfTheWhole) {
+  at::manual_seed(5);
+  const auto images = torch::randint(0, 256, {1, 3, 1500, 1500}, torch::kUInt8);
+  const json transforms = {{{"name", "resize"}}, {{"name", "center_crop"}}};
+  const auto pipeline = make_pipeline(transforms, 1501);
+  const auto actual =
+      pipeline.apply_to_picture(reader_of(images), {1500, 1500}, torch::zeros({1, 0}));
+  EXPECT_TRUE(actual.equal(pipeline.apply(images, torch::zeros({1, 0}))));
+}
+
 }  // namespace
 }  // namespace xception
