@@ -88,6 +88,11 @@ const ModelEntry& find_model(const std::string& name) {
                     suggestion(name, names));
 }
 
+std::int64_t min_image_size(const ModelConfig& config) {
+  const ModelEntry& entry = find_model(config.name);
+  return entry.min_image_size_with ? entry.min_image_size_with(config) : entry.min_image_size;
+}
+
 std::vector<Key> ModelConfig::keys() {
   std::vector<std::string> dropouts;
   std::vector<std::string> epsilons;
@@ -121,9 +126,9 @@ void resolve_model(ModelConfig& config, std::int64_t image_size,
                       suggestion(config.variant, entry.variants));
   }
   check_keys(entry, config, given);
-  if (image_size < entry.min_image_size) {
+  if (const auto smallest = min_image_size(config); image_size < smallest) {
     throw input_error("models", "data.image_size: {} px, {} needs at least {}", image_size,
-                      entry.name, entry.min_image_size);
+                      entry.name, smallest);
   }
   if (!config.dropout) config.dropout = entry.default_dropout;
   if (!config.bn_eps) config.bn_eps = entry.default_bn_eps;

@@ -12,7 +12,9 @@ namespace {
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
-constexpr std::int64_t kMinImageSize = 71;
+constexpr std::int64_t kMinImageSize = 71;  // Keras's
+// The least that each of the four blocks that halve an image makes smaller.
+constexpr std::int64_t kMinImageSizeSmallStem = 9;
 constexpr double kDefaultDropout = 0.0;
 
 bool is_notebook(const std::string& variant) {
@@ -25,6 +27,12 @@ bool is_same(const std::string& padding) {
   if (padding == "same") return true;
   if (padding == "symmetric") return false;
   throw input_error("models", "xception: padding \"{}\": expected symmetric or same", padding);
+}
+
+bool is_small(const std::string& stem) {
+  if (stem == "small") return true;
+  if (stem == "standard") return false;
+  throw input_error("models", "xception: stem \"{}\": expected standard or small", stem);
 }
 
 /// A channel count of the paper times the width: a multiple of 8, which tensor cores like.
@@ -45,14 +53,25 @@ std::vector<Key> XceptionOptions::keys() {
           {"intermediate_activation", &intermediate_activation, activation_names(),
            "activation between depthwise and pointwise convolution"},
           {"padding", &padding, Choices{"symmetric", "same"},
-           "where an image is halved: PyTorch's padding, or TensorFlow's and Keras's"}};
+           "where an image is halved: PyTorch's padding, or TensorFlow's and Keras's"},
+          {.name = "stem",
+           .variable = &stem,
+           .accepts = Choices{"standard", "small"},
+           .meaning = "first convolutions: as published, or keeping the size of small images",
+           .use = {.newer = true}},
+          {.name = "stochastic_depth",
+           .variable = &stochastic_depth,
+           .accepts = below(0, 1),
+           .meaning = "share of the images that skip the last middle block, fewer the earlier ones",
+           .use = {.newer = true}}};
 }
 
 XceptionBlockImpl::XceptionBlockImpl(const Shape& shape, const XceptionStyle& style)
     : residual_(style.residual),
       halve_(shape.halve),
       leading_relu_(shape.leading_relu),
-      same_padding_(style.same_padding) {
+      same_padding_(style.same_padding),
+      drop_(style.residual ? shape.drop : 0.0) {
   const std::int64_t out_channels = shape.channels.back();
   if (residual_ && (halve_ || shape.in_channels != out_channels)) {
     skip_ = register_module("skip", Conv2d(Conv2dOptions(shape.in_channels, out_channels, 1)
@@ -89,6 +108,13 @@ torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
     y = separable.forward(first && !leading_relu_ ? y : relu(y),
                           first && residual_ ? &beside : nullptr);  // (N, channels[i], H, W)
   }
+  if (drop_ > 0.0 && is_training()) {
+    const auto kept = torch::empty({x.size(0), 1, 1, 1}, x.options().dtype(torch::kFloat32))
+                          .bernoulli_(1.0 - drop_)
+                          .div_(1.0 - drop_);
+    const auto value = y.value();
+    return value * kept.to(value.scalar_type()) + shortcut(beside);
+  }
   if (!halve_) return y.value(shortcut(beside));  // (N, out, H, W)
   // (N, out, H/2, W/2), rounded up
   return same_padding_ ? pool_add_same(y, shortcut(beside), kernels())
@@ -105,15 +131,16 @@ Xception::Xception(const ModelConfig& config)
       .between = parse_activation(options.intermediate_activation),
       .same_padding = is_same(options.padding),
   };
-  pad_images_ = style.notebook && style.same_padding;
+  const bool small = is_small(options.stem);
+  pad_images_ = style.notebook && style.same_padding && !small;
   const auto c = [&options](std::int64_t channels) { return scaled(channels, options.width); };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
   const auto stem = [&](std::int64_t in, std::int64_t out, std::int64_t stride) {
-    const bool padded = style.notebook && !(stride == 2 && pad_images_);
+    const bool padded = small || (style.notebook && !(stride == 2 && pad_images_));
     return Conv2d(
         Conv2dOptions(in, out, 3).stride(stride).padding(padded ? 1 : 0).bias(style.notebook));
   };
-  conv1_ = ConvBn(*this, "conv1", stem(3, c(32), 2), "bn1");
+  conv1_ = ConvBn(*this, "conv1", stem(3, c(32), small ? 1 : 2), "bn1");
   conv2_ = ConvBn(*this, "conv2", stem(c(32), c(64), 1), "bn2");
 
   const auto add_block = [&](const XceptionBlockImpl::Shape& shape) {
@@ -126,7 +153,10 @@ Xception::Xception(const ModelConfig& config)
   add_block({c(256), {c(728), c(728)}, /*halve=*/true});
   // Middle flow.
   for (std::int64_t i = 0; i < options.middle_blocks; ++i) {
-    add_block({c(728), {c(728), c(728), c(728)}});
+    const double place = static_cast<double>(i + 1) / static_cast<double>(options.middle_blocks);
+    add_block({.in_channels = c(728),
+               .channels = {c(728), c(728), c(728)},
+               .drop = options.stochastic_depth * place});
   }
   // Exit flow.
   add_block({c(728), {c(728), c(1024)}, /*halve=*/true});
@@ -167,6 +197,11 @@ ModelEntry xception_entry() {
       .keys = own_keys<XceptionOptions>,
       .default_image_size = 299,
       .min_image_size = kMinImageSize,
+      .min_image_size_with =
+          [](const ModelConfig& config) {
+            return is_small(config.own<XceptionOptions>().stem) ? kMinImageSizeSmallStem
+                                                                : kMinImageSize;
+          },
       .default_dropout = kDefaultDropout,
       .aux_min_image_size = 0,
       .build = [](const ModelConfig& config) { return std::make_shared<Xception>(config); },

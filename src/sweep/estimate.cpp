@@ -74,7 +74,7 @@ std::optional<std::vector<double>> estimate_seconds(const TrialPlan& plan, const
   for (const auto& trial : plan.trials) {
     const auto& config = trial.config;
     const auto size = config.data.image_size;
-    const auto smallest = find_model(config.model.name).min_image_size;
+    const auto smallest = min_image_size(config.model);
     if (rate == 0.0) rate = measured_rate(config, device.is_cpu() ? smallest : size, device);
     const auto key = to_json(config)["model"].dump() + std::to_string(size);
     auto [cost, is_new] = costs.emplace(key, 0.0);

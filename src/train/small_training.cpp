@@ -33,7 +33,7 @@ RunConfig config_of(const SmallTraining& training) {
   config.model.dropout = training.dropout;
   config.optimizer.name = training.optimizer;
   if (training.optimizer == "sgd") config.optimizer.lr = kSgdRate;
-  config.data.image_size = find_model(training.model).min_image_size;
+  config.data.image_size = min_image_size(config.model);
   config.data.validation_size = kValidation;
   // Whole pixels are moved, so that all kernels hand the network the same images.
   config.augment.train =

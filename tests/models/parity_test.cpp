@@ -286,6 +286,13 @@ std::vector<OptionCase> option_cases() {
        }},
       {"NoMiddleFlow", "middle_blocks=0",
        [](ModelConfig& c) { c.own<XceptionOptions>().middle_blocks = 0; }},
+      {"SmallStem", "stem=small size=32",
+       [](ModelConfig& c) { c.own<XceptionOptions>().stem = "small"; }},
+      {"NotebookSmallStem", "variant=notebook stem=small size=33",
+       [](ModelConfig& c) {
+         c.variant = "notebook";
+         c.own<XceptionOptions>().stem = "small";
+       }},
   };
   for (const std::string activation :
        {"relu", "elu", "gelu", "silu", "leaky_relu", "mish", "hardswish"}) {

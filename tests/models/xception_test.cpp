@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "xception/core/error.h"
+#include "xception/models/batch_norm.h"
 #include "xception/models/registry.h"
 
 namespace xception {
@@ -70,6 +72,60 @@ TEST_P(XceptionVariant, TakesAnySizeFromTheMinimum) {
     const ClassifierOutput out = model->forward(torch::randn({1, 3, size, size + 3}));
     EXPECT_EQ(out.logits.sizes(), (std::vector<std::int64_t>{1, 7}));
     EXPECT_FALSE(out.aux.defined());
+  }
+}
+
+TEST_P(XceptionVariant, KeepsTheSizeOfSmallImagesInASmallStem) {
+  for (const auto* padding : {"symmetric", "same"}) {
+    ModelConfig config;
+    config.variant = GetParam();
+    config.own<XceptionOptions>() = {
+        .width = 0.1, .middle_blocks = 1, .padding = padding, .stem = "small"};
+    const auto model = build_model(config);
+    ModelConfig standard = config;
+    standard.own<XceptionOptions>().stem = "standard";
+    const auto usual = build_model(standard);
+    // The same parameters.
+    const auto weights = model->named_parameters();
+    ASSERT_EQ(weights.size(), usual->named_parameters().size());
+    for (const auto& parameter : usual->named_parameters()) {
+      EXPECT_EQ(weights[parameter.key()].sizes(), parameter.value().sizes()) << parameter.key();
+    }
+    for (const std::int64_t size : {9, 16, 32, 33}) {
+      EXPECT_EQ(model->forward(torch::randn({2, 3, size, size})).logits.sizes(),
+                (std::vector<std::int64_t>{2, 10}));
+    }
+    EXPECT_EQ(min_image_size(config), 9);
+    EXPECT_EQ(min_image_size(standard), 71);
+  }
+}
+
+TEST(XceptionStochasticDepth, SkipsBlocksOfTheMiddleFlow) {
+  ModelConfig config;
+  config.own<XceptionOptions>() = {
+      .width = 0.05, .middle_blocks = 2, .stem = "small", .stochastic_depth = 0.5};
+  const auto model = build_model(config);
+  model->eval();
+  const auto children = model->named_children();
+  const auto x = torch::randn({512, 40, 3, 3});  // 728 x 0.05 is 40 channels
+  const torch::NoGradGuard no_grad;
+  // An image's part beside the shortcut is left out, or divided by the share of those that have it.
+  for (const auto& [name, dropped] : {std::pair{"block4", 0.25}, std::pair{"block5", 0.5}}) {
+    const auto block = std::dynamic_pointer_cast<XceptionBlockImpl>(children[name]);
+    const auto whole = block->forward(x) - x;
+    block->train();
+    // Both modes normalize alike.
+    for (const auto& module : block->modules(/*include_self=*/false)) {
+      if (module->as<BatchNorm2dImpl>() != nullptr) module->eval();
+    }
+    const auto parts = block->forward(x) - x;
+    const auto left_out = (parts == 0).flatten(1).all(1);
+    EXPECT_NEAR(left_out.to(torch::kFloat64).mean().item<double>(), dropped, 0.1) << name;
+    const auto expected =
+        torch::where(left_out.view({-1, 1, 1, 1}), torch::zeros_like(whole), whole / (1 - dropped));
+    EXPECT_LT((parts - expected).abs().max().item<double>(), 1e-4) << name;
+    block->eval();
+    EXPECT_TRUE(torch::equal(block->forward(x) - x, whole)) << name;
   }
 }
 

@@ -70,7 +70,7 @@ class Block(nn.Module):
 
 class ReferenceXception(nn.Module):
     def __init__(self, variant="paper", order="depthwise_first", activation="none", residual=True,
-                 width=1.0, middle_blocks=8, num_classes=10):
+                 width=1.0, middle_blocks=8, stem="standard", num_classes=10):
         super().__init__()
         net = {"variant": variant, "order": order, "activation": activation, "residual": residual}
         notebook = variant == "notebook"
@@ -78,10 +78,11 @@ class ReferenceXception(nn.Module):
         def c(channels):
             return max(8, 8 * round(channels * width / 8))
 
-        stem = {"bias": notebook, "padding": 1 if notebook else 0}
-        self.conv1 = nn.Conv2d(3, c(32), 3, stride=2, **stem)
+        small = stem == "small"
+        conv = {"bias": notebook, "padding": 1 if notebook or small else 0}
+        self.conv1 = nn.Conv2d(3, c(32), 3, stride=1 if small else 2, **conv)
         self.bn1 = nn.BatchNorm2d(c(32))
-        self.conv2 = nn.Conv2d(c(32), c(64), 3, **stem)
+        self.conv2 = nn.Conv2d(c(32), c(64), 3, **conv)
         self.bn2 = nn.BatchNorm2d(c(64))
         self.block1 = Block(c(64), [c(128)] * 2, net, halve=True, leading_relu=False)
         self.block2 = Block(c(128), [c(256)] * 2, net, halve=True)

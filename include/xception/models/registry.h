@@ -22,9 +22,11 @@ struct ModelEntry {
   /// The keys of `model.*` that not every model reads.
   std::function<std::vector<Key>(ModelConfig&)> keys = {};
   std::int64_t default_image_size = 0;  ///< px
-  std::int64_t min_image_size = 0;      ///< px
-  double default_dropout = 0;           ///< where `model.dropout` is unset
-  double default_bn_eps = 1e-5;         ///< where `model.bn_eps` is unset: as it is built
+  std::int64_t min_image_size = 0;      ///< px, with its options at their defaults
+  /// The same by its options; empty: they don't matter. Ask min_image_size(config).
+  std::function<std::int64_t(const ModelConfig&)> min_image_size_with = {};
+  double default_dropout = 0;    ///< where `model.dropout` is unset
+  double default_bn_eps = 1e-5;  ///< where `model.bn_eps` is unset: as it is built
   /// px from which its auxiliary head can run; 0: it has none.
   std::int64_t aux_min_image_size = 0;
   std::function<std::shared_ptr<Classifier>(const ModelConfig&)> build = {};
@@ -35,6 +37,9 @@ struct ModelEntry {
 
 /// The entry of a name. Error (input): unknown name; proposes the nearest.
 [[nodiscard]] const ModelEntry& find_model(const std::string& name);
+
+/// The smallest image that the config's model takes, px. Error (input): unknown name.
+[[nodiscard]] std::int64_t min_image_size(const ModelConfig& config);
 
 /// Fills in what the config leaves to the model and checks the rest against the model's limits.
 ///

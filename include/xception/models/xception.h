@@ -23,6 +23,13 @@ struct XceptionOptions {
   /// Zeros around an image that a stride of 2 halves: `symmetric` (PyTorch's) or `same`
   /// (TensorFlow's and Keras's: on both sides of an odd size, at the end of an even one).
   std::string padding = "symmetric";
+  /// `standard`: the first convolution halves the image, neither pads it. `small`: both keep its
+  /// size, for images of 32 px, as CIFAR's versions of other networks have it.
+  std::string stem = "standard";
+  /// Share of the images for which the last block of the middle flow is its shortcut alone; that of
+  /// the block before is smaller, in proportion to its place. In training only.
+  /// Huang et al., arXiv 1603.09382, with linear decay; torchvision.ops.StochasticDepth("row").
+  double stochastic_depth = 0.0;
 
   [[nodiscard]] std::vector<Key> keys();
 };
@@ -49,6 +56,7 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
     std::vector<std::int64_t> channels;  ///< after each separable convolution
     bool halve = false;                  ///< max pooling and a shortcut of stride 2
     bool leading_relu = true;
+    double drop = 0.0;  ///< share of the images for which a block that keeps shape is its shortcut
   };
 
   XceptionBlockImpl(const Shape& shape, const XceptionStyle& style);
@@ -64,6 +72,7 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
   bool halve_;
   bool leading_relu_;
   bool same_padding_;
+  double drop_;
   torch::nn::Conv2d skip_{nullptr};  ///< empty: the shortcut is the identity
   BatchNorm2d skipbn_{nullptr};
   std::vector<SeparableConvBn> separables_;
@@ -71,7 +80,7 @@ class XceptionBlockImpl : public torch::nn::Module, public KernelUser {
 TORCH_MODULE(XceptionBlock);
 
 /// Xception: a stack of depthwise separable convolutions with linear residual connections.
-/// Chollet, arXiv 1610.02357. Any image of 71 px or more.
+/// Chollet, arXiv 1610.02357. Any image of 71 px or more; with the small stem 9 px.
 ///
 /// Variants:
 /// - `paper`: names, structure and initial values (from the same CPU generator state) of timm's
@@ -82,9 +91,9 @@ TORCH_MODULE(XceptionBlock);
 ///
 /// Reads of the config: variant, num_classes, dropout (default 0, as timm's drop_rate; the paper
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
-/// intermediate_activation, padding. `width` multiplies the channel counts, rounded to multiples
-/// of 8. With other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of
-/// `block12`.
+/// intermediate_activation, padding, stem, stochastic_depth. `width` multiplies the channel counts,
+/// rounded to multiples of 8. With other than 8 middle blocks, the exit block is `block{4 +
+/// middle_blocks}` instead of `block12`.
 class Xception : public Classifier {
  public:
   /// Errors (input): unknown variant, activation or order.
