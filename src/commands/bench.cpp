@@ -1,5 +1,6 @@
 #include "xception/bench/bench.h"
 
+#include "config_option.h"
 #include "subcommands.h"
 
 namespace xception {
@@ -8,8 +9,7 @@ void add_bench_command(CLI::App& program, Invocation& invocation) {
   auto request = std::make_shared<BenchRequest>();
   auto* command =
       program.add_subcommand("bench", "Measure how fast models train and evaluate here");
-  command->add_option("--config", request->config_file,
-                      "JSON config; keys: xception config --schema");
+  add_config_options(*command, request->config_file);
   command->add_option("overrides", request->overrides, "key=value ..., after the config");
   command->add_option("--models", request->models,
                       "List of names, or name:variant (default: the config's, else every model)");

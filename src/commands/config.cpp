@@ -1,3 +1,4 @@
+#include "config_option.h"
 #include "subcommands.h"
 #include "xception/core/log.h"
 #include "xception/data/transform.h"
@@ -41,7 +42,7 @@ void show_config(const ConfigArguments& arguments) {
 void add_config_command(CLI::App& program, Invocation& /*invocation*/) {
   auto arguments = std::make_shared<ConfigArguments>();
   auto* command = program.add_subcommand("config", "Show the resolved config, or every key");
-  command->add_option("--config", arguments->file, "JSON config");
+  add_config_options(*command, arguments->file);
   command->add_option("overrides", arguments->overrides, "key=value ...");
   command->add_flag("--schema", arguments->schema,
                     "List every key with type, default, range and meaning");

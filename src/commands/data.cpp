@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config_option.h"
 #include "data_convert.h"
 #include "subcommands.h"
 #include "xception/core/error.h"
@@ -225,7 +226,7 @@ void add_data_command(CLI::App& program, Invocation& /*invocation*/) {
 
   auto* grid = command->add_subcommand("preview", "Draw what the network sees, as PNG");
   grid->add_option("--data", arguments->data, "Folder of the data set");
-  grid->add_option("--config", arguments->config, "JSON config");
+  add_config_options(*grid, arguments->config);
   grid->add_option("overrides", arguments->overrides, "key=value ...");
   grid->add_option("--out", arguments->out,
                    "PNG file (default: preview.png, or the next free number)");

@@ -76,6 +76,7 @@ void add_subcommands(CLI::App& program, Invocation& invocation) {
   add_eval_command(program, invocation);
   add_predict_command(program, invocation);
   add_export_command(program, invocation);
+  add_recipes_command(program, invocation);
   add_models_command(program, invocation);
   add_weights_command(program, invocation);
   add_data_command(program, invocation);

@@ -21,6 +21,7 @@ void add_bench_command(CLI::App& program, Invocation& invocation);
 void add_eval_command(CLI::App& program, Invocation& invocation);
 void add_predict_command(CLI::App& program, Invocation& invocation);
 void add_export_command(CLI::App& program, Invocation& invocation);
+void add_recipes_command(CLI::App& program, Invocation& invocation);
 void add_models_command(CLI::App& program, Invocation& invocation);
 void add_weights_command(CLI::App& program, Invocation& invocation);
 void add_data_command(CLI::App& program, Invocation& invocation);

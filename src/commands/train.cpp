@@ -1,3 +1,4 @@
+#include "config_option.h"
 #include "find_lr.h"
 #include "subcommands.h"
 #include "xception/parallel/device.h"
@@ -10,8 +11,7 @@ void add_train_command(CLI::App& program, Invocation& invocation) {
   auto range = std::make_shared<LrRange>();
   auto find_lr = std::make_shared<bool>(false);
   auto* command = program.add_subcommand("train", "Train a model into a run directory");
-  command->add_option("--config", request->config_file,
-                      "JSON config; keys: xception config --schema");
+  add_config_options(*command, request->config_file);
   command->add_option("overrides", request->overrides, "key=value ..., after the config");
   command->add_option("--init", request->init,
                       "Weights to begin with: a file of safetensors, PyTorch or Keras, or a run "

@@ -108,6 +108,13 @@ std::vector<Key> TrainConfig::keys() {
        "BatchNorm keeps its running statistics",
        {},
        kTrainingOnly},
+      {"freeze_batch_norm_epoch",
+       &freeze_batch_norm_epoch,
+       between(0, 1e6),
+       "from this epoch on, counted from 1, BatchNorm normalizes with its running statistics and "
+       "keeps them; 0: never",
+       {},
+       {.training_only = true, .newer = true}},
       {"class_weights",
        &class_weights,
        Choices{"none", "balanced"},

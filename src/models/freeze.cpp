@@ -61,4 +61,10 @@ std::int64_t freeze(Classifier& network, const std::vector<std::string>& pattern
   return frozen;
 }
 
+void freeze_batch_norms(Classifier& network) {
+  for (const auto& module : network.modules(/*include_self=*/false)) {
+    if (auto* norm = module->as<BatchNorm2dImpl>()) norm->freeze();
+  }
+}
+
 }  // namespace xception

@@ -9,6 +9,7 @@
 #include "sweep_json.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
+#include "xception/train/recipes.h"
 #include "xception/train/run_config.h"
 
 namespace xception {
@@ -155,7 +156,7 @@ Members read_members(const json& file, const std::string& where, std::string& di
   const std::string text = "a text";
   read_object(file, where,
               {{"description", &sweep.description, {}, text},
-               {"base", &members.base, {}, "the name of a config file, or a config"},
+               {"base", &members.base, {}, "the name of a config file, recipe:NAME, or a config"},
                {"set", &members.set, {}, "config keys and values"},
                {"grid", &members.grid, {}, "config keys and lists of values"},
                {"zip", &members.zip, {}, "config keys and lists of values"},
@@ -179,7 +180,11 @@ void read_base(const Members& members, const std::filesystem::path& file,
                SweepConfig& sweep) {
   std::string where = file.string() + ": base";
   if (const auto* base = members.base) {
-    if (base->is_string()) {
+    const auto* recipe = base->is_string() ? recipe_of(base->get<std::string>()) : nullptr;
+    if (recipe != nullptr) {
+      where = base->get<std::string>();
+      sweep.base = parse_json(recipe->text, "sweep", where);
+    } else if (base->is_string()) {
       const auto path = file.parent_path() / base->get<std::string>();
       sweep.base = read_json(path, "sweep");
       where = path.string();

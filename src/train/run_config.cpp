@@ -6,6 +6,7 @@
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/models/registry.h"
+#include "xception/train/recipes.h"
 
 namespace xception {
 namespace {
@@ -34,7 +35,11 @@ std::vector<Section> sections_of(RunConfig& config) {
           {"parallel", config.parallel.keys()},
           {"",
            {{"seed", &config.seed, between(0, 9007199254740992.0),
-             "of the split, the order, the augmentation and the initial weights"}}}};
+             "of the split, the order, the augmentation and the initial weights"},
+            {.name = "description",
+             .variable = &config.description,
+             .meaning = "what the config is for, in words",
+             .use = {.decides = false, .may_change = true, .newer = true}}}}};
 }
 
 /// Every dotted key, for proposals across sections.
@@ -108,7 +113,11 @@ json override_object(const std::string& text) {
 RunConfig load_config(const std::optional<std::filesystem::path>& file,
                       const std::vector<std::string>& overrides) {
   RunConfig config;
-  if (file) read_config(read_json(*file, "config"), file->string(), config);
+  if (const auto* recipe = file ? recipe_of(*file) : nullptr) {
+    read_config(parse_json(recipe->text, "config", file->string()), file->string(), config);
+  } else if (file) {
+    read_config(read_json(*file, "config"), file->string(), config);
+  }
   override_config(config, overrides);
   return config;
 }
@@ -191,7 +200,11 @@ std::vector<KeyDescription> config_schema() {
 nlohmann::ordered_json decisive_config(nlohmann::ordered_json config) {
   for (const auto& key : config_schema()) {
     const auto dot = key.key.find('.');
-    if ((key.use.decides && !key.use.newer) || dot == std::string::npos) continue;
+    if (key.use.decides && !key.use.newer) continue;
+    if (dot == std::string::npos) {
+      if (!key.use.decides) config.erase(key.key);
+      continue;
+    }
     const auto section = config.find(key.key.substr(0, dot));
     if (section == config.end() || !section->is_object()) continue;
     const auto item = section->find(key.key.substr(dot + 1));
@@ -222,6 +235,20 @@ void check_together(const RunConfig& config) {
   }
   check_optimizer(config.optimizer);
   check_average(config.average, train.epochs);
+  if (train.freeze_batch_norm_epoch > train.epochs) {
+    throw input_error(
+        "config",
+        "train.freeze_batch_norm_epoch: found {}, but train.epochs is {}; expected at "
+        "most that, or 0 for never",
+        train.freeze_batch_norm_epoch, train.epochs);
+  }
+  if (train.freeze_batch_norm_epoch > 0 && config.average.batch_norm == "recompute") {
+    throw input_error(
+        "config",
+        "average.batch_norm: found recompute, but train.freeze_batch_norm_epoch is {} "
+        "and keeps BatchNorm's statistics; expected average, or no freezing",
+        train.freeze_batch_norm_epoch);
+  }
   const auto& parallel = config.parallel;
   if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
     throw input_error("config",

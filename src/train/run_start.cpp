@@ -8,6 +8,7 @@
 #include "xception/core/json.h"
 #include "xception/core/paths.h"
 #include "xception/train/checkpoint.h"
+#include "xception/train/recipes.h"
 #include "xception/train/run_status.h"
 
 namespace xception {
@@ -70,7 +71,7 @@ RunStart look_into(const TrainRequest& request, const RunConfig& asked) {
 }  // namespace
 
 std::string run_name(const TrainRequest& request, const RunConfig& config) {
-  return request.config_file ? request.config_file->stem().string() : config.model.name;
+  return request.config_file ? config_name(*request.config_file) : config.model.name;
 }
 
 RunStart decide_start(const TrainRequest& request, const RunConfig& asked, Communicator& ranks) {

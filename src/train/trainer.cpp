@@ -11,6 +11,7 @@
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
+#include "xception/models/freeze.h"
 #include "xception/optim/schedule.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/failure_cause.h"
@@ -183,6 +184,11 @@ int Trainer::train_epoch() {
   training_.step->start_epoch(rates_, place_.epoch * steps_.count, place_.step_in_epoch, batch);
   if (place_.step_in_epoch == 0) training_.metrics.reset();
   training_.model->train();
+  if (const auto from = config.train.freeze_batch_norm_epoch;
+      from > 0 && place_.epoch + 1 >= from) {
+    freeze_batch_norms(*training_.model);
+    training_.step->record_again();
+  }
 
   TrainingMeter meter(experiment_.device(), *ranks_, summary_, config.train.log_interval);
   // What isn't training, between two steps: neither its time nor its energy counts.

@@ -71,6 +71,34 @@ TEST_F(AverageCommand, AnInterruptedRunIsTheSameBitForBit) {
   EXPECT_NEAR(rate(2), 0.1 * rate(0), 1e-12);
 }
 
+TEST_F(AverageCommand, BatchNormKeepsItsStatisticsFromAnEpochOn) {
+  const auto tensors_after = [this](const std::string& epochs) {
+    const auto run = folder / ("run" + epochs);
+    EXPECT_TRUE(succeeds(
+        run_xception(train_arguments(run, {"train.epochs=3", "train.freeze_batch_norm_epoch=2",
+                                           "train.stop_after_epoch=" + epochs}))));
+    return load_safetensors(run / "checkpoints/last/model.safetensors");
+  };
+  const auto first = tensors_after("1");
+  // The run that stopped goes on with frozen statistics, too.
+  EXPECT_TRUE(succeeds(
+      run_xception(with_overrides(train_arguments(folder / "run1", {"train.epochs=3", "--resume"}),
+                                  {"train.stop_after_epoch=2"}))));
+  const auto resumed = load_safetensors(folder / "run1/checkpoints/last/model.safetensors");
+  const auto second = tensors_after("2");
+  for (const auto& [name, tensor] : first) {
+    const bool kept = name.find("running_") != std::string::npos ||
+                      name.find("num_batches_tracked") != std::string::npos;
+    EXPECT_EQ(torch::equal(tensor, second.at(name)), kept) << name;
+    EXPECT_TRUE(torch::equal(resumed.at(name), second.at(name))) << name;
+  }
+  EXPECT_TRUE(fails(
+      run_xception(train_arguments(
+          folder / "bad", {"train.epochs=3", "average.name=ema", "average.batch_norm=recompute",
+                           "train.freeze_batch_norm_epoch=2"})),
+      2, {"average.batch_norm", "freeze_batch_norm_epoch"}));
+}
+
 TEST_F(AverageCommand, EvalAndExportTakeTheAverages) {
   const auto run = folder / "run";
   const auto result = run_xception(

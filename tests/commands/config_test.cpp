@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "commands/command_testing.h"
+#include "xception/core/files.h"
 #include "xception/train/run_config.h"
 
 namespace xception {
@@ -49,6 +50,28 @@ TEST_F(ConfigCommandTest, EveryConfigOfTheProjectIsGood) {
         << entry.path();
   }
   EXPECT_GT(count, 3);
+}
+
+TEST_F(ConfigCommandTest, RecipesComeWithTheProgram) {
+  const std::filesystem::path source = environment_variable("XCEPTION_SOURCE_DIR");
+  const auto list = run_xception({"recipes"});
+  ASSERT_TRUE(succeeds(list));
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source / "configs/recipes")) {
+    if (entry.path().extension() != ".json") continue;
+    ++count;
+    const auto name = entry.path().stem().string();
+    EXPECT_THAT(list.out, HasSubstr("\n" + name + " "));
+    // The file as it is, and the same config by both ways.
+    EXPECT_EQ(run_xception({"recipes", name}).out, read_file(entry.path(), "test"));
+    EXPECT_EQ(run_xception({"config", "--recipe", name, "seed=3"}).out,
+              run_xception({"config", "--config", entry.path().string(), "seed=3"}).out);
+  }
+  const auto json = nlohmann::json::parse(run_xception({"recipes", "--json"}).out);
+  EXPECT_EQ(json.size(), count);
+  EXPECT_TRUE(fails(run_xception({"recipes", "laptob"}), 2, {"unknown recipe", "laptop"}));
+  EXPECT_TRUE(fails(run_xception({"config", "--recipe", "laptop", "--config", "a.json"}), 2,
+                    {"--recipe", "--config"}));
 }
 
 TEST_F(ConfigCommandTest, SchemaListsEveryKey) {

@@ -30,6 +30,7 @@ const std::vector<Arguments>& subcommands() {
       {"eval"},
       {"predict"},
       {"bench"},
+      {"recipes"},
       {"models"},
       {"weights"},
       {"weights", "info"},

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "data/file_testing.h"
+#include "xception/models/registry.h"
+#include "xception/train/recipes.h"
 
 namespace xception {
 namespace {
@@ -103,7 +105,7 @@ TEST_F(RunConfigTest, NewerKeysDecideNothingAtTheirDefaults) {
 TEST_F(RunConfigTest, SchemaListsEveryKeyWithItsDefault) {
   const auto schema = config_schema();
   const auto json = to_json(RunConfig());
-  std::size_t keys = 1;  // seed
+  std::size_t keys = 2;  // seed, description
   for (const auto& [name, section] : json.items()) {
     if (section.is_object()) keys += section.size();
   }
@@ -115,6 +117,34 @@ TEST_F(RunConfigTest, SchemaListsEveryKeyWithItsDefault) {
     EXPECT_EQ(json.at(key.key.substr(0, dot)).at(key.key.substr(dot + 1)), key.default_value)
         << key.key;
   }
+}
+
+TEST_F(RunConfigTest, DescriptionDecidesNothing) {
+  const auto described = load_config({}, {"description=of a test"});
+  EXPECT_EQ(described.description, "of a test");
+  EXPECT_EQ(decisive_config(to_json(described)), decisive_config(to_json(RunConfig())));
+}
+
+TEST_F(RunConfigTest, EveryRecipeIsGood) {
+  ASSERT_GT(recipes().size(), 5U);
+  for (const auto& recipe : recipes()) {
+    SCOPED_TRACE(recipe.name);
+    auto config = load_config(recipe_path(recipe.name), {"train.log_interval=7"});
+    EXPECT_NO_THROW(check_together(config));
+    EXPECT_NO_THROW(resolve_model(config));
+    EXPECT_TRUE(unread_keys(config).empty()) << unread_keys(config).front();
+    EXPECT_FALSE(config.description.empty());
+    EXPECT_EQ(config.train.log_interval, 7);
+    EXPECT_EQ(config_name(recipe_path(recipe.name)), recipe.name);
+  }
+  EXPECT_EQ(config_name("a/b.json"), "b");
+  EXPECT_EQ(recipe_of("a/recipe:b.json"), nullptr);
+}
+
+TEST_F(RunConfigTest, UnknownRecipesNameTheNearest) {
+  const auto message = error_of([] { (void)load_config(recipe_path("notebook-as-ran"), {}); });
+  expect_in(message, "notebook-as-ran: unknown recipe");
+  expect_in(message, "did you mean notebook-as-run?");
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ struct TrainConfig {
   std::int64_t accumulate = 1;
   std::string init;                 ///< weights to begin with: a file or a run directory
   std::vector<std::string> freeze;  ///< patterns of names (core/name_pattern.h)
+  std::int64_t freeze_batch_norm_epoch = 0;  ///< from this epoch on, counted from 1; 0: never
   std::string class_weights = "none";
   std::string precision = "fp32";
   std::string eval_precision = "fp32";

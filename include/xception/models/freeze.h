@@ -14,4 +14,8 @@ namespace xception {
 /// parameter is left to train.
 std::int64_t freeze(Classifier& network, const std::vector<std::string>& patterns);
 
+/// Has every BatchNorm normalize with its running statistics from here on, in training too, and
+/// leave them as they are. Its weight and bias are trained on.
+void freeze_batch_norms(Classifier& network);
+
 }  // namespace xception

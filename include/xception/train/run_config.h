@@ -24,15 +24,16 @@ struct RunConfig : InputConfig {
   AverageConfig average;
   TrainConfig train;
   ParallelConfig parallel;
+  std::string description;  ///< what the config is for, in words; decides nothing
 
   /// The dotted keys that the file or the command line gave. Not written.
   std::set<std::string> given;
 };
 
-/// Reads a config file and applies `key=value` overrides in order. A value is JSON where it parses
-/// as JSON, else a string. Without a file, the defaults are overridden.
-/// Errors: a key that two overrides give different values; input errors that name the file or
-/// `command line`, the key, what was found and expected.
+/// Reads a config file, or the recipe that `recipe:NAME` means (train/recipes.h), and applies
+/// `key=value` overrides in order. A value is JSON where it parses as JSON, else a string. Without
+/// a file, the defaults are overridden. Errors: a key that two overrides give different values;
+/// input errors that name the file or `command line`, the key, what was found and expected.
 [[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
                                     const std::vector<std::string>& overrides);
 

@@ -81,6 +81,11 @@ class TrainStep {
   /// the loader can be recorded; what comes of it goes to the log, unless `quiet`.
   void use_graph(StepGraphMaker make = make_step_graph, bool quiet = false);
 
+  /// Records the next full batch anew, since the network computes something else now.
+  void record_again() {
+    if (graph_) graph_ = make_graph_(device_);
+  }
+
   /// The one in use, or none.
   [[nodiscard]] const StepGraph* graph() const { return graph_.get(); }
 
