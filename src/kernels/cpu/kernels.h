@@ -67,11 +67,11 @@ struct Kernels {
                  std::int64_t first, std::int64_t last) = nullptr;
 };
 
-/// Values of a vector, and what padded channel counts are a multiple of.
-constexpr std::int64_t kLanes = 16;
+/// Floats of the longest vectors, and what padded channel counts are a multiple of.
+constexpr std::int64_t kMostLanes = 16;
 
 constexpr std::int64_t padded(std::int64_t channels) {
-  return (channels + kLanes - 1) / kLanes * kLanes;
+  return (channels + kMostLanes - 1) / kMostLanes * kMostLanes;
 }
 
 /// Elements of the depthwise kernels' scratch: three lines of an image with its halo, a line of

@@ -12,13 +12,24 @@
 namespace xception::cpu {
 namespace {
 
-using F32 = float __attribute__((vector_size(64)));
-using F64 = double __attribute__((vector_size(128)));
-using U32 = std::uint32_t __attribute__((vector_size(64)));
-using I32 = std::int32_t __attribute__((vector_size(64)));
-using I64 = std::int64_t __attribute__((vector_size(128)));
-using U16 = std::uint16_t __attribute__((vector_size(32)));
-using U8 = std::uint8_t __attribute__((vector_size(16)));
+// Values of a vector: as many floats as a register holds. Of longer vectors GCC computes comparisons
+// and choices one value after another.
+#if defined(__AVX512F__)
+constexpr std::int64_t kLanes = 16;
+#elif defined(__AVX__)
+constexpr std::int64_t kLanes = 8;
+#else
+constexpr std::int64_t kLanes = 4;
+#endif
+static_assert(kMostLanes % kLanes == 0);
+
+using F32 = float __attribute__((vector_size(4 * kLanes)));
+using F64 = double __attribute__((vector_size(8 * kLanes)));
+using U32 = std::uint32_t __attribute__((vector_size(4 * kLanes)));
+using I32 = std::int32_t __attribute__((vector_size(4 * kLanes)));
+using I64 = std::int64_t __attribute__((vector_size(8 * kLanes)));
+using U16 = std::uint16_t __attribute__((vector_size(2 * kLanes)));
+using U8 = std::uint8_t __attribute__((vector_size(kLanes)));
 
 /// Bits of a dtype that C++ lacks.
 struct Half {
@@ -130,10 +141,12 @@ inline void copy_part(void* to, const void* from, std::int64_t n) {
   auto* out = static_cast<unsigned char*>(to);
   const auto* in = static_cast<const unsigned char*>(from);
   const auto piece = [&]<int count>() {
-    if ((n & count) == 0) return;
-    std::memcpy(out, in, count * sizeof(T));
-    out += count * sizeof(T);
-    in += count * sizeof(T);
+    if constexpr (count < kLanes) {
+      if ((n & count) == 0) return;
+      std::memcpy(out, in, count * sizeof(T));
+      out += count * sizeof(T);
+      in += count * sizeof(T);
+    }
   };
   piece.template operator()<8>();
   piece.template operator()<4>();
