@@ -32,7 +32,7 @@ void list_recipes(bool as_json) {
     print_json(list);
     return;
   }
-  constexpr auto kRow = "{:<20} {:<13} {:>4} {:>7} {:>6} {:<5} {:<9} {}";
+  constexpr auto kRow = "{:<29} {:<12} {:>4} {:>7} {:>6} {:<5} {:<9} {}";
   spdlog::info(kRow, "recipe", "model", "px", "epochs", "batch", "prec.", "optimizer", "for");
   for (const auto& recipe : list) {
     spdlog::info(kRow, recipe["name"].get<std::string>(), recipe["model"].get<std::string>(),

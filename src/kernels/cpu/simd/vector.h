@@ -12,8 +12,8 @@
 namespace xception::cpu {
 namespace {
 
-// Values of a vector: as many floats as a register holds. Of longer vectors GCC computes comparisons
-// and choices one value after another.
+// Values of a vector: as many floats as a register holds. Of longer vectors GCC computes
+// comparisons and choices one value after another.
 #if defined(__AVX512F__)
 constexpr std::int64_t kLanes = 16;
 #elif defined(__AVX__)
@@ -202,7 +202,8 @@ struct LoadVector {
   V center = {}, scale = {}, shift = {};
 
   template <typename A>
-  LoadVector(const OnLoad& load_, std::int64_t channel, std::int64_t n, A /*tag*/) {
+  [[gnu::always_inline]] LoadVector(const OnLoad& load_, std::int64_t channel, std::int64_t n,
+                                    A /*tag*/) {
     if (load_.center == nullptr) return;
     center = load(static_cast<const A*>(load_.center) + channel, n);
     scale = load(static_cast<const A*>(load_.scale) + channel, n);
