@@ -3,6 +3,7 @@
 #include "plan_checks.h"
 #include "xception/bench/lists.h"
 #include "xception/core/error.h"
+#include "xception/core/log.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
 #include "xception/train/precision.h"
@@ -39,7 +40,7 @@ std::vector<NamedModel> choose_models(const BenchRequest& request, const RunConf
   for (const auto& key : config.given) {
     if (key.starts_with("model.") && key != "model.num_classes") return {configured};
   }
-  for (const auto& entry : model_registry()) models.push_back({entry.name, ""});
+  for (const auto& name : one_model_of_each_kind()) models.push_back({name, ""});
   return models;
 }
 
@@ -126,6 +127,7 @@ BenchPlan plan_bench(const BenchRequest& request) {
   plan.mode = parse_bench_mode(request.mode);
   check_numbers(request);
   auto config = load_config(request.config_file, request.overrides);
+  for (const auto& notice : config.notices) spdlog::info("{}", notice);
   resolve_batch_size(config, 1);
   if (!request.data.empty()) config.data.dir = request.data;
   plan.random_data = config.data.dir.empty();

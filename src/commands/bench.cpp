@@ -12,7 +12,8 @@ void add_bench_command(CLI::App& program, Invocation& invocation) {
   add_config_options(*command, request->config_file);
   command->add_option("overrides", request->overrides, "key=value ..., after the config");
   command->add_option("--models", request->models,
-                      "List of names, or name:variant (default: the config's, else every model)");
+                      "List of names, or name:variant (default: the config's, else one of each "
+                      "kind: Xception, Inception V3, ResNet-18)");
   command
       ->add_option("--mode", request->mode,
                    "train (the trainer's step), inference (the evaluator's batch) or data (gather "

@@ -27,7 +27,9 @@ void show_config(const ConfigArguments& arguments) {
     show_schema();
     return;
   }
+  start_log(/*to_standard_error=*/true);
   auto config = load_config(arguments.file, arguments.overrides);
+  for (const auto& notice : config.notices) spdlog::info("{}", notice);
   check_together(config);
   resolve_model(config);
   for (const auto& [key, list] : {std::pair{"augment.train", config.augment.train},

@@ -103,6 +103,7 @@ int find_learning_rate(const TrainRequest& request, const LrRange& range) {
     return plan_training(of, on, *alone);
   });
   const StopSignals signals;
+  for (const auto& notice : config.notices) spdlog::info("{}", notice);
   spdlog::info("learning rates {} to {}, at most {} steps of {} images on {}", range.low,
                range.high, range.steps, experiment.config().train.batch_size, device.str());
   const auto folder = folder_for(request);

@@ -181,7 +181,9 @@ int run_program(int argc, const char* const* argv) {
   keep_large_blocks();
   set_threads();
   start_log();
-  CLI::App program("Trains and compares image classifiers: Xception and Inception V3.", "xception");
+  CLI::App program(
+      "Trains and compares image classifiers: Xception, Inception V3, ResNets and others.",
+      "xception");
   program.require_subcommand(1);
   program.set_version_flag("--version", version_text);
   program.footer("Example: xception train --config configs/quickstart.json --data data");

@@ -37,7 +37,9 @@ torch::Tensor channels_last(const torch::Tensor& x) {
 
 /// Whether the first unit of a branch is a product of the image's pixels, or of their averages.
 bool starts_with_product(const Branch& branch) {
-  if (branch.units.empty() || branch.pooling == Branch::Pooling::max) return false;
+  const bool of_maxima =
+      branch.pooling == Branch::Pooling::max || branch.pooling == Branch::Pooling::max_same;
+  if (branch.units.empty() || of_maxima) return false;
   const auto conv = branch.units.front()->conv();
   return conv->weight.size(2) == 1 && conv->weight.size(3) == 1 &&
          conv->options.stride()->at(0) == 1 && conv->options.stride()->at(1) == 1;
@@ -89,6 +91,9 @@ class Block {
     if (units == 0 && branch.pooling == Branch::Pooling::average) return avg_pool_3x3(x_);
     if (units == 0 && branch.pooling == Branch::Pooling::max) {
       return pool_add(x_, /*shortcut=*/{}, /*padding=*/0, kernels_);
+    }
+    if (units == 0 && branch.pooling == Branch::Pooling::max_same) {
+      return at::max_pool2d(x_, /*kernel_size=*/3, /*stride=*/1, /*padding=*/1);
     }
     if (units == 0) return x_;
     auto unit = branch.units[units - 1];

@@ -32,18 +32,13 @@ void init_weights(InceptionV3& network, InceptionAux& aux) {
 }
 
 std::vector<Key> keys(ModelConfig& config) {
-  std::vector<Key> keys = {{"aux_weight",
-                            &config.aux_weight,
-                            between(0, 10),
-                            "weight of the auxiliary head's loss; null: 0.4 from 299 px, else 0",
-                            {},
-                            {.training_only = true}},
-                           {"aux_logits", &config.aux_logits, {}, "build the auxiliary head"}};
+  auto keys = config.aux_keys();
   for (auto& key : own_keys<InceptionOptions>(config)) keys.push_back(std::move(key));
   return keys;
 }
 
-/// Images that were normalized with ImageNet's mean and deviation, as if with 0.5 and 0.5.
+}  // namespace
+
 torch::Tensor to_unit_range(const torch::Tensor& images) {
   constexpr std::array<double, 3> kMean = {0.485, 0.456, 0.406};
   constexpr std::array<double, 3> kDeviation = {0.229, 0.224, 0.225};
@@ -55,8 +50,6 @@ torch::Tensor to_unit_range(const torch::Tensor& images) {
   }
   return at::cat(channels, 1).contiguous(images.suggest_memory_format());
 }
-
-}  // namespace
 
 std::vector<Key> InceptionOptions::keys() {
   return {{"transform_input",
@@ -70,10 +63,7 @@ InceptionV3::InceptionV3(const ModelConfig& config)
     : dropout_(config.dropout.value_or(kDefaultDropout)),
       run_aux_(config.aux_weight.value_or(0.0) > 0.0),
       transform_input_(config.own<InceptionOptions>().transform_input) {
-  if (!config.variant.empty() && config.variant != "torchvision") {
-    throw input_error("models", "inception_v3: variant \"{}\": expected torchvision",
-                      config.variant);
-  }
+  check_variant(config, {"torchvision"});
   if (run_aux_ && !config.aux_logits) {
     throw input_error("models", "inception_v3: aux_weight {} needs aux_logits=true",
                       *config.aux_weight);
@@ -122,14 +112,15 @@ ClassifierOutput InceptionV3::compute(const torch::Tensor& images) {
   x = mixed_6c_->forward(x);                      // (N, 768, 17, 17)
   x = mixed_6d_->forward(x);                      // (N, 768, 17, 17)
   x = mixed_6e_->forward(x);                      // (N, 768, 17, 17)
-  torch::Tensor aux;
-  if (run_aux_ && is_training()) aux = aux_->forward(x);  // (N, num_classes)
-  x = mixed_7a_->forward(x);                              // (N, 1280, 8, 8)
-  x = mixed_7b_->forward(x);                              // (N, 2048, 8, 8)
-  x = mixed_7c_->forward(x);                              // (N, 2048, 8, 8)
-  x = global_average_pool(x);                             // (N, 2048)
-  x = at::dropout(x, dropout_, is_training());            // (N, 2048)
-  return {.logits = fc_->forward(x), .aux = aux};         // (N, num_classes)
+  ClassifierOutput output;
+  if (run_aux_ && is_training()) output.aux = {aux_->forward(x)};  // (N, num_classes)
+  x = mixed_7a_->forward(x);                                       // (N, 1280, 8, 8)
+  x = mixed_7b_->forward(x);                                       // (N, 2048, 8, 8)
+  x = mixed_7c_->forward(x);                                       // (N, 2048, 8, 8)
+  x = global_average_pool(x);                                      // (N, 2048)
+  x = at::dropout(x, dropout_, is_training());                     // (N, 2048)
+  output.logits = fc_->forward(x);                                 // (N, num_classes)
+  return output;
 }
 
 ModelEntry inception_v3_entry() {
@@ -146,6 +137,7 @@ ModelEntry inception_v3_entry() {
       .default_dropout = kDefaultDropout,
       .default_bn_eps = 1e-3,
       .aux_min_image_size = kAuxMinImageSize,
+      .default_aux_weight = 0.4,
       .build = [](const ModelConfig& config) { return std::make_shared<InceptionV3>(config); },
   };
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "xception/core/error.h"
+#include "xception/models/stem.h"
 
 namespace xception {
 namespace {
@@ -29,12 +31,6 @@ bool is_same(const std::string& padding) {
   throw input_error("models", "xception: padding \"{}\": expected symmetric or same", padding);
 }
 
-bool is_small(const std::string& stem) {
-  if (stem == "small") return true;
-  if (stem == "standard") return false;
-  throw input_error("models", "xception: stem \"{}\": expected standard or small", stem);
-}
-
 /// A channel count of the paper times the width: a multiple of 8, which tensor cores like.
 std::int64_t scaled(std::int64_t channels, double width) {
   const double eighths = std::nearbyint(static_cast<double>(channels) * width / 8.0);
@@ -54,11 +50,6 @@ std::vector<Key> XceptionOptions::keys() {
            "activation between depthwise and pointwise convolution"},
           {"padding", &padding, Choices{"symmetric", "same"},
            "where an image is halved: PyTorch's padding, or TensorFlow's and Keras's"},
-          {.name = "stem",
-           .variable = &stem,
-           .accepts = Choices{"standard", "small"},
-           .meaning = "first convolutions: as published, or keeping the size of small images",
-           .use = {.newer = true}},
           {.name = "stochastic_depth",
            .variable = &stochastic_depth,
            .accepts = below(0, 1),
@@ -131,7 +122,7 @@ Xception::Xception(const ModelConfig& config)
       .between = parse_activation(options.intermediate_activation),
       .same_padding = is_same(options.padding),
   };
-  const bool small = is_small(options.stem);
+  const bool small = has_small_stem(config);
   pad_images_ = style.notebook && style.same_padding && !small;
   const auto c = [&options](std::int64_t channels) { return scaled(channels, options.width); };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
@@ -194,13 +185,17 @@ ModelEntry xception_entry() {
           "depthwise separable convolutions with residual connections (Chollet, arXiv "
           "1610.02357)",
       .variants = {"paper", "notebook"},
-      .keys = own_keys<XceptionOptions>,
+      .keys =
+          [](ModelConfig& config) {
+            auto keys = own_keys<XceptionOptions>(config);
+            for (auto& key : own_keys<StemOptions>(config)) keys.push_back(std::move(key));
+            return keys;
+          },
       .default_image_size = 299,
       .min_image_size = kMinImageSize,
       .min_image_size_with =
           [](const ModelConfig& config) {
-            return is_small(config.own<XceptionOptions>().stem) ? kMinImageSizeSmallStem
-                                                                : kMinImageSize;
+            return has_small_stem(config) ? kMinImageSizeSmallStem : kMinImageSize;
           },
       .default_dropout = kDefaultDropout,
       .aux_min_image_size = 0,

@@ -194,7 +194,10 @@ void read_base(const Members& members, const std::filesystem::path& file,
       throw wrong(where, *base, "the name of a config file, or a config");
     }
   }
-  const auto base_seed = config_of_json(sweep.base, where).seed;
+  const auto base = config_of_json(sweep.base, where);
+  const auto base_seed = base.seed;
+  sweep.base_model = base.model.name;
+  sweep.base_keys = base.given;
   if (members.seeds == nullptr) sweep.seeds = {base_seed};
   if (members.set != nullptr) {
     const auto set = place(file.string(), "set");
@@ -204,6 +207,7 @@ void read_base(const Members& members, const std::filesystem::path& file,
       }
       check_free(key, set);
       sweep.base[dotted_key(key)] = value;
+      sweep.base_keys.erase(key);
     }
     (void)config_of_json(sweep.base, set);
   }
@@ -216,6 +220,7 @@ void read_base(const Members& members, const std::filesystem::path& file,
                         key, file.string());
     }
     sweep.base[dotted_key(key)] = values.at(dotted_key(key));
+    sweep.base_keys.erase(key);
   }
 }
 

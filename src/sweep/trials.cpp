@@ -86,9 +86,14 @@ std::string file_name(const std::string& label) {
 
 RunConfig config_of(const SweepConfig& sweep, const Variant& variant, std::int64_t seed) {
   json config = sweep.base;
-  for (const auto& [key, value] : variant.settings) config[dotted_key(key)] = value;
+  auto of_base = sweep.base_keys;
+  for (const auto& [key, value] : variant.settings) {
+    config[dotted_key(key)] = value;
+    of_base.erase(key);
+  }
   config["seed"] = seed;
   auto result = config_of_json(config, fmt::format("{}: {}", sweep.name, variant.label));
+  leave_out_foreign_keys(result, sweep.base_model, of_base, sweep.name);
   resolve_batch_size(result, 1);
   try {
     check_together(result);

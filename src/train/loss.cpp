@@ -27,9 +27,9 @@ Loss::Value Loss::operator()(const ClassifierOutput& output, const torch::Tensor
   value.total = !class_weights.defined()
                     ? value.main
                     : summed_cross_entropy(output.logits, targets, label_smoothing, class_weights);
-  if (output.aux.defined()) {
-    value.total = value.total + aux_weight * summed_cross_entropy(output.aux, targets,
-                                                                  label_smoothing, class_weights);
+  for (const auto& logits : output.aux) {
+    value.total = value.total + aux_weight * summed_cross_entropy(logits, targets, label_smoothing,
+                                                                  class_weights);
   }
   return value;
 }

@@ -1,5 +1,7 @@
 #include "xception/train/run_config.h"
 
+#include <fmt/ranges.h>
+
 #include <map>
 #include <utility>
 
@@ -118,8 +120,25 @@ RunConfig load_config(const std::optional<std::filesystem::path>& file,
   } else if (file) {
     read_config(read_json(*file, "config"), file->string(), config);
   }
+  const auto meant_for = config.model.name;
+  auto of_file = config.given;
   override_config(config, overrides);
+  if (file) {
+    for (const auto& text : overrides) {
+      for (const auto& key : keys_in(override_object(text))) of_file.erase(key);
+    }
+    leave_out_foreign_keys(config, meant_for, of_file, file->string());
+  }
   return config;
+}
+
+void leave_out_foreign_keys(RunConfig& config, const std::string& meant_for,
+                            const std::set<std::string>& keys, const std::string& where) {
+  const auto left_out = reset_foreign_keys(config.model, meant_for, keys);
+  if (left_out.empty()) return;
+  for (const auto& key : left_out) config.given.erase(key);
+  config.notices.push_back(fmt::format("{} is for {}: {} left out, which {} doesn't read", where,
+                                       meant_for, fmt::join(left_out, ", "), config.model.name));
 }
 
 void override_config(RunConfig& config, const std::vector<std::string>& overrides) {

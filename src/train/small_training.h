@@ -35,9 +35,9 @@ struct SmallResult {
   std::string obstacle;        ///< why nothing was recorded; empty without a graph, or where it was
 };
 
-/// What a test says of the first of the registry's models that it finds something wrong with; what
-/// it throws is wrong, too. Empty: nothing. LibTorch's settings are SelftestSettings, and the run's
-/// generators are left as they were.
+/// What a test says of the first model, of one of each kind in the registry, that it finds
+/// something wrong with; what it throws is wrong, too. Empty: nothing. LibTorch's settings are
+/// SelftestSettings, and the run's generators are left as they were.
 [[nodiscard]] std::string test_models(
     const torch::Device& device, const std::function<std::string(const std::string& model)>& test);
 

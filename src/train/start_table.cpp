@@ -29,9 +29,8 @@ std::string transform_names(const nlohmann::json& list) {
 }
 
 std::string aux_row(const ModelConfig& model, const ModelEntry& entry, std::int64_t image_size) {
-  if (*model.aux_weight > 0)
-    return fmt::format("auxiliary head: loss weight {}", *model.aux_weight);
-  return fmt::format("auxiliary head: built, not run, no gradient ({})",
+  if (*model.aux_weight > 0) return fmt::format("auxiliary loss: weight {}", *model.aux_weight);
+  return fmt::format("auxiliary loss: none, the heads are built, not run, no gradient ({})",
                      image_size < entry.aux_min_image_size
                          ? fmt::format("below {} px", entry.aux_min_image_size)
                          : "model.aux_weight is 0");
@@ -75,6 +74,7 @@ std::string optimizer_row(const RunConfig& config, std::int64_t steps) {
 /// What the user may not have meant.
 void show_notices(const RunConfig& config, std::int64_t images, const Trainer& trainer) {
   const auto& train = config.train;
+  for (const auto& sentence : config.notices) row("notice", sentence);
   for (const auto& sentence : unread_keys(config)) row("notice", sentence);
   if (train.batch_size > images) {
     row("notice",

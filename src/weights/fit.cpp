@@ -5,6 +5,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "names.h"
@@ -34,12 +35,13 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 /// The final layers, by the names of all models here.
 bool is_head(const std::string& name) {
-  return name == "fc.weight" || name == "fc.bias" || name == "AuxLogits.fc.weight" ||
-         name == "AuxLogits.fc.bias";
+  static const std::set<std::string> kLayers = {"fc", "AuxLogits.fc", "aux1.fc2", "aux2.fc2",
+                                                "classifier.6"};
+  return kLayers.contains(name.substr(0, name.rfind('.')));
 }
 
 bool is_auxiliary(const std::string& name) {
-  return name.starts_with("AuxLogits.");
+  return name.starts_with("AuxLogits.") || name.starts_with("aux1.") || name.starts_with("aux2.");
 }
 
 bool is_counter(const std::string& name) {

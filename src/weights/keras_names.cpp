@@ -170,7 +170,9 @@ NamedTensors from_torch(const WeightFile& weights) {
   for (const auto& [name, tensor] : weights.tensors) {
     auto ours = name;
     for (const std::string other : {"last_linear.", "classifier.", "head.fc."}) {
-      if (!has_fc && name.starts_with(other)) ours = "fc." + name.substr(other.size());
+      for (const std::string part : {"weight", "bias"}) {
+        if (!has_fc && name == other + part) ours = "fc." + part;
+      }
     }
     named.tensors.emplace(ours, tensor);
     named.origin.emplace(ours, name);

@@ -7,6 +7,8 @@
 
 #include "names.h"
 #include "xception/models/inception_v3.h"
+#include "xception/models/resnet.h"
+#include "xception/models/stem.h"
 #include "xception/models/xception.h"
 
 namespace xception {
@@ -15,6 +17,8 @@ namespace {
 constexpr std::int64_t kPaperBlocks = 12;      // of which 8 are the middle flow's
 constexpr std::int64_t kPaperChannels = 2048;  // of the last convolution: the least rounded
 constexpr std::int64_t kInceptionChannels = 2048;
+constexpr std::int64_t kGoogLeNetChannels = 1024;
+constexpr std::int64_t kHiddenFeatures = 4096;  // of VGG and AlexNet
 constexpr std::int64_t kMostMiddleBlocks = 64;  // of a config
 constexpr double kLargestWidth = 8;             // of a config
 constexpr double kKerasEps = 1e-3;
@@ -139,6 +143,87 @@ KnownWeights torch_inception(const TensorMap& tensors) {
   return known;
 }
 
+/// What torchvision's published weights of networks without a transform of their own want.
+constexpr const char* kImageNetImages =
+    "published weights want images normalized with ImageNet's mean and deviation";
+
+KnownWeights torchvision_model(const std::string& name, const std::string& source) {
+  KnownWeights known{.source = source};
+  known.model.name = name;
+  set(known, "name", name);
+  known.remarks.emplace_back(kImageNetImages);
+  return known;
+}
+
+KnownWeights torch_googlenet(const TensorMap& tensors) {
+  auto known = torchvision_model("googlenet", "torchvision googlenet");
+  known.model.aux_logits = tensors.contains("aux1.fc2.weight");
+  if (!known.model.aux_logits) set(known, "aux_logits", "false");
+  if (const auto* fc = tensor_of(tensors, "fc.weight", 2)) {
+    set_classes(known, fc->size(0), fc->size(1), kGoogLeNetChannels);
+  }
+  known.remarks.emplace_back("torchvision's also want model.transform_input=true");
+  return known;
+}
+
+/// How many blocks a stage of a ResNet has.
+std::int64_t blocks_of(const TensorMap& tensors, std::size_t stage) {
+  std::int64_t blocks = 0;
+  while (tensors.contains(fmt::format("layer{}.{}.conv1.weight", stage, blocks))) ++blocks;
+  return blocks;
+}
+
+std::optional<KnownWeights> torch_resnet(const TensorMap& tensors) {
+  const auto* stem = tensor_of(tensors, "conv1.weight", 4);
+  const auto* wide = tensor_of(tensors, "layer1.0.conv2.weight", 4);
+  // Wide ResNets and ResNeXts have other channels and groups.
+  if (stem == nullptr || wide == nullptr || wide->size(0) != 64 || wide->size(1) != 64) return {};
+  const bool bottleneck = tensors.contains("layer1.0.conv3.weight");
+  for (const auto& depth : resnet_depths()) {
+    bool same = depth.bottleneck == bottleneck;
+    for (std::size_t i = 0; same && i < depth.blocks.size(); ++i) {
+      same = blocks_of(tensors, i + 1) == depth.blocks[i];
+    }
+    if (!same) continue;
+    auto known = torchvision_model(depth.name, "torchvision or timm " + depth.name);
+    if (stem->size(2) == 3) {
+      known.model.own<StemOptions>().stem = "small";
+      set(known, "stem", "small");
+    }
+    if (const auto* fc = tensor_of(tensors, "fc.weight", 2)) {
+      set_classes(known, fc->size(0), fc->size(1), bottleneck ? 2048 : 512);
+    }
+    return known;
+  }
+  return {};
+}
+
+/// VGG and AlexNet have layers of the same names.
+std::optional<KnownWeights> torch_features(const TensorMap& tensors) {
+  const auto* first = tensor_of(tensors, "features.0.weight", 4);
+  const auto* last = tensor_of(tensors, "classifier.6.weight", 2);
+  if (first == nullptr || last == nullptr) return {};
+  // The last of VGG-16's convolutions; 19 layers have more.
+  const auto ends_with = [&](int place) {
+    return tensors.contains(fmt::format("features.{}.weight", place)) &&
+           !tensors.contains(fmt::format("features.{}.weight", place + 2)) &&
+           !tensors.contains(fmt::format("features.{}.weight", place + 3));
+  };
+  std::string name;
+  if (first->size(2) == 11) {
+    name = "alexnet";
+  } else if (first->size(2) == 3 && ends_with(28)) {
+    name = "vgg16";
+  } else if (first->size(2) == 3 && ends_with(41) && tensors.contains("features.41.running_mean")) {
+    name = "vgg16_bn";
+  } else {
+    return {};
+  }
+  auto known = torchvision_model(name, "torchvision " + name);
+  set_classes(known, last->size(0), last->size(1), kHiddenFeatures);
+  return known;
+}
+
 }  // namespace
 
 std::optional<KnownWeights> recognize_weights(const WeightFile& weights) {
@@ -151,6 +236,9 @@ std::optional<KnownWeights> recognize_weights(const WeightFile& weights) {
   const auto tensors = from_torch(weights).tensors;
   if (tensors.contains("block1.rep.0.conv1.weight")) return torch_xception(tensors);
   if (tensors.contains("Mixed_5b.branch1x1.conv.weight")) return torch_inception(tensors);
+  if (tensors.contains("inception3a.branch1.conv.weight")) return torch_googlenet(tensors);
+  if (tensors.contains("layer1.0.conv1.weight")) return torch_resnet(tensors);
+  if (tensors.contains("features.0.weight")) return torch_features(tensors);
   return {};
 }
 

@@ -193,6 +193,23 @@ TEST_F(ConfigCommandTest, OptionThatTheModelDoesNotHave) {
   EXPECT_TRUE(fails(override_with("model.aux_weight=0.4"), 2, {"model.aux_weight", "xception"}));
 }
 
+TEST_F(ConfigCommandTest, AnotherModelThanTheFilesLeavesOutWhatOnlyTheFilesReads) {
+  const auto file = write("a.json", R"({"model": {"name": "xception", "variant": "notebook",
+      "width": 0.25, "stem": "small", "dropout": 0.3}, "data": {"image_size": 32}})")
+                        .string();
+  const auto other = run_xception({"config", "--config", file, "model.name=resnet18"});
+  ASSERT_TRUE(succeeds(other));
+  EXPECT_THAT(other.err, HasSubstr("a.json is for xception: model.variant, model.width left out, "
+                                   "which resnet18 doesn't read"));
+  const auto model = nlohmann::json::parse(other.out)["model"];
+  EXPECT_EQ(model["variant"], "torchvision");
+  EXPECT_EQ(model["width"], 1.0);
+  EXPECT_EQ(model["stem"], "small");
+  EXPECT_EQ(model["dropout"], 0.3);
+  const Arguments asked = {"config", "--config", file, "model.name=resnet18", "model.width=0.25"};
+  EXPECT_TRUE(fails(run_xception(asked), 2, {"model.width", "resnet18", "num_classes, dropout"}));
+}
+
 TEST_F(ConfigCommandTest, ImageBelowTheMinimum) {
   EXPECT_TRUE(fails(override_with("data.image_size=70"), 2,
                     {"data.image_size", "70", "xception needs at least 71"}));

@@ -9,7 +9,7 @@ namespace {
 
 TEST(ComplexityReference, EqualsFvcores) {
   const auto expected = run_python("export_complexity.py");
-  EXPECT_EQ(expected.size(), 4U);
+  EXPECT_EQ(expected.size(), 10U);
   for (const auto& [name, counts] : expected) {
     const auto slash = name.find('/');
     ModelConfig config;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/module_state.h"
@@ -40,6 +41,12 @@ std::vector<Case> cases() {
   Case inception{.name = "inception_v3", .image_size = 75};
   inception.config.name = "inception_v3";
   all.push_back(inception);
+  for (const auto& [name, size] : {std::pair{"resnet18", 33}, std::pair{"resnet50", 33},
+                                   std::pair{"resnet9", 16}, std::pair{"googlenet", 47}}) {
+    Case other{.name = name, .image_size = size};
+    other.config.name = name;
+    all.push_back(other);
+  }
   return all;
 }
 

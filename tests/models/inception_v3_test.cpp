@@ -39,7 +39,7 @@ TEST(InceptionV3Forward, TakesAnySizeFromTheMinimum) {
   for (const std::int64_t size : {75, 76, 130}) {
     const ClassifierOutput out = model->forward(torch::randn({1, 3, size, size + 3}));
     EXPECT_EQ(out.logits.sizes(), (std::vector<std::int64_t>{1, 10}));
-    EXPECT_FALSE(out.aux.defined());
+    EXPECT_TRUE(out.aux.empty());
   }
   EXPECT_ANY_THROW(model->forward(torch::randn({1, 3, 74, 74})));
 }
@@ -50,10 +50,10 @@ TEST(InceptionV3Forward, RunsAuxInTrainingWhenItsLossCounts) {
   const auto model = build_model(config);
   const torch::NoGradGuard no_grad;
   const auto images = torch::randn({2, 3, 299, 299});
-  EXPECT_EQ(model->forward(images).aux.sizes(), (std::vector<std::int64_t>{2, 10}));
+  EXPECT_EQ(model->forward(images).aux.at(0).sizes(), (std::vector<std::int64_t>{2, 10}));
   EXPECT_ANY_THROW(model->forward(torch::randn({2, 3, 298, 298})));
   model->eval();
-  EXPECT_FALSE(model->forward(images).aux.defined());
+  EXPECT_TRUE(model->forward(images).aux.empty());
 }
 
 // The head exists, but its loss isn't asked for: the notebook's Inception V3.
@@ -62,7 +62,7 @@ TEST(InceptionV3Forward, LeavesAnIdleAuxWithoutGradients) {
   config.aux_weight = 0.0;
   const auto model = build_model(config);
   const ClassifierOutput out = model->forward(torch::randn({2, 3, 75, 75}));
-  EXPECT_FALSE(out.aux.defined());
+  EXPECT_TRUE(out.aux.empty());
   out.logits.sum().backward();
   for (const auto& item : model->named_parameters()) {
     EXPECT_EQ(item.value().grad().defined(), !item.key().starts_with("AuxLogits.")) << item.key();

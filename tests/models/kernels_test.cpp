@@ -106,6 +106,18 @@ TEST(FusedModels, InceptionEqualsReference) {
   expect_equal_passes(inception());
 }
 
+TEST(FusedModels, TorchvisionsOthersEqualReference) {
+  for (const auto& [name, size] : {std::pair{"resnet18", 49}, std::pair{"resnet50", 49},
+                                   std::pair{"resnet9", 16}, std::pair{"googlenet", 63}}) {
+    Network network{.image_size = size};
+    network.config.name = name;
+    network.config.dropout = 0.0;
+    network.config.aux_weight = 0.0;
+    SCOPED_TRACE(name);
+    expect_equal_passes(network);
+  }
+}
+
 /// The names of the operations behind a result.
 std::vector<std::string> operations_of(const torch::Tensor& logits) {
   std::vector<std::string> found;
@@ -137,6 +149,18 @@ TEST(FusedModels, RunFusedOperations) {
   EXPECT_EQ(count(found, "MaxPool2DWithIndices"), 0);
   EXPECT_EQ(count(found, "BnDepthwise"), 7);
   EXPECT_EQ(count(found, "MaxPool"), 4);
+}
+
+TEST(FusedModels, ResNetsUnitsAreFused) {
+  Network network{.image_size = 64};
+  network.config.name = "resnet18";
+  const auto model = build_model(network.config);
+  use_kernels(*model, Kernels::fused);
+  const auto found = operations_of(model->forward(images(2, 64, torch::kFloat32)).logits);
+  EXPECT_EQ(count(found, "NativeBatchNorm"), 0);
+  EXPECT_EQ(count(found, "Relu"), 0);
+  EXPECT_EQ(count(found, "AddBackward"), 0);
+  EXPECT_EQ(count(found, "BnAct"), 20);
 }
 
 TEST(FusedModels, AreChosenByName) {

@@ -17,7 +17,9 @@
 
 #include "models/module_state.h"
 #include "support/python.h"
+#include "xception/models/googlenet.h"
 #include "xception/models/registry.h"
+#include "xception/models/stem.h"
 #include "xception/models/xception.h"
 
 namespace xception {
@@ -50,22 +52,36 @@ ModelConfig inception_config(bool aux) {
   return config;
 }
 
-torch::Tensor total_loss(const ClassifierOutput& out, const torch::Tensor& labels) {
+torch::Tensor total_loss(const ClassifierOutput& out, const torch::Tensor& labels,
+                         double aux_weight = kAuxWeight) {
   torch::Tensor loss = F::cross_entropy(out.logits, labels);
-  if (out.aux.defined()) loss = loss + kAuxWeight * F::cross_entropy(out.aux, labels);
+  for (const auto& head : out.aux) loss = loss + aux_weight * F::cross_entropy(head, labels);
   return loss;
+}
+
+/// What export_models.py writes of a large tensor.
+torch::Tensor sampled(const torch::Tensor& tensor) {
+  constexpr std::int64_t kSampled = 10000;
+  if (tensor.numel() <= kSampled) return tensor;
+  const auto flat = tensor.flatten();
+  return flat.slice(0, 0, flat.numel(), flat.numel() / kSampled);
 }
 
 /// Records the largest of the errors that it is shown.
 class Worst {
  public:
-  void check(const std::string& name, double error) {
-    EXPECT_LE(error, kTolerance) << name;
-    worst_ = std::max(worst_, error);
-  }
+  explicit Worst(double tolerance = kTolerance) : tolerance_(tolerance) {}
+  Worst(const Worst&) = delete;
+  Worst& operator=(const Worst&) = delete;
   ~Worst() { testing::Test::RecordProperty("worst_relative_error", fmt::format("{:.3g}", worst_)); }
 
+  void check(const std::string& name, double error) {
+    EXPECT_LE(error, tolerance_) << name;
+    worst_ = std::max(worst_, error);
+  }
+
  private:
+  double tolerance_;
   double worst_ = 0.0;
 };
 
@@ -75,26 +91,31 @@ class Worst {
 /// training mode their gradient is zero but for rounding, so it is compared on the scale of the
 /// same convolution's weight gradient.
 void check_pass(Classifier& model, const std::string& mode, const TensorMap& reference,
-                const std::set<std::string>& biases_before_norm, Worst& worst) {
+                const std::set<std::string>& biases_before_norm, Worst& worst,
+                double aux_weight = kAuxWeight, bool samples = false) {
   const bool training = mode == "train";
   model.train(training);
   model.zero_grad();
   const ClassifierOutput out = model.forward(reference.at("images"));
-  const torch::Tensor loss = total_loss(out, reference.at("labels"));
+  const torch::Tensor loss = total_loss(out, reference.at("labels"), aux_weight);
   loss.backward();
 
   const TensorMap expected = below(reference, mode + "/");
   worst.check(mode + " logits", relative_error(out.logits, expected.at("logits")));
   worst.check(mode + " loss", relative_error(loss, expected.at("loss")));
-  ASSERT_EQ(out.aux.defined(), expected.contains("aux"));
-  if (out.aux.defined()) worst.check(mode + " aux", relative_error(out.aux, expected.at("aux")));
+  ASSERT_EQ(out.aux.size(), below(expected, "aux").size());
+  for (std::size_t i = 0; i < out.aux.size(); ++i) {
+    const auto name = fmt::format("aux{}", i);
+    worst.check(fmt::format("{} {}", mode, name), relative_error(out.aux[i], expected.at(name)));
+  }
 
   const TensorMap grads = below(expected, "grad/");
   for (const auto& item : model.named_parameters()) {
     const std::string& name = item.key();
-    const torch::Tensor& grad = item.value().grad();
-    ASSERT_EQ(grad.defined(), grads.contains(name)) << mode << " gradient of " << name;
-    if (!grad.defined()) continue;
+    ASSERT_EQ(item.value().grad().defined(), grads.contains(name))
+        << mode << " gradient of " << name;
+    if (!item.value().grad().defined()) continue;
+    const auto grad = samples ? sampled(item.value().grad()) : item.value().grad();
     const torch::Tensor& wanted = grads.at(name);
     if (training && biases_before_norm.contains(name)) {
       const std::string weight =
@@ -139,6 +160,82 @@ void check_step(const std::string& arguments, const ModelConfig& config,
   }
   check_pass(*model, "eval", reference, biases_before_norm, worst);
 }
+
+/// A network as PyTorch's constructor leaves it, then one pass in each mode, by one run of Python.
+/// Of large tensors samples are compared.
+struct NetworkCase {
+  std::string arguments;  ///< of export_models.py
+  std::string model;
+  bool small_stem = false;
+  bool aux = false;  ///< with auxiliary heads, which count 0.3
+  double tolerance = kTolerance;
+
+  friend std::ostream& operator<<(std::ostream& out, const NetworkCase& tested) {
+    return out << tested.arguments;
+  }
+};
+
+class NetworkParity : public testing::TestWithParam<NetworkCase> {};
+
+TEST_P(NetworkParity, StartsAndLearnsAsInPyTorch) {
+  const auto& tested = GetParam();
+  constexpr double kHeadsWeight = 0.3;
+  ModelConfig config;
+  config.name = tested.model;
+  config.dropout = 0.0;
+  config.own<GoogLeNetOptions>().aux_dropout = 0.0;
+  config.aux_logits = tested.aux;
+  config.aux_weight = tested.aux ? kHeadsWeight : 0.0;
+  if (tested.small_stem) config.own<StemOptions>().stem = "small";
+  const TensorMap reference = python_reference("both " + tested.arguments);
+
+  torch::manual_seed(0);
+  const auto model = build_model(config);
+  const TensorMap state = module_state(*model);
+  const TensorMap initial = below(reference, "initial/");
+  ASSERT_EQ(state.size(), initial.size());
+  for (const auto& [name, tensor] : initial) {
+    ASSERT_TRUE(state.contains(name)) << name;
+    ASSERT_EQ(relative_error(sampled(state.at(name)), tensor), 0.0) << name;
+  }
+
+  make_double(*model);
+  const TensorMap weights = below(reference, "weights/");
+  TensorMap all = module_state(*model);
+  for (const auto& [name, tensor] : weights) all.at(name) = tensor;
+  load_module_state(*model, all);
+  std::set<std::string> biases;  // of convolutions before a BatchNorm, if it has any
+  for (const auto& item : model->named_modules({}, /*include_self=*/false)) {
+    if (!weights.empty() && item.value()->as<torch::nn::Conv2dImpl>() != nullptr) {
+      biases.insert(item.key() + ".bias");
+    }
+  }
+  Worst worst(tested.tolerance);
+  check_pass(*model, "train", reference, biases, worst, kHeadsWeight, /*samples=*/true);
+  for (const auto& [name, tensor] : below(reference, "buffers/")) {
+    worst.check(name + " after the step", relative_error(module_state(*model).at(name), tensor));
+  }
+  check_pass(*model, "eval", reference, biases, worst, kHeadsWeight, /*samples=*/true);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Networks, NetworkParity,
+    testing::Values(NetworkCase{"resnet18 size=64", "resnet18"},
+                    NetworkCase{"resnet18 size=16 stem=small", "resnet18", /*small_stem=*/true},
+                    NetworkCase{"resnet50 size=64", "resnet50"},
+                    NetworkCase{"resnet152 size=64", "resnet152"},
+                    NetworkCase{"resnet9 size=16 batch=4", "resnet9"},
+                    NetworkCase{"googlenet size=47 batch=4", "googlenet"},
+                    NetworkCase{"googlenet size=64 aux=true", "googlenet", false, /*aux=*/true},
+                    NetworkCase{"alexnet size=95", "alexnet"},
+                    NetworkCase{"vgg16 size=48", "vgg16"},
+                    NetworkCase{"vgg16_bn size=64", "vgg16_bn"}),
+    [](const auto& tested) {
+      auto name = tested.param.model;
+      if (tested.param.small_stem) name += "_small_stem";
+      if (tested.param.aux) name += "_with_aux";
+      return name;
+    });
 
 /// torch.optim.Adam with its defaults and a learning rate of 1e-3, by the kernel behind its
 /// `fused=True`.
@@ -287,11 +384,11 @@ std::vector<OptionCase> option_cases() {
       {"NoMiddleFlow", "middle_blocks=0",
        [](ModelConfig& c) { c.own<XceptionOptions>().middle_blocks = 0; }},
       {"SmallStem", "stem=small size=32",
-       [](ModelConfig& c) { c.own<XceptionOptions>().stem = "small"; }},
+       [](ModelConfig& c) { c.own<StemOptions>().stem = "small"; }},
       {"NotebookSmallStem", "variant=notebook stem=small size=33",
        [](ModelConfig& c) {
          c.variant = "notebook";
-         c.own<XceptionOptions>().stem = "small";
+         c.own<StemOptions>().stem = "small";
        }},
   };
   for (const std::string activation :

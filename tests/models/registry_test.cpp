@@ -46,14 +46,29 @@ TEST(Registry, EntriesAreWhole) {
     EXPECT_FALSE(entry.description.empty());
     ASSERT_FALSE(entry.variants.empty());
     EXPECT_LE(entry.min_image_size, entry.default_image_size);
+    if (!entry.kind.empty()) {
+      EXPECT_EQ(find_model(entry.kind).kind, "");
+    }
     for (const std::string& variant : entry.variants) {
       ModelConfig config;
       config.name = entry.name;
       config.variant = variant;
       const auto model = build_model(config);
       EXPECT_TRUE(model->is_training());
+      for (const auto& item : model->named_modules({}, /*include_self=*/false)) {
+        if (item.value()->as<torch::nn::BatchNorm2dImpl>() == nullptr) continue;
+        const auto* norm = item.value()->as<BatchNorm2dImpl>();
+        ASSERT_NE(norm, nullptr) << entry.name << ": " << item.key() << " is LibTorch's own";
+        EXPECT_TRUE(norm->convolution()) << entry.name << ": " << item.key();
+        EXPECT_EQ(norm->options.eps(), entry.default_bn_eps) << entry.name << ": " << item.key();
+      }
     }
   }
+}
+
+TEST(Registry, OneModelStandsForEachKind) {
+  EXPECT_THAT(one_model_of_each_kind(),
+              testing::ElementsAre("xception", "inception_v3", "resnet18"));
 }
 
 TEST(Registry, ProposesTheNearestName) {
@@ -82,6 +97,40 @@ TEST(ResolveModel, FillsInTheModelsOwn) {
   EXPECT_EQ(inception.dropout, 0.5);
   EXPECT_EQ(inception.bn_eps, 1e-3);
   EXPECT_EQ(inception.aux_weight, 0.4);
+  const ModelConfig googlenet = resolved({{"name", "googlenet"}}, 32);
+  EXPECT_EQ(googlenet.dropout, 0.2);
+  EXPECT_EQ(googlenet.bn_eps, 1e-3);
+  EXPECT_EQ(googlenet.aux_weight, 0.3);
+  EXPECT_EQ(resolved({{"name", "vgg16"}}).dropout, 0.5);
+  EXPECT_EQ(resolved({{"name", "resnet9"}}).variant, "dawnbench");
+}
+
+TEST(ResolveModel, MinimumFollowsTheStem) {
+  EXPECT_THAT(refusal({{"name", "resnet18"}}, 16), AllOf(HasSubstr("16 px"), HasSubstr("17")));
+  EXPECT_NO_THROW(resolved({{"name", "resnet18"}, {"stem", "small"}}, 16));
+  EXPECT_THAT(refusal({{"name", "resnet9"}, {"stem", "small"}}, 16), HasSubstr("model.stem"));
+}
+
+TEST(ResetForeignKeys, LeavesWhatTheModelReads) {
+  ModelConfig config;
+  std::set<std::string> given;
+  const nlohmann::json keys = {{"name", "resnet18"}, {"variant", "notebook"}, {"width", 0.5},
+                               {"stem", "small"},    {"dropout", 0.1},        {"residual", true},
+                               {"num_classes", 7}};
+  read_keys(keys, "test", "model", config.keys(), given);
+  auto same = config;
+  EXPECT_TRUE(reset_foreign_keys(same, "resnet18", given).empty());
+  auto only_variant = config;
+  EXPECT_THAT(reset_foreign_keys(only_variant, "xception", {"model.variant"}),
+              testing::ElementsAre("model.variant"));
+  EXPECT_THAT(reset_foreign_keys(config, "xception", given),
+              testing::ElementsAre("model.variant", "model.width"));
+  const auto written = write_keys(config.keys());
+  EXPECT_EQ(written.at("variant"), "");
+  EXPECT_EQ(written.at("width"), 1.0);
+  EXPECT_EQ(written.at("stem"), "small");
+  EXPECT_EQ(written.at("dropout"), 0.1);
+  EXPECT_EQ(written.at("num_classes"), 7);
 }
 
 /// Inception V3's keys with one more.

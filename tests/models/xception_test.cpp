@@ -8,6 +8,7 @@
 #include "xception/core/error.h"
 #include "xception/models/batch_norm.h"
 #include "xception/models/registry.h"
+#include "xception/models/stem.h"
 
 namespace xception {
 namespace {
@@ -71,7 +72,7 @@ TEST_P(XceptionVariant, TakesAnySizeFromTheMinimum) {
     model->eval();
     const ClassifierOutput out = model->forward(torch::randn({1, 3, size, size + 3}));
     EXPECT_EQ(out.logits.sizes(), (std::vector<std::int64_t>{1, 7}));
-    EXPECT_FALSE(out.aux.defined());
+    EXPECT_TRUE(out.aux.empty());
   }
 }
 
@@ -79,11 +80,11 @@ TEST_P(XceptionVariant, KeepsTheSizeOfSmallImagesInASmallStem) {
   for (const auto* padding : {"symmetric", "same"}) {
     ModelConfig config;
     config.variant = GetParam();
-    config.own<XceptionOptions>() = {
-        .width = 0.1, .middle_blocks = 1, .padding = padding, .stem = "small"};
+    config.own<XceptionOptions>() = {.width = 0.1, .middle_blocks = 1, .padding = padding};
+    config.own<StemOptions>().stem = "small";
     const auto model = build_model(config);
     ModelConfig standard = config;
-    standard.own<XceptionOptions>().stem = "standard";
+    standard.own<StemOptions>().stem = "standard";
     const auto usual = build_model(standard);
     // The same parameters.
     const auto weights = model->named_parameters();
@@ -102,8 +103,8 @@ TEST_P(XceptionVariant, KeepsTheSizeOfSmallImagesInASmallStem) {
 
 TEST(XceptionStochasticDepth, SkipsBlocksOfTheMiddleFlow) {
   ModelConfig config;
-  config.own<XceptionOptions>() = {
-      .width = 0.05, .middle_blocks = 2, .stem = "small", .stochastic_depth = 0.5};
+  config.own<XceptionOptions>() = {.width = 0.05, .middle_blocks = 2, .stochastic_depth = 0.5};
+  config.own<StemOptions>().stem = "small";
   const auto model = build_model(config);
   model->eval();
   const auto children = model->named_children();

@@ -3,7 +3,8 @@
     check_export.py OUT.safetensors FILE MODEL images=N,3,S,S [classes=K]
 
 FILE: .onnx (onnx.checker, onnxruntime), .pt (torch.load(weights_only=True)) or .safetensors; the
-latter two fill timm's legacy_xception or torchvision's inception_v3 (MODEL) strictly.
+latter two fill timm's legacy_xception (MODEL timm), torchvision's inception_v3 (torchvision) or
+another model of torchvision's (its name) strictly.
 Tensors written: images, logits (of the batch), single (of its first image alone), and with ONNX
 `batch_norms`, how many BatchNormalization nodes there are. ONNX's metadata is printed as JSON.
 """
@@ -22,8 +23,11 @@ def network(model, classes):
         return timm.create_model("legacy_xception", num_classes=classes)
     import torchvision
 
-    return torchvision.models.inception_v3(
-        weights=None, num_classes=classes, init_weights=False, transform_input=False)
+    google = {"init_weights": False, "transform_input": False}
+    if model == "torchvision":
+        return torchvision.models.inception_v3(weights=None, num_classes=classes, **google)
+    options = google if model == "googlenet" else {}
+    return getattr(torchvision.models, model)(weights=None, num_classes=classes, **options)
 
 
 def main():

@@ -3,13 +3,19 @@
     export_models.py OUT.safetensors KIND MODEL [option=value ...]
 
 MODEL: timm (its legacy_xception), torchvision (its inception_v3; option aux=true: with auxiliary
-head), reference (reference_xception.py; its arguments are the options).
+head), reference (reference_xception.py; its arguments are the options), resnet9
+(reference_resnet9.py), or another model of torchvision's by name (option stem=small, of ResNets: a
+3x3 conv1 of stride 1, no max pooling; option aux=true, of googlenet).
 
 KIND, and the tensors that it writes:
   init   weights/NAME: parameters and buffers as constructed after torch.manual_seed(0)
   step   in float64, with non-trivial BatchNorm parameters and statistics:
-         weights/NAME, images, labels; train/{logits, aux, loss} and train/grad/NAME in training
-         mode; then buffers/NAME; then eval/{logits, loss} and eval/grad/NAME in evaluation mode
+         weights/NAME, images, labels; train/{logits, aux0, aux1, loss} and train/grad/NAME in
+         training mode; then buffers/NAME; then eval/{logits, loss} and eval/grad/NAME in
+         evaluation mode
+  both   init as initial/NAME, and step, of which weights/NAME has only what isn't as constructed:
+         BatchNorm's. Of tensors of more than SAMPLED elements (initial, grad) every n-th one is
+         written, with n = elements / SAMPLED, rounded down
   curve  in float32: weights/NAME, images (steps, N, 3, size, size), labels (steps, N) and the
          losses of as many steps of Adam with its defaults, a learning rate of 1e-3 and fused=True
 
@@ -23,7 +29,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-AUX_WEIGHT = 0.4
+AUX_WEIGHTS = {"googlenet": 0.3}  # the others': 0.4
+SAMPLED = 10000
 CURVE_STEPS = 20
 
 
@@ -44,18 +51,46 @@ def build(model, options):
         from reference_xception import ReferenceXception
 
         return ReferenceXception(num_classes=classes, **options)
-    raise SystemExit(f"export_models.py: no model {model}")
+    if model == "resnet9":
+        from reference_resnet9 import ReferenceResNet9
+
+        return ReferenceResNet9(num_classes=classes)
+    import torchvision
+
+    if not hasattr(torchvision.models, model):
+        raise SystemExit(f"export_models.py: no model {model}")
+    stem = options.pop("stem", "standard")
+    if model == "googlenet":
+        options.update(aux_logits=options.pop("aux", False), init_weights=True,
+                       transform_input=False, dropout_aux=0.0)
+    if not model.startswith("resnet"):
+        options["dropout"] = 0.0
+    net = getattr(torchvision.models, model)(weights=None, num_classes=classes, **options)
+    return with_small_stem(net) if stem == "small" else net
+
+
+def with_small_stem(net):
+    """A ResNet for small images, initialized as torchvision's is from the same generator state."""
+    net.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    net.maxpool = torch.nn.Identity()
+    torch.manual_seed(0)
+    convolutions = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    for layer in [*convolutions, net.fc]:
+        layer.reset_parameters()
+    for layer in convolutions:
+        torch.nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return net
 
 
 def outputs(net, images, labels):
-    """Logits, the auxiliary head's (or None), loss."""
-    logits = net(images)
-    aux = None
-    if isinstance(logits, tuple):
-        logits, aux = logits
+    """Logits, those of the auxiliary heads, the nearest to the images first, and the loss."""
+    result = net(images)
+    logits, *aux = result if isinstance(result, tuple) else (result,)
+    aux.reverse()  # of GoogLeNet's two, torchvision gives the second first
     loss = F.cross_entropy(logits, labels)
-    if aux is not None:
-        loss = loss + AUX_WEIGHT * F.cross_entropy(aux, labels)
+    for head in aux:
+        weight = AUX_WEIGHTS.get(type(net).__name__.lower(), 0.4)
+        loss = loss + weight * F.cross_entropy(head, labels)
     return logits, aux, loss
 
 
@@ -79,32 +114,44 @@ def stir_batch_norm(net, generator, images):
             norm.momentum = momentum
 
 
-def put_state(tensors, prefix, items):
+def sampled(tensor):
+    return tensor if tensor.numel() <= SAMPLED else tensor.flatten()[::tensor.numel() // SAMPLED]
+
+
+def put_state(tensors, prefix, items, sample=False):
     for name, tensor in items:
-        tensors[f"{prefix}/{name}"] = tensor.detach().clone().contiguous()
+        tensor = sampled(tensor.detach()) if sample else tensor.detach()
+        tensors[f"{prefix}/{name}"] = tensor.clone().contiguous()
 
 
-def put_pass(tensors, mode, net, images, labels):
+def put_pass(tensors, mode, net, images, labels, sample):
     net.train(mode == "train")
     net.zero_grad(set_to_none=True)
     logits, aux, loss = outputs(net, images, labels)
     loss.backward()
-    values = {"logits": logits, "aux": aux, "loss": loss}
-    put_state(tensors, mode, ((k, v) for k, v in values.items() if v is not None))
+    values = {"logits": logits, "loss": loss, **{f"aux{i}": head for i, head in enumerate(aux)}}
+    put_state(tensors, mode, values.items())
     grads = ((n, p.grad) for n, p in net.named_parameters() if p.grad is not None)
-    put_state(tensors, f"{mode}/grad", grads)
+    put_state(tensors, f"{mode}/grad", grads, sample)
 
 
-def export_step(net, size, count, classes):
+def export_step(net, size, count, classes, both=False):
     generator = torch.Generator().manual_seed(1)
+    tensors = {}
+    if both:
+        put_state(tensors, "initial", net.state_dict().items(), sample=True)
     net = net.double()
     stir_batch_norm(net, generator, batch(generator, count, size, classes, torch.float64)[0])
     images, labels = batch(generator, count, size, classes, torch.float64)
-    tensors = {"images": images, "labels": labels}
-    put_state(tensors, "weights", net.state_dict().items())
-    put_pass(tensors, "train", net, images, labels)
+    tensors.update(images=images, labels=labels)
+    weights = net.state_dict()
+    if both:
+        norms = {n for n, m in net.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+        weights = {n: t for n, t in weights.items() if n.rpartition(".")[0] in norms}
+    put_state(tensors, "weights", weights.items())
+    put_pass(tensors, "train", net, images, labels, both)
     put_state(tensors, "buffers", net.named_buffers())
-    put_pass(tensors, "eval", net, images, labels)
+    put_pass(tensors, "eval", net, images, labels, both)
     return tensors
 
 
@@ -148,6 +195,8 @@ def main():
         put_state(tensors, "weights", net.state_dict().items())
     elif kind == "step":
         tensors = export_step(net, size, count, classes)
+    elif kind == "both":
+        tensors = export_step(net, size, count, classes, both=True)
     elif kind == "curve":
         tensors = export_curve(net, size, count, classes)
     else:

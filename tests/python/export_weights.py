@@ -7,14 +7,16 @@ SOURCE, and the files that it writes into FOLDER:
                       (a training checkpoint with `module.` names and an optimizer, in the file format
                       from before), plain.safetensors
   torchvision         torchvision's inception_v3 with its auxiliary head and transform_input: new.pt
+  resnet18, ...       another model of torchvision's, as its published weights are made: new.pt
   timm_inception      timm's inception_v3: half.safetensors, in float16
   keras               Keras's Xception: named.h5 (the layout of the published files), numbered.weights.h5
                       (Keras 3's), nameless.weights.h5 (as earlier Keras 3 wrote it), gzip.h5
 
-OUT has `images` (N, 3, 299, 299) and `logits` (N, 1000) of the network in evaluation mode. Weights are
+OUT has `images` (N, 3, 299, 299; of torchvision's others 96) and `logits` (N, 1000) of the network in evaluation mode. Weights are
 random and BatchNorm has parameters and statistics in which a swap would show.
 """
 
+import functools
 import os
 import pathlib
 import sys
@@ -28,14 +30,14 @@ CLASSES = 1000
 SIZE = 299
 
 
-def images_of(seed, count=2):
-    return torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+def images_of(seed, count=2, size=SIZE):
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
-def evaluated(net):
+def evaluated(net, size=SIZE):
     generator = torch.Generator().manual_seed(1)
-    stir_batch_norm(net, generator, images_of(2))
-    images = images_of(3, count=1)
+    stir_batch_norm(net, generator, images_of(2, size=size))
+    images = images_of(3, count=1, size=size)
     with torch.no_grad():
         return {"images": images, "logits": net.eval()(images)}
 
@@ -66,6 +68,17 @@ def torchvision_inception(folder):
                                           transform_input=True, aux_logits=True)
     result = evaluated(net)
     torch.save({"model": net.state_dict(), "model_ema": None}, folder / "new.pt")
+    return result
+
+
+def torchvision_other(name, folder):
+    import torchvision
+
+    google = {"init_weights": False, "transform_input": True, "aux_logits": True}
+    net = getattr(torchvision.models, name)(
+        weights=None, num_classes=CLASSES, **(google if name == "googlenet" else {}))
+    result = evaluated(net, size=96)
+    torch.save(net.state_dict(), folder / "new.pt")
     return result
 
 
@@ -139,8 +152,10 @@ def copy_compressed(h5py, np, source, target):
 def main():
     out, source, folder = sys.argv[1:]
     torch.manual_seed(0)
-    result = {"timm_xception": timm_xception, "torchvision": torchvision_inception,
-              "timm_inception": timm_inception, "keras": keras_xception}[source](pathlib.Path(folder))
+    sources = {"timm_xception": timm_xception, "torchvision": torchvision_inception,
+               "timm_inception": timm_inception, "keras": keras_xception}
+    export = sources.get(source, functools.partial(torchvision_other, source))
+    result = export(pathlib.Path(folder))
     save_file({name: tensor.detach().contiguous() for name, tensor in result.items()}, out)
 
 

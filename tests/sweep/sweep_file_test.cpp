@@ -153,6 +153,22 @@ TEST_F(SweepFileTest, TheHashIsOfWhatChangesTheResult) {
   EXPECT_NE(result_hash(other, "data"), hash);
 }
 
+TEST_F(SweepFileTest, KeysOfTheBaseAreItsModels) {
+  const std::string base = R"("base": {"model": {"width": 0.5, "stem": "small"},
+                                       "data": {"image_size": 32}})";
+  const std::string grid = R"("grid": {"model.name": ["xception", "resnet18"]})";
+  const auto trials = plan("{" + base + ", " + grid + "}").trials;
+  ASSERT_EQ(trials.size(), 2U);
+  EXPECT_EQ(to_json(trials[0].config)["model"]["width"], 0.5);
+  EXPECT_EQ(to_json(trials[1].config)["model"]["width"], 1.0);
+  EXPECT_EQ(to_json(trials[1].config)["model"]["stem"], "small");
+  // What the sweep itself says is meant for all.
+  EXPECT_THAT(refusal("{" + base + ", " + grid + R"(, "set": {"model.width": 0.5}})"),
+              HasSubstr("model.width"));
+  EXPECT_THAT(refusal("{" + base + ", " + grid + "}", {"model.width=0.25"}),
+              HasSubstr("model.width"));
+}
+
 TEST_F(SweepFileTest, TableOfRefusals) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
       {R"({"gird": {}})", {"gird", "did you mean grid?"}},

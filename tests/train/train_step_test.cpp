@@ -38,7 +38,9 @@ class LinearClassifier : public Classifier {
  private:
   ClassifierOutput compute(const torch::Tensor& images) override {
     const auto logits = linear_->forward(images.flatten(1));
-    return {logits, is_training() ? logits * 0.5 : torch::Tensor()};
+    ClassifierOutput output{.logits = logits};
+    if (is_training()) output.aux.push_back(logits * 0.5);
+    return output;
   }
 
   torch::nn::Linear linear_{nullptr};
@@ -153,7 +155,8 @@ std::vector<torch::Tensor> train_by_hand(
       on_batch(batch);
       const auto output = fixture.model->forward(batch.images);
       auto loss = torch::nn::functional::cross_entropy(output.logits, batch.targets);
-      loss = loss + aux_weight * torch::nn::functional::cross_entropy(output.aux, batch.targets);
+      loss =
+          loss + aux_weight * torch::nn::functional::cross_entropy(output.aux.at(0), batch.targets);
       loss.backward();
       adam.step();
       after_update();
@@ -204,13 +207,28 @@ TEST(Loss, OfSharesAndOfClassNumbersAgree) {
   const auto logits = torch::randn({5, kClasses});
   const auto classes = torch::tensor({2, 0, 1, 1, 0});
   const auto shares = at::one_hot(classes, kClasses);
-  const ClassifierOutput output{logits, logits * 0.5};
+  const ClassifierOutput output{logits, {logits * 0.5}};
   for (const double smoothing : {0.0, 0.1}) {
     const Loss loss{.label_smoothing = smoothing, .aux_weight = 0.3};
     EXPECT_TRUE(torch::allclose(loss(output, classes).total, loss(output, shares).total));
     EXPECT_TRUE(torch::allclose(loss(output, classes).main, loss(output, shares).main));
   }
   EXPECT_TRUE(target_classes(shares).equal(classes));
+}
+
+TEST(Loss, CountsEachAuxiliaryHead) {
+  at::manual_seed(3);
+  const auto logits = torch::randn({3, 5, kClasses});
+  const auto classes = torch::tensor({2, 0, 1, 1, 0});
+  const auto entropy = [&](std::int64_t i) {
+    return torch::nn::functional::cross_entropy(
+        logits[i], classes,
+        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum));
+  };
+  const Loss loss{.aux_weight = 0.3};
+  const auto value = loss({.logits = logits[0], .aux = {logits[1], logits[2]}}, classes);
+  EXPECT_TRUE(torch::allclose(value.main, entropy(0)));
+  EXPECT_TRUE(torch::allclose(value.total, entropy(0) + 0.3 * (entropy(1) + entropy(2))));
 }
 
 TEST(TrainStep, EqualsTheLoopWrittenOut) {

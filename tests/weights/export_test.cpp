@@ -1,7 +1,10 @@
 // What is exported, read by the programs it is for.
 #include "xception/weights/export.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <utility>
 
 #include "support/python.h"
 #include "support/temporary_folder.h"
@@ -87,7 +90,25 @@ TEST_P(Export, OnnxRuntimeComputesTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Export,
                          testing::Values(ExportCase{"xception", "timm", "2,3,96,96"},
-                                         ExportCase{"inception_v3", "torchvision", "2,3,96,96"}));
+                                         ExportCase{"inception_v3", "torchvision", "2,3,96,96"},
+                                         ExportCase{"resnet18", "resnet18", "2,3,64,64"},
+                                         ExportCase{"googlenet", "googlenet", "2,3,64,64"},
+                                         ExportCase{"alexnet", "alexnet", "2,3,95,95"}));
+
+/// Operations that no other model has: a linear layer without bias, maxima of whole images; parts
+/// of the image that share pixels.
+TEST(ExportOnnx, OfTheOtherModels) {
+  if (!can_write_onnx()) GTEST_SKIP() << "a build without ONNX";
+  const TemporaryFolder folder;
+  for (const auto& [name, size] : {std::pair{"resnet9", 32}, std::pair{"vgg16_bn", 48}}) {
+    const auto model = random_model(name, "none");
+    const auto file = folder.path / "a.onnx";
+    write_onnx(file, *model, {.image_size = size});
+    const auto results = run_python(
+        "check_export.py", fmt::format("{} none images=2,3,{},{}", file.string(), size, size));
+    expect_same_logits(*model, results, name);
+  }
+}
 
 TEST(ExportActivations, AllCanBeWritten) {
   if (!can_write_onnx()) GTEST_SKIP() << "a build without ONNX";

@@ -6,6 +6,7 @@
 #include "data/file_testing.h"
 #include "models/module_state.h"
 #include "xception/models/registry.h"
+#include "xception/models/stem.h"
 #include "xception/models/xception.h"
 #include "xception/weights/fit.h"
 #include "xception/weights/recognize.h"
@@ -138,6 +139,24 @@ TEST(RecognizeWeights, FindsTheModelsOptions) {
   EXPECT_NO_THROW(fit_weights(*build_model(known->model), weights_of(config)));
   WeightFile other{.file = "other", .tensors = {{"layer1.0.conv1.weight", at::zeros({1})}}};
   EXPECT_FALSE(recognize_weights(other).has_value());
+}
+
+TEST(RecognizeWeights, TellsResNetsApart) {
+  for (const std::string name : {"resnet18", "resnet34", "resnet101", "resnet152"}) {
+    ModelConfig config;
+    config.name = name;
+    config.num_classes = 7;
+    if (name == "resnet34") config.own<StemOptions>().stem = "small";
+    auto weights = weights_of(config);
+    const auto known = recognize_weights(weights);
+    ASSERT_TRUE(known.has_value()) << name;
+    EXPECT_EQ(known->model.name, name);
+    EXPECT_EQ(known->model.num_classes, 7);
+    EXPECT_EQ(known->model.own<StemOptions>().stem, config.own<StemOptions>().stem);
+    // As many blocks, but wider: another network.
+    weights.tensors["layer1.0.conv2.weight"] = at::zeros({128, 128, 3, 3});
+    EXPECT_FALSE(recognize_weights(weights).has_value()) << name;
+  }
 }
 
 }  // namespace

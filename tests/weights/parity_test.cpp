@@ -99,6 +99,20 @@ TEST(WeightsParity, TimmInception) {
   check_logits(*load(file, known->model), exported.reference, "timm inception_v3");
 }
 
+TEST(WeightsParity, TorchvisionsOthers) {
+  for (const std::string name : {"resnet18", "resnet50", "vgg16_bn", "alexnet", "googlenet"}) {
+    const Exported exported(name);
+    const auto file = exported.folder.path / "new.pt";
+    auto known = recognize_weights(read_weights(file));
+    ASSERT_TRUE(known.has_value()) << name;
+    EXPECT_EQ(known->model.name, name);
+    EXPECT_EQ(known->model.num_classes, 1000);
+    EXPECT_EQ(known->settings.size(), 2U);  // name and number of classes
+    known->model.own<InceptionOptions>().transform_input = name == "googlenet";
+    check_logits(*load(file, known->model), exported.reference, "torchvision " + name);
+  }
+}
+
 TEST(WeightsParity, KerasXception) {
   const Exported exported("keras");
   for (const std::string name :

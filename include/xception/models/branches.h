@@ -15,7 +15,8 @@ namespace xception {
 /// One of the parallel branches of a block: pooling of the block's image, then units one after
 /// another. Branches that begin with the same units share them.
 struct Branch {
-  enum class Pooling { none, average, max };  ///< 3x3: stride 1, padding 1; stride 2, no padding
+  /// 3x3. average and max_same: stride 1, padding 1; max: stride 2, no padding.
+  enum class Pooling { none, average, max, max_same };
   Pooling pooling = Pooling::none;
   std::vector<ConvBnRelu> units = {};
 };

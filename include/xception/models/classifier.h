@@ -3,12 +3,14 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <vector>
+
 namespace xception {
 
 /// What a classifier returns.
 struct ClassifierOutput {
-  torch::Tensor logits;  ///< (N, num_classes)
-  torch::Tensor aux;     ///< (N, num_classes) of the auxiliary head, or undefined
+  torch::Tensor logits;            ///< (N, num_classes)
+  std::vector<torch::Tensor> aux;  ///< (N, num_classes) of each auxiliary head that ran
 };
 
 /// An image classifier. A new one overrides compute(), registers its modules in its constructor,

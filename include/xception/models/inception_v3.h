@@ -11,7 +11,8 @@
 
 namespace xception {
 
-/// The keys of `model.*` that Inception V3 alone has, but for those of its auxiliary head.
+/// The keys of `model.*` that Google's networks in torchvision (inception_v3, googlenet) share, but
+/// for those of their auxiliary heads.
 struct InceptionOptions {
   /// Images come normalized with ImageNet's mean and deviation, but the weights want them in
   /// [-1, 1]: torchvision's option of the same name, which its published weights were made for.
@@ -19,6 +20,10 @@ struct InceptionOptions {
 
   [[nodiscard]] std::vector<Key> keys();
 };
+
+/// Images that were normalized with ImageNet's mean and deviation, as if with 0.5 and 0.5.
+/// images: (N, 3, H, W) -> the same
+[[nodiscard]] torch::Tensor to_unit_range(const torch::Tensor& images);
 
 /// Inception V3 (Szegedy et al., arXiv 1512.00567): names, structure and initial values (from the
 /// same CPU generator state) of torchvision's `inception_v3(transform_input=False,
@@ -35,7 +40,7 @@ class InceptionV3 : public Classifier, public KernelUser {
 
  private:
   /// images: (N, 3, H, W) -> logits: (N, num_classes); aux: the same in training mode if
-  /// aux_weight is above 0, else undefined
+  /// aux_weight is above 0, else empty
   ClassifierOutput compute(const torch::Tensor& images) override;
 
   double dropout_;

@@ -23,9 +23,6 @@ struct XceptionOptions {
   /// Zeros around an image that a stride of 2 halves: `symmetric` (PyTorch's) or `same`
   /// (TensorFlow's and Keras's: on both sides of an odd size, at the end of an even one).
   std::string padding = "symmetric";
-  /// `standard`: the first convolution halves the image, neither pads it. `small`: both keep its
-  /// size, for images of 32 px, as CIFAR's versions of other networks have it.
-  std::string stem = "standard";
   /// Share of the images for which the last block of the middle flow is its shortcut alone; that of
   /// the block before is smaller, in proportion to its place. In training only.
   /// Huang et al., arXiv 1603.09382, with linear decay; torchvision.ops.StochasticDepth("row").
@@ -91,16 +88,16 @@ TORCH_MODULE(XceptionBlock);
 ///
 /// Reads of the config: variant, num_classes, dropout (default 0, as timm's drop_rate; the paper
 /// has 0.5 for ImageNet), width, middle_blocks, residual, separable_order,
-/// intermediate_activation, padding, stem, stochastic_depth. `width` multiplies the channel counts,
-/// rounded to multiples of 8. With other than 8 middle blocks, the exit block is `block{4 +
-/// middle_blocks}` instead of `block12`.
+/// intermediate_activation, padding, stem (`small`: the first two convolutions keep the image's
+/// size), stochastic_depth. `width` multiplies the channel counts, rounded to multiples of 8. With
+/// other than 8 middle blocks, the exit block is `block{4 + middle_blocks}` instead of `block12`.
 class Xception : public Classifier {
  public:
   /// Errors (input): unknown variant, activation or order.
   explicit Xception(const ModelConfig& config);
 
  private:
-  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is undefined
+  /// images: (N, 3, H, W) -> logits: (N, num_classes); aux is empty
   ClassifierOutput compute(const torch::Tensor& images) override;
 
   double dropout_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,8 +46,10 @@ struct SweepConfig {
   std::string name;  ///< of the file
   std::string description;
   nlohmann::json base = nlohmann::json::object();  ///< a config, the fixed keys put in
-  std::vector<Axis> grid;                          ///< every combination
-  std::vector<Axis> zip;  ///< the first values together, the second ones, ...
+  std::string base_model;                          ///< that the base names, before the fixed keys
+  std::set<std::string> base_keys;  ///< of the base that the fixed keys leave, dotted
+  std::vector<Axis> grid;           ///< every combination
+  std::vector<Axis> zip;            ///< the first values together, the second ones, ...
   /// Key and value pairs that belong together.
   std::vector<std::vector<std::pair<std::string, nlohmann::json>>> list;
   std::vector<RandomAxis> random;

@@ -19,11 +19,11 @@ namespace xception {
                                                  double label_smoothing = 0.0,
                                                  const torch::Tensor& class_weights = {});
 
-/// What training minimizes: the cross entropy of the network's logits, and of its auxiliary head's
-/// where it has one (torchvision's InceptionOutputs).
+/// What training minimizes: the cross entropy of the network's logits, and of its auxiliary heads'
+/// where it has any (torchvision's InceptionOutputs, GoogLeNetOutputs).
 struct Loss {
   double label_smoothing = 0.0;
-  double aux_weight = 0.0;  ///< of the auxiliary head's cross entropy
+  double aux_weight = 0.0;  ///< of each auxiliary head's cross entropy
   /// float32 (classes) on the device, or undefined. The sum isn't divided by the images' weights,
   /// as PyTorch's mean is: a batch counts by what is in it.
   torch::Tensor class_weights = {};

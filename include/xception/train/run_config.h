@@ -28,14 +28,23 @@ struct RunConfig : InputConfig {
 
   /// The dotted keys that the file or the command line gave. Not written.
   std::set<std::string> given;
+  /// What was left out of the file, a sentence each, for the log. Not written.
+  std::vector<std::string> notices;
 };
 
 /// Reads a config file, or the recipe that `recipe:NAME` means (train/recipes.h), and applies
 /// `key=value` overrides in order. A value is JSON where it parses as JSON, else a string. Without
-/// a file, the defaults are overridden. Errors: a key that two overrides give different values;
-/// input errors that name the file or `command line`, the key, what was found and expected.
+/// a file, the defaults are overridden. Where an override names another model, keys of the file
+/// that only its model reads are left out, which `notices` says. Errors: a key that two overrides
+/// give different values; input errors that name the file or `command line`, the key, what was
+/// found and expected.
 [[nodiscard]] RunConfig load_config(const std::optional<std::filesystem::path>& file,
                                     const std::vector<std::string>& overrides);
+
+/// Leaves out (reset_foreign_keys) what a file says for its own model, where the config's is
+/// another. `keys`: the file's, dotted; `where`: what file it was, for the notice.
+void leave_out_foreign_keys(RunConfig& config, const std::string& meant_for,
+                            const std::set<std::string>& keys, const std::string& where);
 
 /// Applies `key=value` overrides in order, as load_config does. Errors: likewise.
 void override_config(RunConfig& config, const std::vector<std::string>& overrides);

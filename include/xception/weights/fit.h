@@ -44,11 +44,11 @@ struct FitReport {
 
 /// Copies a file's weights into a model's parameters and buffers, in place and converted to their
 /// dtype and device, by name. Names may be ours, which are timm's (legacy_xception, inception_v3)
-/// and torchvision's (inception_v3), or Keras's (Xception), whose layouts are converted too. What
+/// and torchvision's (the others), or Keras's (Xception), whose layouts are converted too. What
 /// else a model must be set to, recognize_weights says.
 ///
-/// May be missing: `num_batches_tracked`; the whole auxiliary head. May be left unread: an
-/// auxiliary head that the model doesn't have. Errors (input): any other tensor that is missing,
+/// May be missing: `num_batches_tracked`; the whole auxiliary heads. May be left unread:
+/// auxiliary heads that the model doesn't have. Errors (input): any other tensor that is missing,
 /// unexpected or of another size (another number of classes too, unless options.replace_head); a
 /// value that isn't finite where the model's dtype can't hold it. The line names the first few,
 /// what was found and what was expected. The model is then as it was.

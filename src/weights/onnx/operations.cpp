@@ -1,5 +1,6 @@
 #include "operations.h"
 
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <functional>
@@ -58,8 +59,22 @@ std::string batch_norm(OnnxTranslation& to, const Node* node) {
 
 /// input, weight, bias
 std::string linear(OnnxTranslation& to, const Node* node) {
-  auto name = to.graph().add("Gemm", {input(to, node), input(to, node, 1), input(to, node, 2)});
+  Names inputs = {input(to, node), input(to, node, 1)};
+  if (!torch::jit::toIValue(node->input(2)) || !to.constant(node, 2).isNone()) {
+    inputs.push_back(input(to, node, 2));
+  }
+  auto name = to.graph().add("Gemm", inputs);
   to.graph().set("transB", std::int64_t{1});
+  return name;
+}
+
+/// input, weight: how a linear layer without bias is recorded, its weight transposed.
+std::string product(OnnxTranslation& to, const Node* node) {
+  const auto* weight = node->input(1)->node();
+  const bool transposed = weight->kind() == c10::aten::t;
+  auto name = to.graph().add(
+      "Gemm", {input(to, node), to.name_of(transposed ? weight->input(0) : node->input(1))});
+  to.graph().set("transB", std::int64_t{transposed});
   return name;
 }
 
@@ -102,12 +117,32 @@ std::string average_pool(OnnxTranslation& to, const Node* node) {
   return name;
 }
 
-/// input, output_size
-std::string adaptive_average_pool(OnnxTranslation& to, const Node* node) {
-  if (size(node, 1) != std::vector<std::int64_t>{1, 1}) {
-    throw run_error("weights", "ONNX: adaptive_avg_pool2d to another size than 1 x 1");
+/// (to, from): what each of `to` places takes of `from` pixels. Place i averages those from
+/// floor(i * from / to) to ceil((i + 1) * from / to).
+at::Tensor averages(std::int64_t to, std::int64_t from) {
+  auto matrix = at::zeros({to, from});
+  for (std::int64_t i = 0; i < to; ++i) {
+    const auto first = i * from / to;
+    const auto last = ((i + 1) * from + to - 1) / to;
+    matrix[i].narrow(0, first, last - first).fill_(1.0 / static_cast<double>(last - first));
   }
-  return to.graph().add("GlobalAveragePool", {input(to, node)});
+  return matrix;
+}
+
+/// input, output_size. ONNX has it for one pixel only; else as products, of the rows and of the
+/// columns.
+std::string adaptive_average_pool(OnnxTranslation& to, const Node* node) {
+  const auto wanted = size(node, 1);
+  if (wanted == std::vector<std::int64_t>{1, 1}) {
+    return to.graph().add("GlobalAveragePool", {input(to, node)});
+  }
+  const auto sizes = node->input(0)->type()->expect<c10::TensorType>()->sizes();
+  const auto height = sizes[2].value();
+  const auto width = sizes[3].value();
+  if (wanted == std::vector<std::int64_t>{height, width}) return input(to, node);
+  const auto rows = to.graph().initializer(averages(wanted[0], height));
+  const auto columns = to.graph().initializer(averages(wanted[1], width).t().contiguous());
+  return to.graph().add("MatMul", {to.graph().add("MatMul", {rows, input(to, node)}), columns});
 }
 
 /// input, start_dim, end_dim
@@ -212,6 +247,8 @@ const std::map<std::string, Translate>& translations() {
       {"aten::batch_norm", batch_norm},
       {"aten::linear", linear},
       {"aten::addmm", add_product},
+      {"aten::matmul", product},
+      {"aten::mm", product},
       {"aten::max_pool2d", max_pool},
       {"aten::avg_pool2d", average_pool},
       {"aten::adaptive_avg_pool2d", adaptive_average_pool},
