@@ -30,6 +30,7 @@ std::vector<Section> sections_of(RunConfig& config) {
           {"optimizer", for_training_only(config.optimizer.keys())},
           {"schedule", for_training_only(config.schedule.keys())},
           {"average", for_training_only(config.average.keys())},
+          {"mix", for_training_only(config.mix.keys())},
           {"train", config.train.keys()},
           {"parallel", config.parallel.keys()},
           {"",
@@ -222,6 +223,7 @@ void check_together(const RunConfig& config) {
   }
   check_optimizer(config.optimizer);
   check_average(config.average, train.epochs);
+  check_mix(config.mix);
   const auto& parallel = config.parallel;
   if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
     throw input_error("config",
