@@ -1,5 +1,6 @@
 #include "xception/train/run_config.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -224,6 +225,11 @@ void check_together(const RunConfig& config) {
   check_optimizer(config.optimizer);
   check_average(config.average, train.epochs);
   check_mix(config.mix);
+  const auto& model = find_model(config.model.name);
+  const bool has_aux = config.model.aux_logits && config.model.aux_weight.value_or(1.0) > 0.0 &&
+                       config.data.image_size >= model.aux_min_image_size;
+  check_progressive_size(config.data,
+                         std::max(model.min_image_size, has_aux ? model.aux_min_image_size : 0));
   const auto& parallel = config.parallel;
   if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
     throw input_error("config",
