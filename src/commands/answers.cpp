@@ -39,6 +39,7 @@ Json json_of(const std::vector<RankedClass>& top) {
   for (const auto& item : top) {
     list.push_back(
         {{"class", item.number}, {"label", item.label}, {"probability", item.probability}});
+    if (item.plain) list.back()["plain_probability"] = *item.plain;
   }
   return list;
 }
@@ -56,19 +57,22 @@ void print_element(const Json& element, bool first) {
 
 }  // namespace
 
-std::vector<RankedClass> top_classes(const torch::Tensor& probabilities,
+std::vector<RankedClass> top_classes(const torch::Tensor& probabilities, const torch::Tensor& plain,
                                      const std::vector<std::string>& names, std::int64_t count) {
   const auto [values, classes] = probabilities.topk(std::min(count, probabilities.size(0)));
   std::vector<RankedClass> top;
   for (std::int64_t i = 0; i < values.size(0); ++i) {
     const auto number = classes[i].item<std::int64_t>();
     top.push_back({number, names.at(static_cast<std::size_t>(number)), values[i].item<float>()});
+    if (plain.defined()) top.back().plain = plain[number].item<float>();
   }
   return top;
 }
 
-Answers::Answers(AnswerFormat format) : format_(format) {
-  if (format_ == AnswerFormat::csv) print("image,rank,class,label,probability,error\n");
+Answers::Answers(AnswerFormat format, bool with_views) : format_(format), with_views_(with_views) {
+  if (format_ != AnswerFormat::csv) return;
+  print(fmt::format("image,rank,class,label,probability,{}error\n",
+                    with_views_ ? "plain_probability," : ""));
 }
 
 void Answers::add(const std::string& image, const std::vector<RankedClass>& top) {
@@ -78,6 +82,7 @@ void Answers::add(const std::string& image, const std::vector<RankedClass>& top)
       for (const auto& item : top) {
         line += fmt::format("{}{} {:.1f} %", &item == &top.front() ? "" : ", ", item.label,
                             100.0 * item.probability);
+        if (item.plain) line += fmt::format(" (plain {:.1f} %)", 100.0 * *item.plain);
       }
       spdlog::info("{}", line);
       break;
@@ -90,8 +95,9 @@ void Answers::add(const std::string& image, const std::vector<RankedClass>& top)
       break;
     case AnswerFormat::csv:
       for (std::size_t i = 0; i < top.size(); ++i) {
-        print(fmt::format("{},{},{},{},{},\n", csv_field(image), i + 1, top[i].number,
-                          csv_field(top[i].label), top[i].probability));
+        print(fmt::format("{},{},{},{},{},{}\n", csv_field(image), i + 1, top[i].number,
+                          csv_field(top[i].label), top[i].probability,
+                          top[i].plain ? fmt::format("{},", *top[i].plain) : ""));
       }
       break;
   }
@@ -103,7 +109,8 @@ void Answers::add_problem(const std::string& image, const std::string& problem) 
   if (format_ == AnswerFormat::json) print_element(element, std::exchange(first_, false));
   if (format_ == AnswerFormat::jsonl) print(element.dump(-1, ' ', false, kReplace) + "\n");
   if (format_ == AnswerFormat::csv) {
-    print(fmt::format("{},,,,,{}\n", csv_field(image), csv_field(in_one_line(problem))));
+    print(fmt::format("{},,,,,{}{}\n", csv_field(image), with_views_ ? "," : "",
+                      csv_field(in_one_line(problem))));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,13 @@ struct RankedClass {
   std::int64_t number = 0;
   std::string label;
   float probability = 0;
+  std::optional<float> plain = {};  ///< that of the picture alone, where `probability` is of views
 };
 
-/// The most probable classes, the first first. probabilities: float32 (classes), CPU.
+/// The most probable classes, the first first. probabilities: float32 (classes), CPU. plain:
+/// likewise, of the pictures alone; undefined: there are no views.
 [[nodiscard]] std::vector<RankedClass> top_classes(const torch::Tensor& probabilities,
+                                                   const torch::Tensor& plain,
                                                    const std::vector<std::string>& names,
                                                    std::int64_t count);
 
@@ -31,7 +35,8 @@ enum class AnswerFormat {
 /// Prints answers on standard output as they come.
 class Answers {
  public:
-  explicit Answers(AnswerFormat format);
+  /// with_views: whether answers have probabilities of pictures alone besides.
+  Answers(AnswerFormat format, bool with_views);
 
   void add(const std::string& image, const std::vector<RankedClass>& top);
   /// Says it on standard error too.
@@ -40,6 +45,7 @@ class Answers {
 
  private:
   AnswerFormat format_;
+  bool with_views_;
   bool first_ = true;
 };
 

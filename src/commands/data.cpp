@@ -177,7 +177,8 @@ void preview(const DataArguments& arguments) {
                                    .indices = splits.of(split),
                                    .order = train ? Order::shuffled : Order::ascending,
                                    .transforms = train ? TransformList::train : TransformList::test,
-                                   .steps = PixelSteps::unnormalized},
+                                   .steps = PixelSteps::unnormalized,
+                                   .progressive = train},
                                   torch::kCPU);
   loader->start_epoch(arguments.epoch);
   const auto n = std::min(arguments.count, loader->size());

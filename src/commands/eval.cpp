@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "model_choice.h"
 #include "subcommands.h"
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/core/log.h"
 #include "xception/core/signals.h"
+#include "xception/models/registry.h"
 #include "xception/train/evaluator.h"
 #include "xception/train/experiment.h"
 #include "xception/train/load_run.h"
@@ -21,6 +23,7 @@ struct EvalArguments {
   std::string checkpoint = "best";
   std::string split = "test";
   std::string device = "auto";
+  std::string tta = "none";
   bool json = false;
   bool predictions = false;
 };
@@ -55,6 +58,8 @@ void evaluate_run(const EvalArguments& arguments) {
   const Experiment experiment(run.config, device);
   const auto loader = experiment.evaluation_loader(split);
   auto options = experiment.evaluation_options();
+  options.views = views_of(arguments.tta, run.config.data.image_size,
+                           find_model(run.config.model.name).min_image_size);
   options.progress = [&](std::int64_t images) {
     StatusLine::show(fmt::format("{} of {} images", images, loader->size()));
   };
@@ -73,7 +78,7 @@ void evaluate_run(const EvalArguments& arguments) {
   }
   const auto& metrics = evaluation->metrics;
   if (arguments.json) {
-    const nlohmann::ordered_json json = {
+    nlohmann::ordered_json json = {
         {"accuracy", metrics.accuracy},
         {"loss", metrics.loss},
         {"count", metrics.count},
@@ -81,11 +86,22 @@ void evaluate_run(const EvalArguments& arguments) {
         {"checkpoint", arguments.checkpoint},
         {"data",
          {{"name", dataset.name}, {"checksum", dataset.checksum}, {"of_the_run", own_data}}}};
+    if (evaluation->views) {
+      json["tta"] = {{"name", arguments.tta},
+                     {"views", options.views.size()},
+                     {"accuracy", evaluation->views->accuracy},
+                     {"loss", evaluation->views->loss}};
+    }
     print_json(json);
   } else {
     spdlog::info("{}, {} split, checkpoint {}: accuracy {:.2f} %  loss {:.4f}  ({} images)",
                  dataset.name, arguments.split, arguments.checkpoint, 100.0 * metrics.accuracy,
                  metrics.loss, metrics.count);
+    if (evaluation->views) {
+      spdlog::info("with --tta {}, the mean over {} views: accuracy {:.2f} %  loss {:.4f}",
+                   arguments.tta, options.views.size(), 100.0 * evaluation->views->accuracy,
+                   evaluation->views->loss);
+    }
   }
 }
 
@@ -104,6 +120,7 @@ void add_eval_command(CLI::App& program, Invocation& /*invocation*/) {
       ->capture_default_str();
   command->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")
       ->capture_default_str();
+  add_tta_option(*command, arguments->tta);
   command->add_flag("--predictions", arguments->predictions,
                     "Write predictions-<checkpoint>-<split>.safetensors into the run directory; of "
                     "other data than the run's -<split>-of-<checksum>");

@@ -24,4 +24,8 @@ struct ModelChoice {
   [[nodiscard]] LoadedRun load(const std::string& room, const torch::Device& device) const;
 };
 
+/// Adds `--tta`, test-time augmentation by views (train/views.h). choice: a variable that outlives
+/// the command.
+void add_tta_option(CLI::App& command, std::string& choice);
+
 }  // namespace xception

@@ -16,9 +16,11 @@
 #include "xception/data/image_io.h"
 #include "xception/data/pipeline.h"
 #include "xception/models/fold.h"
+#include "xception/models/registry.h"
 #include "xception/parallel/device_memory.h"
 #include "xception/train/experiment.h"
 #include "xception/train/precision.h"
+#include "xception/train/views.h"
 
 namespace xception {
 namespace {
@@ -31,6 +33,7 @@ struct PredictArguments {
   bool ignore_orientation = false;
   std::string labels;
   std::int64_t batch_size = 0;
+  std::string tta = "none";
   bool json = false;
   bool jsonl = false;
   bool csv = false;
@@ -101,15 +104,23 @@ torch::Tensor prepare(const LoadedRun& run, const Pipeline& pipeline,
                                    config.train.channels_last);
 }
 
-/// Probabilities of a batch of inputs: float32 (N, classes), CPU.
-torch::Tensor classify(const LoadedRun& run, const std::vector<torch::Tensor>& inputs,
-                       const torch::Device& device) {
+/// What the network says of a batch of inputs: float32 (N, classes), CPU.
+struct Probabilities {
+  torch::Tensor plain;
+  torch::Tensor answered;  ///< the mean over views, where --tta asks for it; else plain
+};
+
+Probabilities classify(const LoadedRun& run, const std::vector<torch::Tensor>& inputs,
+                       const std::vector<View>& views, const torch::Device& device) {
   const torch::NoGradGuard no_grad;
   const auto format = run.config.train.channels_last ? torch::MemoryFormat::ChannelsLast
                                                      : torch::MemoryFormat::Contiguous;
   const auto batch = torch::cat(inputs).contiguous(format).to(device);
   const Autocast autocast(parse_precision(run.config.train.eval_precision), device.type());
-  return run.model->forward(batch).logits.to(torch::kFloat32).softmax(1).cpu();
+  const auto logits = run.model->forward(batch).logits;
+  const auto plain = logits.to(torch::kFloat32).softmax(1).cpu();
+  if (views.empty()) return {.plain = plain, .answered = plain};
+  return {.plain = plain, .answered = view_probabilities(*run.model, batch, logits, views).cpu()};
 }
 
 /// What has been answered, in numbers.
@@ -119,11 +130,13 @@ struct Counts {
   std::size_t bad = 0;
   // Of the pictures in folders that are called like classes.
   std::size_t labeled = 0, correct = 0, correct_among_five = 0;
+  std::size_t plain_correct = 0;  ///< without views
 };
 
 /// Counts a picture whose folder says its class.
 void count_label(const std::string& folder, const torch::Tensor& probabilities,
-                 const std::vector<std::string>& names, Counts& counts) {
+                 const torch::Tensor& plain, const std::vector<std::string>& names,
+                 Counts& counts) {
   const auto named = std::find(names.begin(), names.end(), folder);
   if (folder.empty() || named == names.end()) return;
   const auto label = named - names.begin();
@@ -131,9 +144,10 @@ void count_label(const std::string& folder, const torch::Tensor& probabilities,
   ++counts.labeled;
   counts.correct += better == 0 ? 1 : 0;
   counts.correct_among_five += better < 5 ? 1 : 0;
+  counts.plain_correct += (plain > plain[label]).any().item<bool>() ? 0 : 1;
 }
 
-void show_accuracy(const Counts& counts) {
+void show_accuracy(const Counts& counts, const std::string& tta) {
   if (counts.labeled == 0) return;
   const auto percent = [&](std::size_t n) {
     return 100.0 * static_cast<double>(n) / static_cast<double>(counts.labeled);
@@ -142,6 +156,10 @@ void show_accuracy(const Counts& counts) {
       "accuracy {:.2f} %, among the first five {:.2f} %, of {} pictures in folders with "
       "the names of classes",
       percent(counts.correct), percent(counts.correct_among_five), counts.labeled);
+  if (tta != "none") {
+    spdlog::info("that is with --tta {}; without it, accuracy {:.2f} %", tta,
+                 percent(counts.plain_correct));
+  }
 }
 
 void show_progress(const Counts& counts) {
@@ -151,15 +169,18 @@ void show_progress(const Counts& counts) {
 
 /// Answers one batch, in the order of the list.
 void answer(const std::vector<PreparedPicture>& batch, const ListedPicture* listed,
-            const torch::Tensor& probabilities, const std::vector<std::string>& names,
+            const Probabilities& probabilities, const std::vector<std::string>& names,
             const PredictArguments& arguments, Answers& answers, Counts& counts) {
   std::int64_t row = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     ++counts.done;
     if (batch[i].problem.empty()) {
-      const auto own = probabilities[row++];
-      answers.add(listed[i].name, top_classes(own, names, arguments.top_k));
-      count_label(listed[i].folder, own, names, counts);
+      const auto own = probabilities.answered[row];
+      const auto plain = probabilities.plain[row++];
+      const bool has_views = arguments.tta != "none";
+      answers.add(listed[i].name,
+                  top_classes(own, has_views ? plain : torch::Tensor(), names, arguments.top_k));
+      count_label(listed[i].folder, own, plain, names, counts);
     } else {
       ++counts.bad;
       answers.add_problem(listed[i].name, batch[i].problem);
@@ -194,7 +215,9 @@ int predict(const PredictArguments& arguments) {
         return prepare(run, pipeline, arguments, name, before);
       },
       batch_size, /*threads=*/torch::get_num_threads());
-  Answers answers(format);
+  const auto views = views_of(arguments.tta, run.config.data.image_size,
+                              find_model(run.config.model.name).min_image_size);
+  Answers answers(format, !views.empty());
   Counts counts{.all = listed.size()};
   while (true) {
     const auto batch = queue.next();
@@ -204,13 +227,14 @@ int predict(const PredictArguments& arguments) {
     for (const auto& picture : batch) {
       if (picture.problem.empty()) inputs.push_back(picture.input);
     }
-    const auto probabilities = inputs.empty() ? torch::Tensor() : classify(run, inputs, device);
+    const auto probabilities =
+        inputs.empty() ? Probabilities() : classify(run, inputs, views, device);
     StatusLine::clear();
     answer(batch, &listed[counts.done], probabilities, names, arguments, answers, counts);
     check_standard_output();
   }
   answers.end();
-  show_accuracy(counts);
+  show_accuracy(counts, arguments.tta);
   if (counts.bad == 0) return 0;
   return counts.bad == counts.all ? 2 : 1;
 }
@@ -242,11 +266,13 @@ void add_predict_command(CLI::App& program, Invocation& invocation) {
       ->add_option("--batch-size", arguments->batch_size,
                    "Pictures computed together (default: 8, on a GPU 32)")
       ->check(CLI::Range(1, 65536));
+  add_tta_option(*command, arguments->tta);
   auto* json = command->add_flag("--json", arguments->json,
                                  "Print JSON: an array with image and top, or error, of each");
   auto* jsonl = command->add_flag("--jsonl", arguments->jsonl, "Print such an object a line");
-  auto* csv =
-      command->add_flag("--csv", arguments->csv, "Print image,rank,class,label,probability,error");
+  auto* csv = command->add_flag("--csv", arguments->csv,
+                                "Print image,rank,class,label,probability,error (with --tta "
+                                "plain_probability before error)");
   jsonl->excludes(json);
   csv->excludes(json)->excludes(jsonl);
   command->footer(

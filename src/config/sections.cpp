@@ -5,6 +5,7 @@ namespace {
 
 constexpr KeyUse kMayChange{.may_change = true};
 constexpr KeyUse kTrainingOnly{.training_only = true};
+constexpr KeyUse kNewer{.training_only = true, .newer = true};
 /// Where, when and how safely a run is made: nothing of its result.
 constexpr KeyUse kAside{.decides = false};
 constexpr KeyUse kAsideMayChange{.decides = false, .may_change = true};
@@ -18,6 +19,25 @@ std::vector<Key> DataConfig::keys() {
            "layout of the files, such as cifar10; auto: recognized by the names of the files"},
           {"dir", &dir, {}, "folder of the data set; --data sets it", {}, kAsideMayChange},
           {"image_size", &image_size, between(32, 2048), "side of the network's input, px"},
+          {"progressive_size",
+           &progressive_size,
+           between(0, 2048),
+           "side of training images in the first epoch, px, growing to image_size; 0: image_size "
+           "in all epochs",
+           {},
+           kNewer},
+          {"progressive_start",
+           &progressive_start,
+           between(0, 1e6),
+           "epochs at progressive_size before training images grow",
+           {},
+           kNewer},
+          {"progressive_end",
+           &progressive_end,
+           between(0, 1e6),
+           "epochs after which training images have image_size",
+           {},
+           kNewer},
           {"validation_size", &validation_size, between(0, 1e9),
            "images taken from the training files for validation"},
           {"stratified", &stratified, {}, "draw the validation images class by class"},

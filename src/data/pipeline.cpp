@@ -67,11 +67,44 @@ Pipeline::Pipeline(const InputConfig& config, TransformList list, const torch::D
   const bool normalized = steps != PixelSteps::unnormalized;
   scale_ = normalized ? (1.0 / (255.0 * std)).to(options) : torch::ones({3}, options);
   offset_ = normalized ? (-mean / std).to(options) : torch::zeros({3}, options);
-  for (const auto& transform : transforms_) draws_ += transform->draws();
-  const bool geometric = std::none_of(transforms_.begin(), transforms_.end(),
-                                      [](const auto& of) { return of->changes_pixels(); });
-  fused_ = steps == PixelSteps::fused && geometric && image_rows_run_on(device);
-  planned_ = steps != PixelSteps::reference && geometric && device.is_cpu();
+  divide();
+  for (auto t = erasing_; t < transforms_.size(); ++t) {
+    const double value = transforms_[t]->erases()->value;
+    auto& colors = erased_.emplace_back(3, value);
+    if (normalized) continue;
+    for (std::size_t c = 0; c < 3; ++c) {
+      colors[c] =
+          255.0 * std::clamp(config.augment.mean[c] + value * config.augment.std[c], 0., 1.);
+    }
+  }
+  fused_ = steps == PixelSteps::fused && image_rows_run_on(device);
+  planned_ = steps != PixelSteps::reference && device.is_cpu();
+}
+
+void Pipeline::divide() {
+  const auto count = transforms_.size();
+  erasing_ = count;
+  for (std::size_t t = 0; t < count; ++t) {
+    columns_.push_back(draws_);
+    draws_ += transforms_[t]->draws();
+    const bool erases = transforms_[t]->erases().has_value();
+    if (erases && erasing_ == count) erasing_ = t;
+    if (erases || erasing_ == count) continue;
+    throw input_error("config",
+                      "{}[{}]: erases finished images, but {}[{}] comes after it; expected cutout "
+                      "and random_erasing at the end, their sizes in px of data.image_size",
+                      key_, erasing_, key_, t);
+  }
+  std::size_t t = 0;
+  do {
+    Stage stage{.first = t};
+    while (t < erasing_ && !transforms_[t]->changes_pixels()) ++t;
+    stage.pixels = t;
+    while (t < erasing_ && transforms_[t]->changes_pixels()) ++t;
+    stage.end = t;
+    stages_.push_back(stage);
+  } while (t < erasing_);
+  if (stages_.back().end > stages_.back().pixels) stages_.push_back({t, t, t});
 }
 
 std::vector<Size> Pipeline::sizes(Size input) const {
@@ -95,8 +128,9 @@ torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch, const torch
     for (std::int64_t i = 0; i < n; ++i) {
       CounterRandom random(seed, RandomStream::augment, static_cast<std::uint32_t>(epoch),
                            static_cast<std::uint32_t>(index[i]));
+      const Draw image{.random = random, .seed = seed, .epoch = epoch, .index = index[i]};
       for (std::size_t t = 0; t < transforms_.size(); ++t) {
-        transforms_[t]->draw(random, inputs[t], numbers);
+        transforms_[t]->draw(image, inputs[t], numbers);
         numbers += transforms_[t]->draws();
       }
     }
@@ -104,91 +138,165 @@ torch::Tensor Pipeline::draw(std::uint64_t seed, std::int64_t epoch, const torch
   return table.to(device_);
 }
 
-Pipeline::Geometry Pipeline::geometry(const torch::Tensor& drawn, Size input) const {
-  const auto inputs = sizes(input);
-  Geometry made;
-  std::int64_t column = 0;
-  for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
-    column += transforms_[t]->draws();
-    transforms_[t]->compose(made.maps, inputs[t], made.numbers.back());
-  }
-  return made;
+torch::Tensor Pipeline::numbers(const torch::Tensor& drawn, std::size_t transform) const {
+  return drawn.narrow(1, columns_[transform], transforms_[transform]->draws());
 }
 
-Pipeline::Geometry Pipeline::visible_geometry(const torch::Tensor& drawn, Size input,
-                                              Part& source) const {
-  const auto inputs = sizes(input);
-  std::vector<Part> parts(transforms_.size() + 1);
-  parts.back() = {0, 0, output_};
-  for (std::size_t t = transforms_.size(); t > 0; --t) {
+AxisMaps Pipeline::geometry(const Stage& stage, const torch::Tensor& drawn,
+                            const std::vector<Size>& inputs) const {
+  AxisMaps maps;
+  for (auto t = stage.first; t < stage.pixels; ++t) {
+    transforms_[t]->compose(maps, inputs[t], numbers(drawn, t));
+  }
+  return maps;
+}
+
+AxisMaps Pipeline::visible_geometry(const Stage& stage, const torch::Tensor& drawn,
+                                    const std::vector<Size>& inputs, Part& source) const {
+  std::vector<Part> parts(stage.pixels + 1);
+  parts.back() = {0, 0, inputs[stage.pixels]};
+  for (auto t = stage.pixels; t > stage.first; --t) {
     parts[t - 1] = transforms_[t - 1]->source(inputs[t - 1], parts[t]);
   }
-  source = parts.front();
-  Geometry made;
-  std::int64_t column = 0;
-  for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    made.numbers.push_back(drawn.narrow(1, column, transforms_[t]->draws()));
-    column += transforms_[t]->draws();
-    transforms_[t]->compose_part(made.maps, inputs[t], parts[t], parts[t + 1], made.numbers.back());
+  source = parts[stage.first];
+  AxisMaps maps;
+  for (auto t = stage.first; t < stage.pixels; ++t) {
+    transforms_[t]->compose_part(maps, inputs[t], parts[t], parts[t + 1], numbers(drawn, t));
   }
-  return made;
+  return maps;
 }
 
-torch::Tensor Pipeline::pixels(const torch::Tensor& columns, const Geometry& made) const {
-  auto batch = resample_rows(columns, made.maps.rows);
-  batch.round_();  // half to even, as torchvision's
-  for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    if (transforms_[t]->changes_pixels()) batch = transforms_[t]->pixels(batch, made.numbers[t]);
+torch::Tensor Pipeline::change_pixels(const Stage& stage, torch::Tensor images,
+                                      const torch::Tensor& drawn) const {
+  for (auto t = stage.pixels; t < stage.end; ++t) {
+    images = transforms_[t]->pixels(images, numbers(drawn, t));
   }
-  return batch;
+  return images;
 }
 
-torch::Tensor Pipeline::finish(const torch::Tensor& columns, const Geometry& made,
+void Pipeline::erase(const torch::Tensor& images, const torch::Tensor& drawn) const {
+  for (auto t = erasing_; t < transforms_.size(); ++t) {
+    const auto& colors = erased_[t - erasing_];
+    const auto edges = numbers(drawn, t);
+    if (images.is_cpu()) {
+      const auto* edge = edges.const_data_ptr<float>();
+      for (std::int64_t i = 0; i < images.size(0); ++i, edge += edges.stride(0)) {
+        const auto whole = [&](int at) { return static_cast<std::int64_t>(edge[at]); };
+        if (whole(2) == 0) continue;
+        const auto area = images[i].narrow(1, whole(0), whole(2)).narrow(2, whole(1), whole(3));
+        if (colors[0] == colors[1] && colors[0] == colors[2]) {
+          area.fill_(colors[0]);
+          continue;
+        }
+        for (std::int64_t c = 0; c < 3; ++c) area[c].fill_(colors[static_cast<std::size_t>(c)]);
+      }
+      continue;
+    }
+    const auto inside = [&](std::int64_t first, std::int64_t extent, std::int64_t length) {
+      const auto place = torch::arange(length, edges.options());
+      const auto begin = edges.select(1, first).unsqueeze(1);
+      return (place >= begin).logical_and(place < begin + edges.select(1, extent).unsqueeze(1));
+    };
+    const auto rows = inside(0, 2, images.size(2)).view({-1, 1, images.size(2), 1});
+    const auto mask =
+        rows.logical_and(inside(1, 3, images.size(3)).view({-1, 1, 1, images.size(3)}));
+    for (std::int64_t c = 0; c < 3; ++c) {
+      images.narrow(1, c, 1).masked_fill_(mask, colors[static_cast<std::size_t>(c)]);
+    }
+  }
+}
+
+torch::Tensor Pipeline::finish(std::size_t stage, torch::Tensor columns, AxisMaps maps,
+                               const torch::Tensor& drawn, const std::vector<Size>& inputs,
                                torch::ScalarType dtype, bool channels_last) const {
-  const auto batch =
-      fused_ ? fused_image_rows(columns, made.maps.rows, scale_, offset_, dtype)
-             : pixels(columns, made).mul_(scale_).add_(offset_).to(dtype).permute({0, 3, 1, 2});
-  return channels_last ? batch : batch.contiguous();
+  for (; stage + 1 < stages_.size(); ++stage) {
+    const auto rounded = resample_rows(columns, maps.rows).round_().to(torch::kUInt8);
+    const auto pixels = change_pixels(stages_[stage], rounded, drawn).permute({0, 3, 1, 2});
+    maps = geometry(stages_[stage + 1], drawn, inputs);
+    columns = resample_columns(pixels, maps.cols);
+  }
+  auto batch = fused_ ? fused_image_rows(columns, maps.rows, scale_, offset_, dtype)
+                      : resample_rows(columns, maps.rows)
+                            .round_()  // half to even, as torchvision's
+                            .mul_(scale_)
+                            .add_(offset_)
+                            .to(dtype)
+                            .permute({0, 3, 1, 2});
+  if (!channels_last) batch = batch.contiguous();
+  erase(batch, drawn);
+  return batch;
 }
 
 torch::Tensor Pipeline::apply(const torch::Tensor& images, const torch::Tensor& drawn,
                               torch::ScalarType dtype, bool channels_last) const {
   const torch::NoGradGuard no_grad;
   if (planned_) return apply_plans(images, drawn, dtype, channels_last);
-  const auto made = geometry(drawn, {images.size(2), images.size(3)});
-  return finish(resample_columns(images, made.maps.cols), made, dtype, channels_last);
+  const auto inputs = sizes({images.size(2), images.size(3)});
+  const auto maps = geometry(stages_.front(), drawn, inputs);
+  return finish(0, resample_columns(images, maps.cols), maps, drawn, inputs, dtype, channels_last);
 }
 
 Pipeline::Plan Pipeline::plan(const torch::Tensor& drawn, Size input) const {
   const auto inputs = sizes(input);
-  Plan made{.rows = Taps::shift(0, input.height, input.height),
-            .cols = Taps::shift(0, input.width, input.width),
-            .source = {}};
+  Plan made{.resamplings = {}, .source = {}, .drawn = drawn};
   const auto* numbers = drawn.const_data_ptr<float>();
-  for (std::size_t t = 0; t < transforms_.size(); ++t) {
-    transforms_[t]->compose_taps(made.rows, made.cols, inputs[t], numbers);
-    numbers += transforms_[t]->draws();
+  for (const auto& stage : stages_) {
+    const auto& [height, width] = inputs[stage.first];
+    Plan::Axes axes{.rows = Taps::shift(0, height, height), .cols = Taps::shift(0, width, width)};
+    for (auto t = stage.first; t < stage.pixels; ++t) {
+      transforms_[t]->compose_taps(axes.rows, axes.cols, inputs[t], numbers + columns_[t]);
+    }
+    made.resamplings.push_back(std::move(axes));
   }
-  const auto rows = made.rows.source();
-  const auto cols = made.cols.source();
+  const auto rows = made.resamplings.front().rows.source();
+  const auto cols = made.resamplings.front().cols.source();
   made.source = {rows.first, cols.first, {rows.count, cols.count}};
   return made;
 }
 
 void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels,
                           const torch::Tensor& to) const {
-  apply_plan(plan, pixels, first_axis(plan.rows), to);
+  const auto& axes = plan.resamplings.front();
+  const auto first = first_axis(axes.rows);
+  if (stages_.size() == 1) {
+    resample(axes, first, pixels, /*normalized=*/true, to);
+    erase(to.unsqueeze(0), plan.drawn);
+    return;
+  }
+  const auto made = torch::empty({std::ssize(axes.rows.rows), std::ssize(axes.cols.rows), 3});
+  resample(axes, first, pixels, /*normalized=*/false, made.permute({2, 0, 1}));
+  finish_plan(plan, made.to(torch::kUInt8).unsqueeze(0), to);
 }
 
-void Pipeline::apply_plan(const Plan& plan, const std::uint8_t* pixels, FirstAxis first,
-                          const torch::Tensor& to) const {
+void Pipeline::finish_plan(const Plan& plan, torch::Tensor pixels, const torch::Tensor& to) const {
+  for (std::size_t stage = 0; stage + 1 < stages_.size(); ++stage) {
+    pixels = change_pixels(stages_[stage], pixels, plan.drawn).contiguous();
+    const auto& axes = plan.resamplings[stage + 1];
+    const bool last = stage + 2 == stages_.size();
+    const auto rows = axes.rows.source();
+    const auto cols = axes.cols.source();
+    const auto source =
+        pixels[0].narrow(0, rows.first, rows.count).narrow(1, cols.first, cols.count).contiguous();
+    const auto made =
+        last ? to
+             : torch::empty({std::ssize(axes.rows.rows), std::ssize(axes.cols.rows), 3})
+                   .permute({2, 0, 1});
+    resample(axes, first_axis(axes.rows), source.const_data_ptr<std::uint8_t>(), last, made);
+    if (!last) pixels = made.permute({1, 2, 0}).to(torch::kUInt8).unsqueeze(0);
+  }
+  erase(to.unsqueeze(0), plan.drawn);
+}
+
+void Pipeline::resample(const Plan::Axes& axes, FirstAxis first, const std::uint8_t* pixels,
+                        bool normalized, const torch::Tensor& to) const {
   Normalization normalization;
-  std::copy_n(scale_.const_data_ptr<float>(), 3, normalization.scale);
-  std::copy_n(offset_.const_data_ptr<float>(), 3, normalization.offset);
+  if (normalized) {
+    std::copy_n(scale_.const_data_ptr<float>(), 3, normalization.scale);
+    std::copy_n(offset_.const_data_ptr<float>(), 3, normalization.offset);
+  }
   const auto last = to.permute({1, 2, 0});
   const auto write = [&]<class Value>(Value* values) {
-    resample_pixels(pixels, plan.rows, plan.cols, first, normalization, values);
+    resample_pixels(pixels, axes.rows, axes.cols, first, normalization, values);
   };
   if (last.is_contiguous()) {
     switch (last.scalar_type()) {
@@ -230,17 +338,27 @@ torch::Tensor Pipeline::apply_plans(const torch::Tensor& images, const torch::Te
 
 void Pipeline::apply_in_strips(const PartReader& picture, const Plan& plan,
                                const torch::Tensor& to) const {
-  const auto first = first_axis(plan.rows);
+  const bool only = stages_.size() == 1;
+  const auto& axes = plan.resamplings.front();
+  const auto made = only ? to
+                         : torch::empty({std::ssize(axes.rows.rows), std::ssize(axes.cols.rows), 3})
+                               .permute({2, 0, 1});
+  const auto first = first_axis(axes.rows);
   const auto width = plan.source.size.width;
   const auto strip = std::max<std::int64_t>(kStripValues / (3 * width), 1);
   std::int64_t row = 0;
-  for (const auto& rows : blocks(plan.rows, strip)) {
+  for (const auto& rows : blocks(axes.rows, strip)) {
     const auto source = rows.source();
     const auto pixels = picture({source.first, plan.source.left, {source.count, width}});
     const auto count = std::ssize(rows.rows);
-    apply_plan({.rows = rows, .cols = plan.cols, .source = {}},
-               pixels.contiguous().const_data_ptr<std::uint8_t>(), first, to.narrow(1, row, count));
+    resample({.rows = rows, .cols = axes.cols}, first,
+             pixels.contiguous().const_data_ptr<std::uint8_t>(), only, made.narrow(1, row, count));
     row += count;
+  }
+  if (only) {
+    erase(to.unsqueeze(0), plan.drawn);
+  } else {
+    finish_plan(plan, made.permute({1, 2, 0}).to(torch::kUInt8).unsqueeze(0), to);
   }
 }
 
@@ -256,20 +374,21 @@ torch::Tensor Pipeline::apply_to_picture(const PartReader& picture, Size size,
     return batch;
   }
   Part source;
-  const auto made = visible_geometry(drawn, size, source);
+  const auto inputs = sizes(size);
+  const auto maps = visible_geometry(stages_.front(), drawn, inputs, source);
   const auto [height, width] = source.size;
   const auto rows = std::clamp<std::int64_t>(kStripValues / (3 * width), 1, height);
   torch::Tensor columns;
   for (std::int64_t row = 0; row < height; row += rows) {
     const auto count = std::min(rows, height - row);
     const auto strip = picture({source.top + row, source.left, {count, width}}).to(device_);
-    const auto resampled = resample_columns(strip.permute({2, 0, 1}).unsqueeze(0), made.maps.cols);
+    const auto resampled = resample_columns(strip.permute({2, 0, 1}).unsqueeze(0), maps.cols);
     if (!columns.defined()) {
       columns = torch::empty({1, height, resampled.size(2)}, resampled.options());
     }
     columns.narrow(1, row, count).copy_(resampled);
   }
-  return finish(columns, made, dtype, channels_last);
+  return finish(0, columns, maps, drawn, inputs, dtype, channels_last);
 }
 
 }  // namespace xception

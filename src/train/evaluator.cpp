@@ -33,7 +33,9 @@ BatchEvaluator::BatchEvaluator(Classifier& model, Loader& loader, const Evaluati
       precision_(options.precision),
       mode_(model),
       weights_(model.parameters().front().options()),
-      metrics_(weights_.device()) {
+      views_(options.views),
+      metrics_(weights_.device()),
+      view_metrics_(weights_.device()) {
   if (!options.fold_batch_norm) return;
   const auto parameters = c10::typeMetaToScalarType(weights_.dtype());
   folded_.emplace(model, precision_.autocast ? precision_.autocast_dtype : parameters);
@@ -51,13 +53,18 @@ BatchEvaluator::Result BatchEvaluator::run(std::int64_t images, StepProbe* probe
   mark_phase(probe, StepPhase::loss);
   metrics_.add(loss, result.logits, result.batch.targets);
   mark_phase(probe, StepPhase::metrics);
+  if (views_.empty()) return result;
+  result.of_views = view_probabilities(model_, result.batch.images, result.logits, views_);
+  const auto logarithms = result.of_views.clamp_min(1e-30F).log();
+  view_metrics_.add(-logarithms.gather(1, result.batch.targets.unsqueeze(1)).sum(), result.of_views,
+                    result.batch.targets);
   return result;
 }
 
 std::optional<Evaluation> evaluate(Classifier& model, Loader& loader,
                                    const EvaluationOptions& options) {
   BatchEvaluator evaluator(model, loader, options);
-  std::vector<torch::Tensor> indices, labels, probabilities;
+  std::vector<torch::Tensor> indices, labels, probabilities, of_views;
   loader.start_epoch(0);
   const auto alone = Communicator::alone();
   auto& ranks = options.ranks == nullptr ? *alone : *options.ranks;
@@ -71,18 +78,22 @@ std::optional<Evaluation> evaluate(Classifier& model, Loader& loader,
     if (round >= share.count) continue;
     const auto first = (share.first + round) * options.batch_size;
     if (options.progress) options.progress(first);
-    const auto [batch, logits] = evaluator.run(std::min(options.batch_size, loader.size() - first));
+    const auto [batch, logits, mean] =
+        evaluator.run(std::min(options.batch_size, loader.size() - first));
     if (!options.predictions) continue;
     indices.push_back(batch.indices);
     labels.push_back(batch.targets);
     probabilities.push_back(logits.to(torch::kFloat32).softmax(1));
+    if (mean.defined()) of_views.push_back(mean);
   }
   Evaluation evaluation;
   evaluation.metrics = evaluator.metrics().collect(ranks);
+  if (!options.views.empty()) evaluation.views = evaluator.view_metrics().collect(ranks);
   if (!options.predictions) return evaluation;
   evaluation.indices = gather(ranks, indices, torch::kInt64);
   evaluation.labels = gather(ranks, labels, torch::kInt64);
   evaluation.probabilities = gather(ranks, probabilities, torch::kFloat32);
+  if (!options.views.empty()) evaluation.of_views = gather(ranks, of_views, torch::kFloat32);
   return evaluation;
 }
 

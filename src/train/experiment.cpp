@@ -105,7 +105,9 @@ LoaderOptions Experiment::training_options() const {
 }
 
 std::unique_ptr<Loader> Experiment::training_loader() const {
-  return make_loader(dataset_, config_, training_options(), device_);
+  auto options = training_options();
+  options.progressive = true;
+  return make_loader(dataset_, config_, options, device_);
 }
 
 std::unique_ptr<Loader> Experiment::first_training_images(std::int64_t count) const {

@@ -16,11 +16,12 @@ PredictionOrigin prediction_origin(const std::string& checkpoint, const Training
 
 void save_predictions(const std::filesystem::path& file, const Evaluation& evaluation,
                       const PredictionOrigin& origin) {
+  TensorMap tensors = {{"index", evaluation.indices},
+                       {"label", evaluation.labels},
+                       {"probabilities", evaluation.probabilities}};
+  if (evaluation.of_views.defined()) tensors["tta_probabilities"] = evaluation.of_views;
   save_safetensors(
-      file,
-      {{"index", evaluation.indices},
-       {"label", evaluation.labels},
-       {"probabilities", evaluation.probabilities}},
+      file, tensors,
       {{"checkpoint", origin.checkpoint},
        {"epoch", std::to_string(origin.place.epoch)},
        {"step", std::to_string(origin.place.step)},

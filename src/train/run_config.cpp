@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -33,6 +34,7 @@ std::vector<Section> sections_of(RunConfig& config) {
           {"optimizer", for_training_only(config.optimizer.keys())},
           {"schedule", for_training_only(config.schedule.keys())},
           {"average", for_training_only(config.average.keys())},
+          {"mix", for_training_only(config.mix.keys())},
           {"train", config.train.keys()},
           {"parallel", config.parallel.keys()},
           {"",
@@ -268,6 +270,12 @@ void check_together(const RunConfig& config) {
         "and keeps BatchNorm's statistics; expected average, or no freezing",
         train.freeze_batch_norm_epoch);
   }
+  check_mix(config.mix);
+  const auto& model = find_model(config.model.name);
+  const bool has_aux = config.model.aux_logits && config.model.aux_weight.value_or(1.0) > 0.0 &&
+                       config.data.image_size >= model.aux_min_image_size;
+  check_progressive_size(
+      config.data, std::max(min_image_size(config.model), has_aux ? model.aux_min_image_size : 0));
   const auto& parallel = config.parallel;
   if (parallel.heartbeat > 0 && parallel.heartbeat < 1) {
     throw input_error("config",

@@ -74,7 +74,8 @@ RgbImage sample_images(const Experiment& experiment) {
   constexpr std::size_t kImages = 16;
   LoaderOptions options{.indices = experiment.splits().train,
                         .transforms = TransformList::train,
-                        .steps = PixelSteps::unnormalized};
+                        .steps = PixelSteps::unnormalized,
+                        .progressive = true};
   options.indices.resize(std::min(options.indices.size(), kImages));
   const auto loader =
       make_loader(experiment.dataset(), experiment.config(), options, experiment.device());

@@ -122,6 +122,12 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                           splits.train.size(), splits.validation.size(), splits.test.size(),
                           dataset.folder.string(), dataset.checksum.substr(0, 12)));
   row("augment", transform_names(config.augment.train));
+  if (const auto mix = describe_mix(config.mix); !mix.empty()) row("mix", mix);
+  if (const auto& sizes = config.data; sizes.progressive_size > 0) {
+    row("", fmt::format("training images of {} px, growing to {} px from epoch {} to {}",
+                        sizes.progressive_size, sizes.image_size, sizes.progressive_start + 1,
+                        sizes.progressive_end + 1));
+  }
   row("optimizer", optimizer_row(config, trainer.steps_per_epoch()));
   if (const auto average = describe_average(config.average); !average.empty()) {
     row("average", average);

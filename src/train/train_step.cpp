@@ -30,7 +30,11 @@ void TrainStep::start_epoch(const std::vector<double>& rates, std::int64_t first
   } else {
     rates_ = values;
   }
-  if (graph_ && (!same_place || batch_size != full_batch_)) graph_ = make_graph_(device_);
+  const auto side = parts_.loader.image_size();
+  if (graph_ && (!same_place || batch_size != full_batch_ || side != image_size_)) {
+    graph_ = make_graph_(device_);
+  }
+  image_size_ = side;
   if (parts_.low_precision != nullptr) parts_.low_precision->refresh();
   full_batch_ = batch_size;
   parts_.loader.seek(step_in_epoch * batch_size);

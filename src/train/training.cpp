@@ -103,6 +103,9 @@ Training::Training(const Experiment& experiment, std::shared_ptr<Communicator> c
   }
   average = build_average(config.average, all_parameters(*model), running_statistics(*model));
   StepHooks hooks;
+  if (config.mix.is_on()) {
+    hooks.on_batch.push_back(make_mix(config.mix, config.model.num_classes, experiment.device()));
+  }
   if (average) hooks.after_update.emplace_back([of = average.get()] { of->after_step(); });
   step = std::make_unique<TrainStep>(
       StepParts{.model = *model,

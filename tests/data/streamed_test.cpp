@@ -88,41 +88,95 @@ TEST(StreamedLoader, ReadsEachImageOfAnEpochOnceAndTheSameHoweverItIsAsked) {
   EXPECT_FALSE(loader->next(made_up::kTrain).indices.equal(whole.indices));
 }
 
-TEST(StreamedLoader, EqualsTheResidentOne) {
+/// The same images, read one by one.
+class OneByOne : public ImageCatalog {
+ public:
+  explicit OneByOne(std::shared_ptr<const ImageCatalog> images) : images_(std::move(images)) {}
+  [[nodiscard]] std::int64_t size(Split subset) const override { return images_->size(subset); }
+  [[nodiscard]] std::int64_t label(Split subset, std::int64_t index) const override {
+    return images_->label(subset, index);
+  }
+  [[nodiscard]] RgbImage read(Split subset, std::int64_t index) const override {
+    return images_->read(subset, index);
+  }
+
+ private:
+  std::shared_ptr<const ImageCatalog> images_;
+};
+
+/// Goes through `epochs` with both loaders of 40 images.
+void expect_same_batches(const InputConfig& config, std::int64_t epochs) {
   at::manual_seed(0);
   const ImageSet set{torch::randint(0, 256, {40, 3, 24, 24}).to(torch::kUInt8),
                      torch::randint(0, 3, {40}, torch::kInt64)};
-  /// The same images, read one by one.
-  class OneByOne : public ImageCatalog {
-   public:
-    explicit OneByOne(std::shared_ptr<const ImageCatalog> images) : images_(std::move(images)) {}
-    [[nodiscard]] std::int64_t size(Split subset) const override { return images_->size(subset); }
-    [[nodiscard]] std::int64_t label(Split subset, std::int64_t index) const override {
-      return images_->label(subset, index);
-    }
-    [[nodiscard]] RgbImage read(Split subset, std::int64_t index) const override {
-      return images_->read(subset, index);
-    }
-
-   private:
-    std::shared_ptr<const ImageCatalog> images_;
-  };
   const Dataset resident{.images = in_memory(set)};
   const Dataset streamed{.images = std::make_shared<OneByOne>(resident.images)};
-  const auto expected = loader_of(resident, Split::train);
-  const auto found = loader_of(streamed, Split::train);
-  for (std::int64_t epoch = 0; epoch < 2; ++epoch) {
+  const auto loader = [&](const Dataset& dataset) {
+    return make_loader(dataset, config,
+                       {.indices = up_to(40),
+                        .order = Order::shuffled,
+                        .transforms = TransformList::train,
+                        .progressive = true},
+                       torch::kCPU);
+  };
+  const auto expected = loader(resident);
+  const auto found = loader(streamed);
+  for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
     expected->start_epoch(epoch);
     found->start_epoch(epoch);
+    EXPECT_EQ(found->image_size(), epoch_image_size(config.data, epoch));
+    EXPECT_EQ(expected->image_size(), found->image_size());
     for (std::int64_t batch = 0; batch < 4; ++batch) {
       const auto a = expected->next(10);
       const auto b = found->next(10);
+      EXPECT_EQ(a.images.size(3), found->image_size());
       EXPECT_TRUE(a.indices.equal(b.indices));
       EXPECT_TRUE(a.targets.equal(b.targets));
       EXPECT_EQ(a.images.strides(), b.images.strides());
       EXPECT_TRUE(a.images.equal(b.images));
     }
   }
+}
+
+TEST(StreamedLoader, EqualsTheResidentOne) {
+  expect_same_batches(config_of("made_up"), 2);
+}
+
+TEST(StreamedLoader, EqualsTheResidentOneWithEveryAugmentation) {
+  auto config = config_of("made_up");
+  config.augment.train = {
+      {{"name", "alternating_flip"}},
+      {{"name", "pad_and_crop"}, {"padding_mode", "reflect"}},
+      {{"name", "color_jitter"}, {"brightness", 0.4}, {"contrast", 0.4}, {"hue", 0.1}},
+      {{"name", "rand_augment"}},
+      {{"name", "resize"}, {"size", 30}},
+      {{"name", "trivial_augment"}},
+      {{"name", "random_resized_crop"}},
+      {{"name", "cutout"}, {"size", 9}},
+      {{"name", "random_erasing"}, {"value", 0.5}}};
+  config.data.image_size = 48;
+  config.data.progressive_size = 32;
+  config.data.progressive_start = 1;
+  config.data.progressive_end = 4;
+  expect_same_batches(config, 5);
+}
+
+TEST(ProgressiveSize, GrowsInMultiplesOfEight) {
+  DataConfig config;
+  config.image_size = 227;
+  EXPECT_EQ(epoch_image_size(config, 0), 227);
+  config.progressive_size = 131;
+  config.progressive_start = 2;
+  config.progressive_end = 8;
+  // numpy.interp([0 .. 9], [2, 8], [131, 227]) is 131, 131, 131, 147, 163, 179, 195, 211, 227, 227.
+  const std::vector<std::int64_t> expected = {131, 131, 131, 144, 160, 176, 192, 208, 227, 227};
+  for (std::size_t epoch = 0; epoch < expected.size(); ++epoch) {
+    EXPECT_EQ(epoch_image_size(config, static_cast<std::int64_t>(epoch)), expected[epoch]) << epoch;
+  }
+  EXPECT_NO_THROW(check_progressive_size(config, 131));
+  EXPECT_THROW(check_progressive_size(config, 132), Error);
+  config.progressive_end = 2;
+  EXPECT_THROW(check_progressive_size(config, 32), Error);
 }
 
 TEST(StreamedLoader, NamesTheImageThatCannotBeRead) {

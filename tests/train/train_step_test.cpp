@@ -422,6 +422,7 @@ class HostLoader : public Loader {
   explicit HostLoader(Loader& loader) : loader_(loader) {}
   [[nodiscard]] std::int64_t size() const override { return loader_.size(); }
   void start_epoch(std::int64_t epoch) override { loader_.start_epoch(epoch); }
+  [[nodiscard]] std::int64_t image_size() const override { return loader_.image_size(); }
   void seek(std::int64_t place) override { loader_.seek(place); }
   Input read(std::int64_t offset, std::int64_t count) override {
     return loader_.read(offset, count);
@@ -432,6 +433,36 @@ class HostLoader : public Loader {
  private:
   Loader& loader_;
 };
+
+/// Its images have another size in each epoch.
+class GrowingLoader : public HostLoader {
+ public:
+  using HostLoader::HostLoader;
+  std::int64_t side = 4;
+  [[nodiscard]] std::int64_t image_size() const override { return side; }
+  [[nodiscard]] bool recordable() const override { return true; }
+};
+
+TEST(TrainStep, HasAGraphForEachImageSize) {
+  Fixture fixture(parse_precision("fp32"));
+  GrowingLoader loader(*fixture.loader);
+  TrainStep step({*fixture.model, loader, *fixture.optimizer, *fixture.scaler, fixture.metrics}, {},
+                 torch::kCPU);
+  std::vector<int> steps;  // of their graph
+  step.use_graph([&](const torch::Device&) {
+    return std::make_unique<FakeGraph>([&](const FakeGraph::Work& work, int number) {
+      steps.push_back(number);
+      work();
+    });
+  });
+  for (const std::int64_t side : {4, 4, 8, 8}) {
+    loader.side = side;
+    loader.start_epoch(0);
+    step.start_epoch({0.1, 0.1}, 0, 0, 5);
+    step.run(5);
+  }
+  EXPECT_EQ(steps, (std::vector<int>{1, 2, 1, 2}));
+}
 
 TEST(TrainStep, RecordsNoLoaderThatWorksOnTheHost) {
   Fixture fixture(parse_precision("fp32"));

@@ -14,6 +14,9 @@ struct DataConfig {
   std::string format = "auto";
   std::string dir;  ///< empty: `data`; `--data` sets it
   std::int64_t image_size = 299;
+  std::int64_t progressive_size = 0;   ///< of training images in the first epoch; 0: image_size
+  std::int64_t progressive_start = 0;  ///< epochs at that size before it grows
+  std::int64_t progressive_end = 0;    ///< epochs after which it is image_size
   std::int64_t validation_size = 5000;
   bool stratified = false;  ///< the validation split has the classes' own shares
   std::int64_t train_limit = 0;

@@ -19,6 +19,7 @@ enum class RandomStream : std::uint32_t {
   synthetic = 4,  ///< synthetic images
   sweep = 5,      ///< settings of a random sweep
   shards = 6,     ///< order of an epoch's shards
+  flip = 7,       ///< how an image is turned that is mirrored in every other epoch
 };
 
 /// Random numbers that are a pure function of (seed, purpose, a, b): no state is shared and none

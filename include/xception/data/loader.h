@@ -32,6 +32,9 @@ class Loader {
   /// Goes to the first image of an epoch (counted from 0).
   virtual void start_epoch(std::int64_t epoch) = 0;
 
+  /// Side of this epoch's images, px.
+  [[nodiscard]] virtual std::int64_t image_size() const = 0;
+
   /// Goes to another place in the epoch: the number of images before it.
   virtual void seek(std::int64_t place) = 0;
 
@@ -62,7 +65,18 @@ struct LoaderOptions {
   torch::ScalarType dtype = torch::kFloat32;  ///< of the images
   bool channels_last = true;
   PixelSteps steps = PixelSteps::fused;
+  bool progressive = false;  ///< whether images have the size of the epoch (epoch_image_size)
 };
+
+/// Side of training images in an epoch (counted from 0), px: `data.progressive_size` for
+/// `data.progressive_start` epochs, then growing linearly, in multiples of 8, up to
+/// `data.image_size` from epoch `data.progressive_end` on. As FFCV's resolution ramp
+/// (rn50_configs, train_imagenet.py: get_resolution), but for the multiples.
+[[nodiscard]] std::int64_t epoch_image_size(const DataConfig& config, std::int64_t epoch);
+
+/// Errors (input): the keys of progressive sizes don't go together. smallest: side that the model
+/// can be trained at, px.
+void check_progressive_size(const DataConfig& config, std::int64_t smallest);
 
 /// A loader onto `device`: it keeps a subset that has its pixels in memory on the device and
 /// transforms it there; of others it reads and transforms image by image in threads of its own, a
@@ -73,7 +87,7 @@ struct LoaderOptions {
                                                   const torch::Device& device);
 
 /// Builds both lists of transforms for their errors (input): as Pipeline, with the data set's image
-/// size where it has one.
+/// size where it has one; that of training images at their size in the first epoch, too.
 void check_transforms(const InputConfig& config, const Dataset& dataset);
 
 }  // namespace xception

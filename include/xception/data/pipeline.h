@@ -30,7 +30,9 @@ enum class TransformList { train, test };
 using PartReader = std::function<torch::Tensor(const Part& part)>;
 
 /// A list of transforms and the normalization, applied to whole batches or single pictures on a
-/// device. It takes images of every size that the transforms bring to the network's.
+/// device. Geometric transforms that follow each other are one resampling; those that work on
+/// pixels come between two of these, in the list's order. It takes images of every size that the
+/// transforms bring to the network's.
 ///
 /// The random numbers of an image are a pure function of (seed, epoch, image index, image size),
 /// drawn on the CPU, so that they can be ready on the device before a batch needs them. Functions
@@ -38,7 +40,7 @@ using PartReader = std::function<torch::Tensor(const Part& part)>;
 class Pipeline {
  public:
   /// Reads `config.augment` and `config.data.image_size`. Errors (input): unknown transform or
-  /// option.
+  /// option; one that erases comes before one that doesn't.
   Pipeline(const InputConfig& config, TransformList list, const torch::Device& device,
            PixelSteps steps = PixelSteps::fused);
 
@@ -53,7 +55,7 @@ class Pipeline {
 
   /// images: uint8 (N, 3, H, W); drawn: their random numbers, float32 (N, p). Returns
   /// (N, 3, image_size, image_size) of `dtype`, normalized, in the memory format asked for. Pixels
-  /// are rounded to whole values of 0 .. 255 after the geometry, as torchvision's uint8 pipeline
+  /// are rounded to whole values of 0 .. 255 after each resampling, as torchvision's uint8 pipeline
   /// does.
   [[nodiscard]] torch::Tensor apply(const torch::Tensor& images, const torch::Tensor& drawn,
                                     torch::ScalarType dtype = torch::kFloat32,
@@ -61,12 +63,17 @@ class Pipeline {
 
   /// What the transforms do to one image, in a form for CPUs.
   struct Plan {
-    Taps rows, cols;
-    Part source;  ///< the pixels that are read
+    /// A resampling.
+    struct Axes {
+      Taps rows, cols;
+    };
+    std::vector<Axes> resamplings;  ///< one, and another after each run of transforms on pixels
+    Part source;                    ///< the pixels that are read
+    torch::Tensor drawn;            ///< float32 (1, p)
   };
 
-  /// Whether plan() and apply_plan() may be used: on the CPU, with `fused` or `unnormalized` steps,
-  /// where no transform works on pixels. apply() then uses them, so that both give the same bits.
+  /// Whether plan() and apply_plan() may be used: on the CPU, with `fused` or `unnormalized` steps.
+  /// apply() then uses them, so that both give the same bits.
   [[nodiscard]] bool planned() const { return planned_; }
 
   /// drawn: the image's random numbers, float32 (1, p).
@@ -85,33 +92,51 @@ class Pipeline {
                                                bool channels_last = true) const;
 
  private:
-  /// What the geometric transforms do together, and each transform's numbers.
-  struct Geometry {
-    AxisMaps maps;
-    std::vector<torch::Tensor> numbers;
+  /// Transforms that follow each other: those from `first` on are geometric, those from `pixels` on
+  /// work on pixels, up to `end`.
+  struct Stage {
+    std::size_t first = 0, pixels = 0, end = 0;
   };
   /// The size that enters each transform, and that which leaves the last.
   [[nodiscard]] std::vector<Size> sizes(Size input) const;
-  [[nodiscard]] Geometry geometry(const torch::Tensor& drawn, Size input) const;
-  /// Of the parts that show in the result alone; `source` becomes that of the picture.
-  [[nodiscard]] Geometry visible_geometry(const torch::Tensor& drawn, Size input,
-                                          Part& source) const;
-  /// From images that are resampled along columns already: float32 (N, H, image_size * 3).
-  [[nodiscard]] torch::Tensor pixels(const torch::Tensor& columns, const Geometry& made) const;
-  void apply_plan(const Plan& plan, const std::uint8_t* pixels, FirstAxis first,
-                  const torch::Tensor& to) const;
+  void divide();
+  /// The numbers of one transform. drawn: float32 (N, p).
+  [[nodiscard]] torch::Tensor numbers(const torch::Tensor& drawn, std::size_t transform) const;
+  /// What a stage's geometric transforms do together.
+  [[nodiscard]] AxisMaps geometry(const Stage& stage, const torch::Tensor& drawn,
+                                  const std::vector<Size>& inputs) const;
+  /// Of the parts alone that show in what leaves them; `source` becomes that of what enters.
+  [[nodiscard]] AxisMaps visible_geometry(const Stage& stage, const torch::Tensor& drawn,
+                                          const std::vector<Size>& inputs, Part& source) const;
+  /// Runs a stage's transforms on pixels: uint8 (N, H, W, 3).
+  [[nodiscard]] torch::Tensor change_pixels(const Stage& stage, torch::Tensor images,
+                                            const torch::Tensor& drawn) const;
+  /// Fills rectangles of normalized images, (N, 3, image_size, image_size), in place.
+  void erase(const torch::Tensor& images, const torch::Tensor& drawn) const;
+  /// The stages from number `stage` on, the resampling of that one given its columns already:
+  /// float32 (N, H, W * 3).
+  [[nodiscard]] torch::Tensor finish(std::size_t stage, torch::Tensor columns, AxisMaps maps,
+                                     const torch::Tensor& drawn, const std::vector<Size>& inputs,
+                                     torch::ScalarType dtype, bool channels_last) const;
+  /// One resampling, its last the normalization too, or else to pixels. to: (3, H, W).
+  void resample(const Plan::Axes& axes, FirstAxis first, const std::uint8_t* pixels,
+                bool normalized, const torch::Tensor& to) const;
+  /// The rest of a plan after its first resampling, which gave uint8 (1, H, W, 3).
+  void finish_plan(const Plan& plan, torch::Tensor pixels, const torch::Tensor& to) const;
   void apply_in_strips(const PartReader& picture, const Plan& plan, const torch::Tensor& to) const;
   [[nodiscard]] torch::Tensor apply_plans(const torch::Tensor& images, const torch::Tensor& drawn,
                                           torch::ScalarType dtype, bool channels_last) const;
-  [[nodiscard]] torch::Tensor finish(const torch::Tensor& columns, const Geometry& made,
-                                     torch::ScalarType dtype, bool channels_last) const;
 
   std::string key_;  ///< `augment.train` or `augment.test`
   std::vector<std::unique_ptr<Transform>> transforms_;
+  std::vector<std::int64_t> columns_;  ///< the first number of each transform
+  std::vector<Stage> stages_;          ///< the last without transforms on pixels
+  std::size_t erasing_ = 0;            ///< the first transform that erases
   Size output_;
   torch::Device device_;
-  torch::Tensor scale_;   ///< float32 (3): 1 / (255 std)
-  torch::Tensor offset_;  ///< float32 (3): -mean / std
+  torch::Tensor scale_;                      ///< float32 (3): 1 / (255 std)
+  torch::Tensor offset_;                     ///< float32 (3): -mean / std
+  std::vector<std::vector<double>> erased_;  ///< red, green, blue of each transform that erases
   std::int64_t draws_ = 0;
   bool fused_ = false;
   bool planned_ = false;

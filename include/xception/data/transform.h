@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,24 @@ struct AxisMaps {
   torch::Tensor cols;  ///< float32 (N or 1, output width, input width)
 };
 
-/// One step of a data pipeline: a geometric one composes onto the maps, another works on pixels
-/// after them. A new transform is one source file in `src/data/transforms/` and one line in the
-/// table (`src/data/transforms/table.cpp`).
+/// Which image's numbers are drawn, and for when.
+struct Draw {
+  CounterRandom& random;  ///< of this image in this epoch
+  std::uint64_t seed = 0;
+  std::int64_t epoch = 0;
+  std::int64_t index = 0;  ///< of the image in its subset
+};
+
+/// What sets a rectangle of an image to a value, after the normalization.
+struct Erasing {
+  double value = 0.0;  ///< normalized: 0 is the mean
+};
+
+/// One step of a data pipeline, of one of three kinds. A geometric one composes onto the maps of
+/// those before. One that works on pixels gets what the steps before it made. One that erases sets
+/// a rectangle of the finished, normalized image, so only others of its kind come after it. A new
+/// transform is one source file in `src/data/transforms/` and one line in the table
+/// (`src/data/transforms/table.cpp`).
 class Transform {
  public:
   virtual ~Transform() = default;
@@ -52,8 +68,9 @@ class Transform {
   /// How many random numbers an image needs.
   [[nodiscard]] virtual std::int64_t draws() const { return 0; }
 
-  /// Draws one image's numbers (`draws()` of them), on the host, once an epoch.
-  virtual void draw(CounterRandom& /*random*/, Size /*input*/, float* /*numbers*/) const {}
+  /// Draws one image's numbers (`draws()` of them), on the host, once an epoch: a function of
+  /// (seed, epoch, image index, size).
+  virtual void draw(const Draw& /*image*/, Size /*input*/, float* /*numbers*/) const {}
 
   /// Composes onto the maps of the transforms before. `drawn`: float32 (N, draws()) on the device;
   /// the device's maps must be computed without waiting for it.
@@ -74,16 +91,20 @@ class Transform {
   /// override it takes what compose() gives, which is slower.
   virtual void compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const;
 
-  /// Whether there is a step on pixels; without any, the geometry's result goes straight into the
-  /// network's input.
+  /// Whether it works on pixels.
   [[nodiscard]] virtual bool changes_pixels() const { return false; }
 
-  /// Changes pixels after the geometry, where changes_pixels() says so: float32 (N, H, W, 3),
-  /// 0 .. 255.
+  /// Changes pixels, where changes_pixels() says so. images: uint8 (N, H, W, 3), which may be
+  /// changed in place; drawn: float32 (N, draws()) on the same device. Decides nothing on the host,
+  /// but on a CPU may leave out what none of the images needs.
   [[nodiscard]] virtual torch::Tensor pixels(const torch::Tensor& images,
                                              const torch::Tensor& /*drawn*/) const {
     return images;
   }
+
+  /// What it erases, if it is of that kind. Its numbers are then top, left, height and width of
+  /// the rectangle in px, inside the image; a height of 0 erases nothing.
+  [[nodiscard]] virtual std::optional<Erasing> erases() const { return std::nullopt; }
 };
 
 /// A transform as the table knows it.

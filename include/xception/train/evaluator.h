@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "xception/data/loader.h"
 #include "xception/models/classifier.h"
@@ -13,16 +14,19 @@
 #include "xception/train/metrics.h"
 #include "xception/train/precision.h"
 #include "xception/train/step_probe.h"
+#include "xception/train/views.h"
 
 namespace xception {
 
 /// The outcome of one pass over a split, on every rank the whole.
 struct Evaluation {
   MetricValues metrics;
+  std::optional<MetricValues> views = {};  ///< of the mean over EvaluationOptions::views, if any
   // Undefined without EvaluationOptions::predictions:
   torch::Tensor indices;        ///< int64 (n), CPU
   torch::Tensor labels;         ///< int64 (n), CPU
   torch::Tensor probabilities;  ///< float32 (n, classes), CPU
+  torch::Tensor of_views;       ///< likewise, the mean over views; undefined without any
 };
 
 /// How to evaluate.
@@ -31,6 +35,7 @@ struct EvaluationOptions {
   std::int64_t batch_size = 128;
   bool fold_batch_norm = false;   ///< whether convolutions do their BatchNorm's work
   bool predictions = true;        ///< whether to keep each image's probabilities
+  std::vector<View> views = {};   ///< also evaluate the mean over these views of an image
   Communicator* ranks = nullptr;  ///< who share the work; nullptr: this process alone
   /// Asked between batches; empty: never. All ranks ask equally often.
   std::function<bool()> interrupted = {};
@@ -59,7 +64,8 @@ class BatchEvaluator {
   /// What was computed of a batch.
   struct Result {
     Input batch;
-    torch::Tensor logits;  ///< (N, classes)
+    torch::Tensor logits;    ///< (N, classes)
+    torch::Tensor of_views;  ///< (N, classes), mean probabilities over views; undefined without any
   };
   /// The loader's next `images`. The probe, if any, is told of start, data, forward, loss and
   /// metrics.
@@ -67,6 +73,8 @@ class BatchEvaluator {
 
   /// Of the batches so far.
   [[nodiscard]] ClassificationMetrics& metrics() { return metrics_; }
+  /// The same of the means over views.
+  [[nodiscard]] ClassificationMetrics& view_metrics() { return view_metrics_; }
 
  private:
   Classifier& model_;
@@ -77,7 +85,8 @@ class BatchEvaluator {
   FullPrecision full_precision_;
   std::optional<FoldedBatchNorms> folded_;
   torch::TensorOptions weights_;
-  ClassificationMetrics metrics_;
+  std::vector<View> views_;
+  ClassificationMetrics metrics_, view_metrics_;
 };
 
 /// Runs the model in evaluation mode over every image of the loader, each counted once, the partial

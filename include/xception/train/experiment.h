@@ -47,11 +47,12 @@ class Experiment {
   /// How often each class occurs among the training images: int64 (classes), CPU.
   [[nodiscard]] torch::Tensor class_counts() const;
 
-  /// The training images, shuffled and augmented, as `train.precision` computes with them. Errors
-  /// (input): there are none.
+  /// The training images, shuffled and augmented, of the size of each epoch, as `train.precision`
+  /// computes with them. Errors (input): there are none.
   [[nodiscard]] std::unique_ptr<Loader> training_loader() const;
 
-  /// The first training images, at most so many, in ascending order, augmented as in training.
+  /// The first training images, at most so many, in ascending order, augmented as in training, of
+  /// `data.image_size` in every epoch.
   [[nodiscard]] std::unique_ptr<Loader> first_training_images(std::int64_t count) const;
 
   /// A split, ascending, through `augment.test`, as `train.eval_precision` computes with it on

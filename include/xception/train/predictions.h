@@ -28,8 +28,8 @@ struct PredictionOrigin {
                                                  const std::string& split, const Dataset& dataset);
 
 /// Writes an evaluation as safetensors: `index` int64 (n), `label` int64 (n), `probabilities`
-/// float32 (n, classes); the metadata say what it is of: checkpoint, epoch, step, split, data,
-/// data_checksum, classes (a JSON list). Errors (run).
+/// float32 (n, classes), with views `tta_probabilities`, their mean; the metadata say what it is
+/// of: checkpoint, epoch, step, split, data, data_checksum, classes (a JSON list). Errors (run).
 void save_predictions(const std::filesystem::path& file, const Evaluation& evaluation,
                       const PredictionOrigin& origin);
 

@@ -13,6 +13,7 @@
 #include "xception/optim/optimizer.h"
 #include "xception/optim/schedule.h"
 #include "xception/optim/weight_average.h"
+#include "xception/train/mix.h"
 
 namespace xception {
 
@@ -22,6 +23,7 @@ struct RunConfig : InputConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   AverageConfig average;
+  MixConfig mix;
   TrainConfig train;
   ParallelConfig parallel;
   std::string description;  ///< what the config is for, in words; decides nothing

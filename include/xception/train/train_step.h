@@ -109,6 +109,7 @@ class TrainStep {
   torch::Tensor global_step_;    ///< int64 scalar
   torch::Tensor rates_;          ///< (steps), float64 on the CPU, float32 on CUDA
   std::int64_t full_batch_ = 0;
+  std::int64_t image_size_ = 0;  ///< of this epoch's images, px
   void report_graph();
 
   StepGraphMaker make_graph_;

@@ -4,6 +4,12 @@
 
 namespace xception {
 
+/// The training or test pipeline for images of so many px.
+[[nodiscard]] std::shared_ptr<const Pipeline> sized_pipeline(const InputConfig& config,
+                                                             const LoaderOptions& options,
+                                                             const torch::Device& device,
+                                                             std::int64_t image_size);
+
 /// For a subset that has its pixels in memory.
 [[nodiscard]] std::unique_ptr<Loader> make_resident_loader(const Dataset& dataset,
                                                            const InputConfig& config,

@@ -21,6 +21,7 @@ struct Slot {
   std::int64_t row = 0;    ///< in the loader's indices
   std::int64_t index = 0;  ///< in the subset
   std::int64_t epoch = 0;
+  std::shared_ptr<const Pipeline> pipeline = {};  ///< of the epoch
   torch::Tensor batch = {};  ///< (N, 3, S, S) on the CPU, of all that were asked for together
   std::int64_t place = 0;    ///< in it
   std::exception_ptr problem = {};  ///< why there is no input
@@ -36,13 +37,14 @@ class StreamedLoader : public Loader {
                  const torch::Device& device)
       : images_(dataset.images),
         subset_(dataset.subset_of(options.split)),
+        config_(config),
         options_(options),
         epoch_order_(dataset, config, options),
         reader_(dataset, config.data, options.split, options_.indices),
         side_(config.data.image_size),
         seed_(static_cast<std::uint64_t>(config.seed)),
         device_(device),
-        pipeline_(config, options.transforms, torch::kCPU, options.steps) {
+        pipeline_(sized_pipeline(config, options, torch::kCPU, side_)) {
     const auto workers = config.data.workers > 0 ? config.data.workers : at::get_num_threads();
     for (std::int64_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -64,10 +66,17 @@ class StreamedLoader : public Loader {
   void start_epoch(std::int64_t epoch) override {
     const std::lock_guard lock(mutex_);
     forget();
+    if (options_.progressive) {
+      const auto side = epoch_image_size(config_.data, epoch);
+      if (side != side_) pipeline_ = sized_pipeline(config_, options_, torch::kCPU, side);
+      side_ = side;
+    }
     order_ = epoch_order_.of(epoch);
     epoch_ = epoch;
     place_ = 0;
   }
+
+  [[nodiscard]] std::int64_t image_size() const override { return side_; }
 
   void seek(std::int64_t place) override {
     const std::lock_guard lock(mutex_);
@@ -126,8 +135,11 @@ class StreamedLoader : public Loader {
       if (slot) continue;
       const auto row = order_.const_data_ptr<std::int64_t>()[position];
       const auto index = options_.indices[static_cast<std::size_t>(row)];
-      slot = std::make_shared<Slot>(
-          Slot{.row = row, .index = index, .epoch = epoch_, .place = std::ssize(added)});
+      slot = std::make_shared<Slot>(Slot{.row = row,
+                                         .index = index,
+                                         .epoch = epoch_,
+                                         .pipeline = pipeline_,
+                                         .place = std::ssize(added)});
       added.push_back(slot);
     }
     if (added.empty()) return;
@@ -181,19 +193,20 @@ class StreamedLoader : public Loader {
 
   void transform(OpenImage& image, const Slot& slot) const {
     const torch::NoGradGuard no_grad;
+    const auto& pipeline = *slot.pipeline;
     const Size size{image.height(), image.width()};
-    const auto drawn = pipeline_.draw(seed_, slot.epoch, torch::tensor({slot.index}), size);
+    const auto drawn = pipeline.draw(seed_, slot.epoch, torch::tensor({slot.index}), size);
     const auto to = slot.batch[slot.place];
-    if (pipeline_.planned()) {
-      const auto plan = pipeline_.plan(drawn, size);
+    if (pipeline.planned()) {
+      const auto plan = pipeline.plan(drawn, size);
       const auto [top, left, part] = plan.source;
-      pipeline_.apply_plan(plan, image.part(top, left, part.height, part.width).pixels.data(), to);
+      pipeline.apply_plan(plan, image.part(top, left, part.height, part.width).pixels.data(), to);
       return;
     }
     auto whole = image.part(0, 0, size.height, size.width);
     const auto pixels =
         torch::from_blob(whole.pixels.data(), {size.height, size.width, 3}, torch::kUInt8);
-    to.copy_(pipeline_.apply_to_picture(
+    to.copy_(pipeline.apply_to_picture(
         [&](const Part& part) {
           return pixels.narrow(0, part.top, part.size.height).narrow(1, part.left, part.size.width);
         },
@@ -202,13 +215,14 @@ class StreamedLoader : public Loader {
 
   const std::shared_ptr<const ImageCatalog> images_;
   const Split subset_;
+  const InputConfig config_;
   const LoaderOptions options_;
   const EpochOrder epoch_order_;
   ImageReader reader_;
-  const std::int64_t side_;  ///< of the network's input, px
+  std::int64_t side_;  ///< of this epoch's images, px
   const std::uint64_t seed_;
   const torch::Device device_;
-  const Pipeline pipeline_;
+  std::shared_ptr<const Pipeline> pipeline_;
   std::mutex mutex_;
   std::condition_variable changed_;
   torch::Tensor order_;  ///< int64 (n) on the CPU, places in options_.indices

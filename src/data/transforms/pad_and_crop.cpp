@@ -1,21 +1,37 @@
+#include <algorithm>
+
 #include "makers.h"
+#include "xception/core/error.h"
 
 namespace xception {
 namespace {
 
-/// torchvision.transforms.v2.RandomCrop(side, padding): a random window of the input's own size out
-/// of the input with a black border.
+/// torchvision.transforms.v2.RandomCrop(side, padding, padding_mode=...): a random window of the
+/// input's own size out of the input with a border.
 class PadAndCrop : public Transform {
  public:
   std::vector<Key> keys() override {
-    return {{"padding", &padding_, between(0, 1024), "width of the border, px"}};
+    return {{"padding", &padding_, between(0, 1024), "width of the border, px"},
+            {"padding_mode", &mode_, Choices{"constant", "edge", "reflect", "symmetric"},
+             "what the border shows: black, the outermost pixel, or the image mirrored, without "
+             "(reflect) or with (symmetric) its outermost pixel"}};
+  }
+
+  Size output(Size input) const override {
+    const auto least = std::min(input.height, input.width);
+    const auto most = mode_ == "reflect" ? least - 1 : mode_ == "symmetric" ? least : padding_;
+    if (padding_ <= most) return input;
+    throw input_error("config",
+                      "pad_and_crop: padding: found {}, but padding_mode {} mirrors images of {} x "
+                      "{} px; expected at most {}",
+                      padding_, mode_, input.height, input.width, most);
   }
 
   std::int64_t draws() const override { return 2; }
 
-  void draw(CounterRandom& random, Size, float* numbers) const override {
+  void draw(const Draw& image, Size, float* numbers) const override {
     for (int axis = 0; axis < 2; ++axis) {
-      numbers[axis] = static_cast<float>(random.below(2 * padding_ + 1) - padding_);
+      numbers[axis] = static_cast<float>(image.random.below(2 * padding_ + 1) - padding_);
     }
   }
 
@@ -25,20 +41,46 @@ class PadAndCrop : public Transform {
   }
 
   void compose_taps(Taps& rows, Taps& cols, Size input, const float* numbers) const override {
-    const auto whole = [&](std::size_t i) { return static_cast<std::int64_t>(numbers[i]); };
-    rows = rows.then(Taps::shift(whole(0), input.height, input.height));
-    cols = cols.then(Taps::shift(whole(1), input.width, input.width));
+    rows = rows.then(shift(input.height, static_cast<std::int64_t>(numbers[0])));
+    cols = cols.then(shift(input.width, static_cast<std::int64_t>(numbers[1])));
   }
 
  private:
-  /// (N, length, length): row i takes source pixel i + offset, or nothing outside.
-  static torch::Tensor shift(std::int64_t length, const torch::Tensor& offset) {
+  /// (N, length, length): row i takes source pixel i + offset, or what the border has there.
+  torch::Tensor shift(std::int64_t length, const torch::Tensor& offset) const {
     const auto place = torch::arange(length, offset.options());
-    return (place.view({1, -1, 1}) + offset.view({-1, 1, 1}) == place.view({1, 1, -1}))
-        .to(offset.scalar_type());
+    auto source = place.view({1, -1, 1}) + offset.view({-1, 1, 1});
+    const auto last = static_cast<double>(length - 1);
+    if (mode_ == "edge") {
+      source = source.clamp(0.0, last);
+    } else if (mode_ != "constant") {
+      const auto skip = mode_ == "symmetric" ? 1.0 : 0.0;
+      source = torch::where(source < 0, -source - skip, source);
+      source = torch::where(source > last, 2 * last + skip - source, source);
+    }
+    return (source == place.view({1, 1, -1})).to(offset.scalar_type());
+  }
+
+  Taps shift(std::int64_t length, std::int64_t offset) const {
+    auto taps = Taps::shift(offset, length, length);
+    if (mode_ == "constant") return taps;
+    const std::int64_t skip = mode_ == "symmetric" ? 1 : 0;
+    for (std::int64_t i = 0; i < length; ++i) {
+      auto source = i + offset;
+      if (mode_ == "edge") {
+        source = std::clamp<std::int64_t>(source, 0, length - 1);
+      } else if (source < 0) {
+        source = -source - skip;
+      } else if (source >= length) {
+        source = 2 * (length - 1) + skip - source;
+      }
+      taps.rows[static_cast<std::size_t>(i)] = {source, 0, 1};
+    }
+    return taps;
   }
 
   std::int64_t padding_ = 4;
+  std::string mode_ = "constant";
 };
 
 }  // namespace

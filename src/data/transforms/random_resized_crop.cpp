@@ -28,8 +28,8 @@ class RandomResizedCrop : public Transform {
   Size output(Size) const override { return {size_, size_}; }
   std::int64_t draws() const override { return 4; }
 
-  void draw(CounterRandom& random, Size input, float* numbers) const override {
-    const Box box = draw_box(random, input);
+  void draw(const Draw& image, Size input, float* numbers) const override {
+    const Box box = draw_box(image.random, input);
     const std::array<std::int64_t, 4> values = {box.top, box.left, box.height, box.width};
     std::transform(values.begin(), values.end(), numbers,
                    [](std::int64_t value) { return static_cast<float>(value); });

@@ -11,10 +11,21 @@ const std::vector<TransformEntry>& transform_table() {
       {"center_crop", "square from the middle (torchvision CenterCrop)", make_center_crop},
       {"random_resized_crop", "random box, resized (torchvision RandomResizedCrop)",
        make_random_resized_crop},
-      {"pad_and_crop", "random shift over a black border (torchvision RandomCrop with padding)",
+      {"pad_and_crop", "random shift over a border (torchvision RandomCrop with padding)",
        make_pad_and_crop},
       {"horizontal_flip", "mirror left and right (torchvision RandomHorizontalFlip)",
        make_horizontal_flip},
+      {"alternating_flip", "mirrored in every other epoch, from a random one on (Jordan 2024)",
+       make_alternating_flip},
+      {"color_jitter", "brightness, contrast, saturation, hue (torchvision ColorJitter)",
+       make_color_jitter},
+      {"trivial_augment", "one operation of any strength (torchvision TrivialAugmentWide)",
+       make_trivial_augment},
+      {"rand_augment", "operations of one strength (torchvision RandAugment)", make_rand_augment},
+      {"cutout", "a square anywhere set to the mean; at the end (DeVries and Taylor 2017)",
+       make_cutout},
+      {"random_erasing", "a random box set to a value; at the end (torchvision RandomErasing)",
+       make_random_erasing},
   };
   return table;
 }
