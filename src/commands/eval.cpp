@@ -58,8 +58,8 @@ void evaluate_run(const EvalArguments& arguments) {
   const Experiment experiment(run.config, device);
   const auto loader = experiment.evaluation_loader(split);
   auto options = experiment.evaluation_options();
-  options.views = views_of(arguments.tta, run.config.data.image_size,
-                           find_model(run.config.model.name).min_image_size);
+  options.views =
+      views_of(arguments.tta, run.config.data.image_size, min_image_size(run.config.model));
   options.progress = [&](std::int64_t images) {
     StatusLine::show(fmt::format("{} of {} images", images, loader->size()));
   };

@@ -215,8 +215,8 @@ int predict(const PredictArguments& arguments) {
         return prepare(run, pipeline, arguments, name, before);
       },
       batch_size, /*threads=*/torch::get_num_threads());
-  const auto views = views_of(arguments.tta, run.config.data.image_size,
-                              find_model(run.config.model.name).min_image_size);
+  const auto views =
+      views_of(arguments.tta, run.config.data.image_size, min_image_size(run.config.model));
   Answers answers(format, !views.empty());
   Counts counts{.all = listed.size()};
   while (true) {
