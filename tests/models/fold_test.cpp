@@ -41,8 +41,8 @@ std::vector<Case> cases() {
   Case inception{.name = "inception_v3", .image_size = 75};
   inception.config.name = "inception_v3";
   all.push_back(inception);
-  for (const auto& [name, size] : {std::pair{"resnet18", 33}, std::pair{"resnet50", 33},
-                                   std::pair{"resnet9", 16}, std::pair{"googlenet", 47}}) {
+  for (const auto& [name, size] :
+       {std::pair{"resnet18", 33}, std::pair{"resnet9", 16}, std::pair{"googlenet", 47}}) {
     Case other{.name = name, .image_size = size};
     other.config.name = name;
     all.push_back(other);

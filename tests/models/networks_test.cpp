@@ -130,7 +130,7 @@ Patterns patterns(std::int64_t count, std::int64_t size) {
 std::pair<double, double> losses_of(const ModelConfig& config, std::int64_t size, int steps) {
   torch::manual_seed(0);
   const auto model = build_model(config);
-  const auto data = patterns(32, size);
+  const auto data = patterns(16, size);
   torch::optim::SGD sgd(model->parameters(), torch::optim::SGDOptions(0.01).momentum(0.9));
   double first = 0.0;
   double last = 0.0;
@@ -150,7 +150,7 @@ TEST(Networks, LearnInTwentySteps) {
   auto resnet18 = config_of("resnet18", 4);
   resnet18.own<StemOptions>().stem = "small";
   for (const auto& [config, size] :
-       {std::pair{resnet18, 8}, std::pair{config_of("resnet9", 4), 16}}) {
+       {std::pair{resnet18, 8}, std::pair{config_of("resnet9", 4), 8}}) {
     const auto [first, last] = losses_of(config, size, 20);
     EXPECT_GT(first, 1.0) << config.name;
     EXPECT_LT(last, 0.2 * first) << config.name;
