@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The peer of a recipe: the same Xception, batches, optimizer, schedule and average in PyTorch eager.
 
-    xception config --recipe laptop > laptop.json
-    scripts/peers/recipe.py --config laptop.json --data data
+    xception config --recipe NAME > recipe.json
+    scripts/peers/recipe.py --config recipe.json --data data
 
 Reads a resolved config of CIFAR-10 recipes on CPUs: model xception (tests/python/reference_xception.py,
 compared with timm's), transforms pad_and_crop and horizontal_flip, optimizers adamw, sgd and muon,

@@ -56,7 +56,7 @@ void add_recipes_command(CLI::App& program, Invocation& /*invocation*/) {
       program.add_subcommand("recipes", "List the training configs that come with the program");
   command->add_option("name", arguments->name, "Print this one, a config in JSON");
   command->add_flag("--json", arguments->json, "Print the list as JSON");
-  command->footer("Example: xception recipes laptop > mine.json");
+  command->footer("Example: xception recipes notebook-as-run > mine.json");
   command->callback([arguments] {
     if (arguments->name.empty()) {
       list_recipes(arguments->json);

@@ -69,8 +69,8 @@ TEST_F(ConfigCommandTest, RecipesComeWithTheProgram) {
   }
   const auto json = nlohmann::json::parse(run_xception({"recipes", "--json"}).out);
   EXPECT_EQ(json.size(), count);
-  EXPECT_TRUE(fails(run_xception({"recipes", "laptob"}), 2, {"unknown recipe", "laptop"}));
-  EXPECT_TRUE(fails(run_xception({"config", "--recipe", "laptop", "--config", "a.json"}), 2,
+  EXPECT_TRUE(fails(run_xception({"recipes", "finetun"}), 2, {"unknown recipe", "finetune?"}));
+  EXPECT_TRUE(fails(run_xception({"config", "--recipe", "finetune", "--config", "a.json"}), 2,
                     {"--recipe", "--config"}));
 }
 

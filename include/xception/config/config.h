@@ -58,8 +58,8 @@ struct TrainConfig {
   std::int64_t batch_size_per_device = 0;  ///< another way to say it; 0 once resolved
   std::int64_t eval_batch_size = 0;        ///< 0: as batch_size
   std::int64_t accumulate = 1;
-  std::string init;                 ///< weights to begin with: a file or a run directory
-  std::vector<std::string> freeze;  ///< patterns of names (core/name_pattern.h)
+  std::string init;                          ///< weights to begin with: a file or a run directory
+  std::vector<std::string> freeze;           ///< patterns of names (core/name_pattern.h)
   std::int64_t freeze_batch_norm_epoch = 0;  ///< from this epoch on, counted from 1; 0: never
   std::string class_weights = "none";
   std::string precision = "fp32";
