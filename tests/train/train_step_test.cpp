@@ -38,7 +38,7 @@ class LinearClassifier : public Classifier {
  private:
   ClassifierOutput compute(const torch::Tensor& images) override {
     const auto logits = linear_->forward(images.flatten(1));
-    ClassifierOutput output{.logits = logits};
+    ClassifierOutput output{.logits = logits, .aux = {}};
     if (is_training()) output.aux.push_back(logits * 0.5);
     return output;
   }

@@ -84,7 +84,8 @@ TEST_P(Export, OnnxRuntimeComputesTheSame) {
                {.image_size = std::stoll(GetParam().images.substr(4)), .fold_batch_norm = fold});
     const auto results = read("a.onnx");
     expect_same_logits(*model, results, GetParam().model + (fold ? ", ONNX, folded" : ", ONNX"));
-    EXPECT_EQ(results.at("batch_norms").item<std::int64_t>() == 0, fold);
+    const bool has_norms = GetParam().model != "alexnet";
+    EXPECT_EQ(results.at("batch_norms").item<std::int64_t>() > 0, has_norms && !fold);
   }
 }
 

@@ -33,13 +33,10 @@ struct Level {
   std::int64_t bins = 0;
 };
 
-/// torch.linspace(start, end, bins)[number], in float32 as there: a shift by 16 px may be one by
-/// 15.999999, of which the fraction is cut off.
-float linspace(double start, double end, const Level& level) {
-  const auto first = static_cast<float>(start), last = static_cast<float>(end);
-  const auto step = (last - first) / static_cast<float>(level.bins - 1);
-  if (level.number < level.bins / 2) return first + step * static_cast<float>(level.number);
-  return last - step * static_cast<float>(level.bins - 1 - level.number);
+/// torch.linspace(start, end, bins)[number], by the same function, since its last bit decides: a
+/// shift by 16 px may be one by 15.999999, of which the fraction is cut off.
+double linspace(double start, double end, const Level& level) {
+  return torch::linspace(start, end, level.bins, torch::kFloat32)[level.number].item<float>();
 }
 
 double strength(double most, const Level& level) {
