@@ -29,13 +29,13 @@ void show_config(const ConfigArguments& arguments) {
   }
   start_log(/*to_standard_error=*/true);
   auto config = load_config(arguments.file, arguments.overrides);
-  for (const auto& notice : config.notices) spdlog::info("{}", notice);
   check_together(config);
   resolve_model(config);
   for (const auto& [key, list] : {std::pair{"augment.train", config.augment.train},
                                   std::pair{"augment.test", config.augment.test}}) {
     (void)build_transforms(list, key, config.data.image_size);
   }
+  for (const auto& notice : config.notices) spdlog::info("{}", notice);
   print_json(to_json(config));
 }
 

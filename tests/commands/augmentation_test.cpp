@@ -103,7 +103,7 @@ TEST_F(AugmentationCommand, EvalReportsViewsBesideThePlainFigure) {
 TEST_F(AugmentationCommand, PredictReportsViewsBesideThePlainFigure) {
   const auto picture = folder / "picture.png";
   ASSERT_TRUE(succeeds(run_xception({"data", "preview", "--data", small_data().string(), "--count",
-                                     "1", "--out", picture.string()})));
+                                     "1", "--out", picture.string(), "data.validation_size=60"})));
   const auto predict = [&](const Arguments& more) {
     Arguments arguments = {"predict",  "--run", complete_run().string(),
                            "--device", "cpu",   picture.string()};

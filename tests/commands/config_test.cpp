@@ -198,7 +198,7 @@ TEST_F(ConfigCommandTest, AnotherModelThanTheFilesLeavesOutWhatOnlyTheFilesReads
       "width": 0.25, "stem": "small", "dropout": 0.3}, "data": {"image_size": 32}})")
                         .string();
   const auto other = run_xception({"config", "--config", file, "model.name=resnet18"});
-  ASSERT_TRUE(succeeds(other));
+  ASSERT_EQ(other.exit_code, 0) << other.err;
   EXPECT_THAT(other.err, HasSubstr("a.json is for xception: model.variant, model.width left out, "
                                    "which resnet18 doesn't read"));
   const auto model = nlohmann::json::parse(other.out)["model"];
