@@ -26,7 +26,7 @@ struct MixConfig {
 /// Refuses settings that can't be meant together. Errors (input).
 void check_mix(const MixConfig& config);
 
-/// The choice in a line: `mixup 0.2 or CutMix 1, half of each`; empty for none.
+/// The choice in a line: `mixup 0.2 or CutMix 1 (probability 0.5)`; empty for none.
 [[nodiscard]] std::string describe_mix(const MixConfig& config);
 
 /// Mixes each image with the one before it in the batch, the first with the last, as
