@@ -1,14 +1,11 @@
 // Augmentation, mixed batches, growing images and views: whole runs.
 #include <gmock/gmock.h>
 
-#include <csignal>
-
 #include "commands/command_testing.h"
 
 namespace xception {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 class AugmentationCommand : public CommandTest {};
@@ -36,24 +33,8 @@ TEST_F(AugmentationCommand, AnInterruptedRunIsTheSameBitForBit) {
   ASSERT_TRUE(succeeds(result));
   EXPECT_THAT(result.out, HasSubstr("mixup 0.2 or CutMix 1"));
   EXPECT_THAT(result.out, HasSubstr("training images of 71 px, growing to 87 px"));
-  auto again = train_arguments(parts, all_on());
-  again.emplace_back("--resume");
-  Process process(xception_command(again));
-  process.wait_until([&] { return progress_lines(process.output()) >= 11; });  // in epoch 2
-  process.send(SIGTERM);
-  EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
-  EXPECT_TRUE(succeeds(run_xception(again)));
-  expect_same_files(whole, parts,
-                    {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
-                     "checkpoints/best/model.safetensors", "predictions-best-test.safetensors"});
-  const auto rows = csv_rows(parts / "history.csv");
-  const auto expected = csv_rows(whole / "history.csv");
-  ASSERT_EQ(rows.size(), expected.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (const auto* name : {"train_loss", "train_acc", "val_loss", "val_acc"}) {
-      EXPECT_EQ(rows[i].at(name), expected[i].at(name)) << name << " of epoch " << i + 1;
-    }
-  }
+  stop_and_go_on(train_arguments(parts, all_on()), 11);  // in epoch 2
+  expect_same_run(parts, whole);
 }
 
 TEST_F(AugmentationCommand, WhatCannotBeMeantIsRefused) {

@@ -14,34 +14,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class AverageCommand : public CommandTest {
- protected:
-  /// Saves after so many lines of progress and stops; then goes on to the end.
-  void stop_and_go_on(const Arguments& arguments, int lines) const {
-    auto again = arguments;
-    again.emplace_back("--resume");
-    Process process(xception_command(again));
-    process.wait_until([&] { return progress_lines(process.output()) >= lines; });
-    process.send(SIGTERM);
-    EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
-    EXPECT_TRUE(succeeds(run_xception(again)));
-  }
-
-  static void expect_same(const fs::path& one, const fs::path& other) {
-    expect_same_files(
-        one, other,
-        {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
-         "checkpoints/best/model.safetensors", "predictions-best-test.safetensors"});
-    const auto rows = csv_rows(one / "history.csv");
-    const auto expected = csv_rows(other / "history.csv");
-    ASSERT_EQ(rows.size(), expected.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      for (const auto* name : {"train_loss", "val_loss", "val_acc", "learning_rate"}) {
-        EXPECT_EQ(rows[i].at(name), expected[i].at(name)) << name << " of epoch " << i + 1;
-      }
-    }
-  }
-};
+using AverageCommand = CommandTest;
 
 TEST_F(AverageCommand, AnInterruptedRunIsTheSameBitForBit) {
   const std::vector<Arguments> recipes = {
@@ -61,7 +34,7 @@ TEST_F(AverageCommand, AnInterruptedRunIsTheSameBitForBit) {
     ASSERT_TRUE(succeeds(run_xception(train_arguments(whole, recipe))));
     // Inside the second epoch, which has nine steps as the first.
     stop_and_go_on(train_arguments(parts, recipe), 11);
-    expect_same(whole, parts);
+    expect_same_run(parts, whole);
   }
   // The first recipe's rate fell after each epoch but the first.
   const auto rows = csv_rows(folder / "whole0" / "history.csv");

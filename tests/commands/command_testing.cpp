@@ -1,6 +1,7 @@
 #include "commands/command_testing.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -155,6 +156,29 @@ void expect_same_files(const fs::path& run, const fs::path& expected,
     const auto content = content_of(run / name);
     EXPECT_FALSE(content.empty()) << name;
     EXPECT_TRUE(content == content_of(expected / name)) << name << " differs";
+  }
+}
+
+void stop_and_go_on(Arguments arguments, int lines) {
+  arguments.emplace_back("--resume");
+  Process process(xception_command(arguments));
+  process.wait_until([&] { return progress_lines(process.output()) >= lines; });
+  process.send(SIGTERM);
+  EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
+  EXPECT_TRUE(succeeds(run_xception(arguments)));
+}
+
+void expect_same_run(const fs::path& run, const fs::path& expected) {
+  expect_same_files(run, expected,
+                    {"checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors",
+                     "checkpoints/best/model.safetensors", "predictions-best-test.safetensors"});
+  const auto rows = csv_rows(run / "history.csv");
+  const auto others = csv_rows(expected / "history.csv");
+  ASSERT_EQ(rows.size(), others.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const auto* name : {"train_loss", "train_acc", "val_loss", "val_acc", "learning_rate"}) {
+      EXPECT_EQ(rows[i].at(name), others[i].at(name)) << name << " of epoch " << i + 1;
+    }
   }
 }
 

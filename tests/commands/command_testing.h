@@ -65,6 +65,14 @@ class CommandTest : public testing::Test {
 void expect_same_files(const std::filesystem::path& run, const std::filesystem::path& expected,
                        const std::vector<std::string>& names);
 
+/// Starts or goes on with a training (the arguments without `--resume`), stops it with SIGTERM
+/// after so many lines of progress, and goes on to its end. Expects both to succeed.
+void stop_and_go_on(Arguments arguments, int lines);
+
+/// Expects a complete run to have the weights, the optimizer's state, the predictions and the
+/// history of another, to the last bit.
+void expect_same_run(const std::filesystem::path& run, const std::filesystem::path& expected);
+
 [[nodiscard]] nlohmann::json json_of(const std::filesystem::path& file);
 /// Rows of a CSV file by column name, as text.
 [[nodiscard]] std::vector<nlohmann::json> csv_rows(const std::filesystem::path& file);
