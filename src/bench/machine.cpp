@@ -8,16 +8,13 @@
 #include <cmath>
 #include <functional>
 
+#include "xception/core/seconds_since.h"
 #include "xception/parallel/device.h"
 
 namespace xception {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// How often a second `work` can be done: a first time untimed, then for about so many seconds.
 double rate_of(const torch::Device& device, double seconds, const std::function<void()>& work) {

@@ -22,7 +22,8 @@ const std::vector<StepPhase>& step_phases() {
 }
 
 void PhaseClock::mark(StepPhase ended) {
-  Mark mark{.ended = ended};
+  auto& mark = marks_.emplace_back();
+  mark.ended = ended;
   if (device_.is_cuda()) {
     const c10::impl::VirtualGuardImpl guard(device_.type());
     mark.event.emplace(device_.type(), c10::EventFlag::BACKEND_DEFAULT);
@@ -30,7 +31,6 @@ void PhaseClock::mark(StepPhase ended) {
   } else {
     mark.time = std::chrono::steady_clock::now();
   }
-  marks_.push_back(std::move(mark));
 }
 
 double PhaseClock::milliseconds_between(const Mark& from, const Mark& to) {

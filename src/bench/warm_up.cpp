@@ -9,6 +9,7 @@
 #include "xception/core/error.h"
 #include "xception/core/format.h"
 #include "xception/core/memory.h"
+#include "xception/core/seconds_since.h"
 #include "xception/core/signals.h"
 #include "xception/parallel/device.h"
 #include "xception/parallel/device_memory.h"
@@ -20,10 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 /// A GPU's clock needs a while until it runs as fast as it will.
 constexpr double kGpuWarmUpSeconds = 0.5;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "xception/core/seconds_since.h"
 #include "xception/models/complexity.h"
 #include "xception/models/registry.h"
 #include "xception/parallel/device.h"
@@ -17,10 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kTrainingFactor = 3.0;  // forward, and two products as large in the backward pass
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 double multiply_adds(Classifier& model, std::int64_t image_size) {
   return static_cast<double>(count_complexity(model, image_size).multiply_adds);
