@@ -3,8 +3,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
+#include <system_error>
 
 namespace xception {
+
+/// What an errno means.
+[[nodiscard]] inline std::string reason_of(int error) {
+  return std::generic_category().message(error);
+}
 
 /// An open file descriptor, closed at the end of its scope.
 class Descriptor {

@@ -18,10 +18,6 @@
 namespace xception {
 namespace {
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
 /// Beside a file. A process's number alone would do on one machine: in containers that share a
 /// folder many have the same.
 std::string temporary_name(const std::filesystem::path& file) {
@@ -68,7 +64,7 @@ std::string read_file(const std::filesystem::path& file, std::string_view room) 
     throw input_error(room, "{}: is a directory, expected a file", file.string());
   }
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw input_error(room, "{}: cannot be read: {}", file.string(), reason(errno));
+  if (!stream) throw input_error(room, "{}: cannot be read: {}", file.string(), reason_of(errno));
   std::string content;
   const auto size = std::filesystem::file_size(file, error);
   if (!error) content.reserve(size);
@@ -77,7 +73,7 @@ std::string read_file(const std::filesystem::path& file, std::string_view room) 
     content.append(buffer.data(), static_cast<std::size_t>(stream.gcount()));
   }
   if (stream.bad()) {
-    throw input_error(room, "{}: reading failed: {}", file.string(), reason(errno));
+    throw input_error(room, "{}: reading failed: {}", file.string(), reason_of(errno));
   }
   return content;
 }
@@ -99,7 +95,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail(int error) const {
-  throw run_error("core", "{}: cannot be written: {}", file_.string(), reason(error));
+  throw run_error("core", "{}: cannot be written: {}", file_.string(), reason_of(error));
 }
 
 void AtomicFile::write(std::string_view content) {
@@ -129,14 +125,14 @@ void replace_link(const std::filesystem::path& link, const std::filesystem::path
     const int error = errno;
     ::unlink(temporary.c_str());
     throw run_error("core", "{}: cannot be linked to {}: {}", link.string(), target.string(),
-                    reason(error));
+                    reason_of(error));
   }
 }
 
 void sync_directory(const std::filesystem::path& directory) {
   const Descriptor descriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.get() < 0 || ::fsync(descriptor.get()) != 0) {
-    throw run_error("core", "{}: cannot be synced: {}", directory.string(), reason(errno));
+    throw run_error("core", "{}: cannot be synced: {}", directory.string(), reason_of(errno));
   }
 }
 

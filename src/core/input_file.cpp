@@ -6,20 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
+#include "descriptor.h"
 #include "xception/core/error.h"
 
 namespace xception {
-namespace {
-
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
-}  // namespace
-
 InputFile::InputFile(const std::filesystem::path& file, std::string_view room)
     : name_(file.string()),
       room_(room),
@@ -28,7 +20,7 @@ InputFile::InputFile(const std::filesystem::path& file, std::string_view room)
   if (descriptor_ < 0 && errno == ENOENT) {
     throw input_error(room_, "{}: no such file; check the path", name_);
   }
-  if (descriptor_ < 0) throw input_error(room_, "{}: cannot be read: {}", name_, reason(errno));
+  if (descriptor_ < 0) throw input_error(room_, "{}: cannot be read: {}", name_, reason_of(errno));
   struct stat status {};
   const bool known = ::fstat(descriptor_, &status) == 0;
   if (!known || !S_ISREG(status.st_mode)) {
@@ -52,12 +44,12 @@ InputFile InputFile::in_memory(std::string_view bytes, std::string name, std::st
       const int error = errno;
       ::close(descriptor);
       throw run_error(room, "{}: no memory for {} bytes of it: {}", name, bytes.size(),
-                      reason(error));
+                      reason_of(error));
     }
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
   if (descriptor < 0) {
-    throw run_error(room, "{}: no file in memory for it: {}", name, reason(errno));
+    throw run_error(room, "{}: no file in memory for it: {}", name, reason_of(errno));
   }
   return {descriptor, bytes.size(), std::move(name), room};
 }
@@ -71,7 +63,7 @@ void InputFile::read(std::uint64_t offset, void* to, std::size_t bytes) const {
   while (bytes > 0) {
     const auto got = ::pread(descriptor_, place, bytes, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw input_error(room_, "{}: reading failed: {}", name_, reason(errno));
+    if (got < 0) throw input_error(room_, "{}: reading failed: {}", name_, reason_of(errno));
     if (got == 0) {
       throw input_error(room_, "{}: ends at byte {}, {} more were expected: it was cut short",
                         name_, offset, bytes);

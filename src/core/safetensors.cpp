@@ -15,7 +15,7 @@
 namespace xception {
 namespace {
 
-constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kAlignment = 8;
 
 const std::vector<std::pair<std::string, at::ScalarType>>& dtypes() {
   static const std::vector<std::pair<std::string, at::ScalarType>> table = {
@@ -91,9 +91,9 @@ std::string save_safetensors(const std::filesystem::path& file, const TensorMap&
   }
   // Names may be a file system's, whose bytes need not be UTF-8.
   std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
   std::string length;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+  for (std::size_t i = 0; i < kAlignment; ++i) {
     length.push_back(static_cast<char>((text.size() >> (8 * i)) & 0xFF));
   }
   AtomicFile output(file);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cifar10_files.h"
+#include "room.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 
@@ -16,10 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace cifar10;
-
-constexpr std::string_view kRoom = "data";
-constexpr std::size_t kRecord = kRecordBytes;
-constexpr std::size_t kPixels = kPixelBytes;
 
 /// The folder that has the files: `dir` or the one inside it that the download unpacks to.
 fs::path find_folder(const fs::path& dir) {
@@ -49,23 +46,23 @@ fs::path find_folder(const fs::path& dir) {
 
 void check_size(const fs::path& file, std::uint64_t bytes) {
   constexpr std::uint64_t kMost = kBatchRecords * kRecordBytes;
-  if (bytes % kRecord != 0) {
+  if (bytes % kRecordBytes != 0) {
     throw input_error(kRoom,
                       "{}: {} bytes, not a multiple of {} (a record); expected at most {}: copy or "
                       "download the file again",
-                      file.string(), grouped(bytes), grouped(kRecord), grouped(kMost));
+                      file.string(), grouped(bytes), grouped(kRecordBytes), grouped(kMost));
   }
   if (bytes == 0) {
     throw input_error(kRoom,
                       "{}: is empty, expected 1 to {} records of {} bytes: copy or download the "
                       "file again",
-                      file.string(), grouped(kBatchRecords), grouped(kRecord));
+                      file.string(), grouped(kBatchRecords), grouped(kRecordBytes));
   }
   if (bytes > kMost) {
     throw input_error(kRoom,
                       "{}: {} bytes ({} records), expected at most {} ({} records): copy or "
                       "download the file again",
-                      file.string(), grouped(bytes), grouped(bytes / kRecord), grouped(kMost),
+                      file.string(), grouped(bytes), grouped(bytes / kRecordBytes), grouped(kMost),
                       grouped(kBatchRecords));
   }
 }
@@ -78,11 +75,11 @@ void read_batch(const fs::path& file, Cifar10Records& records, Checksum& checksu
   const std::string content = read_file(file, kRoom);
   check_size(file, content.size());
   checksum.add_batch(file.filename().string(), content);
-  const std::size_t count = content.size() / kRecord;
+  const std::size_t count = content.size() / kRecordBytes;
   records.labels.reserve(records.labels.size() + count);
-  records.images.reserve(records.images.size() + count * kPixels);
+  records.images.reserve(records.images.size() + count * kPixelBytes);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto record = content.begin() + static_cast<std::ptrdiff_t>(i * kRecord);
+    const auto record = content.begin() + static_cast<std::ptrdiff_t>(i * kRecordBytes);
     const auto label = static_cast<std::uint8_t>(*record);
     if (label >= kClasses) {
       throw input_error(kRoom,
@@ -92,7 +89,7 @@ void read_batch(const fs::path& file, Cifar10Records& records, Checksum& checksu
     }
     records.labels.push_back(label);
     records.images.insert(records.images.end(), record + 1,
-                          record + static_cast<std::ptrdiff_t>(kRecord));
+                          record + static_cast<std::ptrdiff_t>(kRecordBytes));
   }
 }
 

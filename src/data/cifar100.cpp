@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cifar10_files.h"
+#include "room.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 
@@ -15,20 +16,18 @@ namespace fs = std::filesystem;
 using namespace cifar100;
 using cifar10::grouped;
 
-constexpr std::string_view kRoom = "data";
-constexpr std::size_t kPixels = cifar10::kPixelBytes;
-constexpr std::size_t kRecord = 2 + kPixels;
+constexpr std::size_t kRecord100Bytes = 2 + cifar10::kPixelBytes;
 
 /// SHA-1 of the files in cifar-100-binary.tar.gz, as MXNet's CIFAR100 checks them.
 constexpr const char* kTrainSha1 = "e207cd2e05b73b1393c74c7f5e7bea451d63e08e";
 constexpr const char* kTestSha1 = "8fb6623e830365ff53cf14adec797474f5478006";
 
 void check_size(const std::string& name, std::uint64_t bytes, std::int64_t most) {
-  const auto most_bytes = static_cast<std::uint64_t>(most) * kRecord;
-  if (bytes % kRecord == 0 && bytes > 0 && bytes <= most_bytes) return;
+  const auto most_bytes = static_cast<std::uint64_t>(most) * kRecord100Bytes;
+  if (bytes % kRecord100Bytes == 0 && bytes > 0 && bytes <= most_bytes) return;
   throw input_error(
       kRoom, "{}: {} bytes, expected 1 to {} records of {}: copy or download the file again", name,
-      grouped(bytes), grouped(static_cast<std::uint64_t>(most)), grouped(kRecord));
+      grouped(bytes), grouped(static_cast<std::uint64_t>(most)), grouped(kRecord100Bytes));
 }
 
 std::string read_bounded(const fs::path& file, std::int64_t most) {
@@ -53,12 +52,12 @@ std::vector<std::string> parse_names(std::string_view text, const fs::path& file
 
 Cifar100Records parse_cifar100(std::string_view bytes, std::int64_t most, const std::string& name) {
   check_size(name, bytes.size(), most);
-  const auto count = bytes.size() / kRecord;
+  const auto count = bytes.size() / kRecord100Bytes;
   Cifar100Records records;
   records.labels.reserve(count);
-  records.images.reserve(count * kPixels);
+  records.images.reserve(count * cifar10::kPixelBytes);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto record = bytes.substr(i * kRecord, kRecord);
+    const auto record = bytes.substr(i * kRecord100Bytes, kRecord100Bytes);
     const auto coarse = static_cast<std::uint8_t>(record[0]);
     const auto fine = static_cast<std::uint8_t>(record[1]);
     if (coarse >= kCoarseClasses || fine >= kFineClasses) {
@@ -76,15 +75,17 @@ Cifar100Records parse_cifar100(std::string_view bytes, std::int64_t most, const 
 Cifar100Files read_cifar100(const fs::path& dir) {
   Cifar100Files files;
   std::error_code error;
-  files.folder = fs::exists(dir / kFolder, error) ? dir / kFolder : dir;
-  const auto train = read_bounded(files.folder / kTrainFile, kTrainRecords);
-  files.train = parse_cifar100(train, kTrainRecords, (files.folder / kTrainFile).string());
-  const auto test = read_bounded(files.folder / kTestFile, kTestRecords);
-  files.test = parse_cifar100(test, kTestRecords, (files.folder / kTestFile).string());
-  const auto names = read_file(files.folder / kNamesFile, kRoom);
-  files.class_names = parse_names(names, files.folder / kNamesFile);
-  files.checksum = sha256(fmt::format("{}  {}\n{}  {}\n{}  {}\n", sha256(test), kTestFile,
-                                      sha256(train), kTrainFile, sha256(names), kNamesFile));
+  files.folder = fs::exists(dir / cifar100::kFolder, error) ? dir / cifar100::kFolder : dir;
+  const auto train = read_bounded(files.folder / cifar100::kTrainFile, kTrainRecords);
+  files.train =
+      parse_cifar100(train, kTrainRecords, (files.folder / cifar100::kTrainFile).string());
+  const auto test = read_bounded(files.folder / cifar100::kTestFile, kTestRecords);
+  files.test = parse_cifar100(test, kTestRecords, (files.folder / cifar100::kTestFile).string());
+  const auto names = read_file(files.folder / cifar100::kNamesFile, kRoom);
+  files.class_names = parse_names(names, files.folder / cifar100::kNamesFile);
+  files.checksum =
+      sha256(fmt::format("{}  {}\n{}  {}\n{}  {}\n", sha256(test), cifar100::kTestFile,
+                         sha256(train), cifar100::kTrainFile, sha256(names), cifar100::kNamesFile));
   files.original = sha1(train) == kTrainSha1 && sha1(test) == kTestSha1;
   return files;
 }

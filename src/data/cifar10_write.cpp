@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "cifar10_files.h"
+#include "room.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 #include "xception/data/cifar10.h"
@@ -14,10 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace cifar10;
-
-constexpr std::string_view kRoom = "data";
-constexpr std::size_t kRecord = kRecordBytes;
-constexpr std::size_t kPixels = kPixelBytes;
 
 std::string names_content(const std::vector<std::string>& names) {
   std::string content;
@@ -30,11 +27,11 @@ std::string batch_content(const Cifar10Records& records, std::int64_t first) {
   const auto begin = static_cast<std::size_t>(first);
   const auto end = static_cast<std::size_t>(std::min(records.size(), first + kBatchRecords));
   std::string content;
-  content.reserve((end - begin) * kRecord);
+  content.reserve((end - begin) * kRecordBytes);
   for (std::size_t i = begin; i < end; ++i) {
-    const auto pixels = records.images.begin() + static_cast<std::ptrdiff_t>(i * kPixels);
+    const auto pixels = records.images.begin() + static_cast<std::ptrdiff_t>(i * kPixelBytes);
     content.push_back(static_cast<char>(records.labels[i]));
-    content.append(pixels, pixels + static_cast<std::ptrdiff_t>(kPixels));
+    content.append(pixels, pixels + static_cast<std::ptrdiff_t>(kPixelBytes));
   }
   return content;
 }
@@ -54,9 +51,9 @@ void check_records(const char* split, const Cifar10Records& records, std::int64_
     throw input_error(kRoom, "{} {} images, expected 1 to {}", grouped(records.labels.size()),
                       split, grouped(static_cast<std::uint64_t>(most)));
   }
-  if (records.images.size() != records.labels.size() * kPixels) {
+  if (records.images.size() != records.labels.size() * kPixelBytes) {
     throw input_error(kRoom, "{} bytes of {} images, expected {}", grouped(records.images.size()),
-                      split, grouped(records.labels.size() * kPixels));
+                      split, grouped(records.labels.size() * kPixelBytes));
   }
   const auto label = std::max_element(records.labels.begin(), records.labels.end());
   if (*label >= kClasses) {

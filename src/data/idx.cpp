@@ -8,6 +8,7 @@
 #include <set>
 
 #include "gzip.h"
+#include "room.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kRoom = "data";
 constexpr std::uint8_t kByteType = 0x08;
 constexpr std::uint64_t kMostImages = 100'000'000;
 constexpr std::uint64_t kLongestSide = 16'384;

@@ -12,13 +12,12 @@
 #include <utility>
 
 #include "image_formats.h"
+#include "room.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
 
 namespace xception {
 namespace {
-
-constexpr std::string_view kRoom = "data";
 
 using Path = std::filesystem::path;
 

@@ -13,7 +13,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_avg_pool";
+constexpr const char* kAvgPool = "fused_avg_pool";
 
 class AvgPool : public torch::autograd::Function<AvgPool> {
  public:
@@ -26,7 +26,7 @@ class AvgPool : public torch::autograd::Function<AvgPool> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kAvgPool);
     const auto dy = as_image(gradients[0], gradients[0]);
     const auto sizes = context->saved_data["sizes"].toIntVector();
     return {operations_for(dy).average_backward(dy, sizes, context->saved_data["size"].toInt(),
@@ -39,12 +39,12 @@ class AvgPool : public torch::autograd::Function<AvgPool> {
 }  // namespace
 
 torch::Tensor fused_avg_pool(const torch::Tensor& x, std::int64_t size, std::int64_t stride) {
-  check_image(kName, x);
+  check_image(kAvgPool, x);
   if (size < 1 || stride < 1 || x.size(2) < size || x.size(3) < size) {
     throw run_error("kernels",
                     "{}: size {}, stride {} on {} x {}; expected an image no smaller "
                     "than the window",
-                    kName, size, stride, x.size(2), x.size(3));
+                    kAvgPool, size, stride, x.size(2), x.size(3));
   }
   return AvgPool::apply(x, size, stride);
 }

@@ -14,7 +14,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_bn_act";
+constexpr const char* kBnAct = "fused_bn_act";
 
 class BnAct : public torch::autograd::Function<BnAct> {
  public:
@@ -39,7 +39,7 @@ class BnAct : public torch::autograd::Function<BnAct> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kBnAct);
     const auto saved = context->get_saved_variables();
     const auto& x = saved[0];
     const auto& output = saved[1];
@@ -63,11 +63,11 @@ class BnAct : public torch::autograd::Function<BnAct> {
 
 torch::Tensor fused_bn_act(const torch::Tensor& x, const BatchNormArguments& bn, bool relu,
                            const torch::Tensor& residual) {
-  check_image(kName, x);
-  check_batch_norm(kName, x, bn);
+  check_image(kBnAct, x);
+  check_batch_norm(kBnAct, x, bn);
   std::optional<torch::Tensor> added;  // autograd takes no undefined tensor
   if (residual.defined()) {
-    check_like(kName, "residual", residual, x.sizes(), x);
+    check_like(kBnAct, "residual", residual, x.sizes(), x);
     added = residual.contiguous(at::MemoryFormat::ChannelsLast);
   }
   return BnAct::apply(x, bn.weight, bn.bias, added, bn, relu);

@@ -12,7 +12,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_bn_concat";
+constexpr const char* kBnConcat = "fused_bn_concat";
 
 /// x into `place`, unless it is there.
 void put(const at::Tensor& x, const at::Tensor& place) {
@@ -57,7 +57,7 @@ class BnConcat : public torch::autograd::Function<BnConcat> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kBnConcat);
     const auto saved = context->get_saved_variables();
     const auto channels = context->saved_data["channels"].toIntVector();
     const auto kinds = context->saved_data["kinds"].toIntVector();
@@ -99,14 +99,14 @@ class BnConcat : public torch::autograd::Function<BnConcat> {
 
 /// The channels of all parts, which must fit together.
 std::int64_t checked_channels(const std::vector<BnPart>& parts) {
-  if (parts.empty()) throw run_error("kernels", "{}: no parts", kName);
+  if (parts.empty()) throw run_error("kernels", "{}: no parts", kBnConcat);
   const auto& first = parts[0].x;
   std::int64_t channels = 0;
   for (const auto& part : parts) {
-    check_rows(kName, part.x);
-    check_like(kName, "part", part.x, {first.size(0), part.x.size(1), first.size(2), first.size(3)},
-               first);
-    if (part.bn) check_batch_norm(kName, part.x, *part.bn);
+    check_rows(kBnConcat, part.x);
+    check_like(kBnConcat, "part", part.x,
+               {first.size(0), part.x.size(1), first.size(2), first.size(3)}, first);
+    if (part.bn) check_batch_norm(kBnConcat, part.x, *part.bn);
     channels += part.x.size(1);
   }
   return channels;
@@ -122,8 +122,8 @@ torch::Tensor fused_bn_concat(const std::vector<BnPart>& parts, bool relu,
   sizes[1] = channels;
   auto result = output;
   if (result.defined()) {
-    check_image(kName, result);
-    check_like(kName, "output", result, sizes, first);
+    check_image(kBnConcat, result);
+    check_like(kBnConcat, "output", result, sizes, first);
   } else {
     result = at::empty(sizes, first.options().memory_format(at::MemoryFormat::ChannelsLast));
   }

@@ -14,7 +14,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_bn_slices";
+constexpr const char* kBnSlices = "fused_bn_slices";
 
 /// What backward needs of a slice, as it lies among the saved variables.
 struct SavedSlice {
@@ -68,7 +68,7 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kBnSlices);
     const auto saved = context->get_saved_variables();
     const auto training = context->saved_data["training"].toIntVector();
     const bool relu = context->saved_data["relu"].toBool();
@@ -98,21 +98,21 @@ class BnSlices : public torch::autograd::Function<BnSlices> {
 };
 
 void check_slices(const torch::Tensor& product, const std::vector<BnSlice>& slices) {
-  check_image(kName, product);
+  check_image(kBnSlices, product);
   std::int64_t total = 0;
   for (const auto& slice : slices) {
     total += slice.bn.weight.defined() ? slice.bn.weight.numel() : 0;
   }
   if (total != product.size(1)) {
-    throw run_error("kernels", "{}: {} slices have {} channels, and the product has {}", kName,
+    throw run_error("kernels", "{}: {} slices have {} channels, and the product has {}", kBnSlices,
                     slices.size(), total, product.size(1));
   }
   std::int64_t channel = 0;
   for (const auto& slice : slices) {
     const std::int64_t channels = slice.bn.weight.defined() ? slice.bn.weight.numel() : 0;
     const auto x = product.narrow(1, channel, channels);
-    check_batch_norm(kName, x, slice.bn);
-    if (slice.to.defined()) check_place(kName, slice.to, x);
+    check_batch_norm(kBnSlices, x, slice.bn);
+    if (slice.to.defined()) check_place(kBnSlices, slice.to, x);
     channel += channels;
   }
 }

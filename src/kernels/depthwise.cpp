@@ -15,7 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_depthwise";
+constexpr const char* kDepthwise = "fused_depthwise";
 constexpr const char* kBesideName = "fused_depthwise_beside";
 constexpr const char* kBnName = "fused_bn_depthwise";
 
@@ -41,7 +41,7 @@ class Depthwise : public torch::autograd::Function<Depthwise> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kDepthwise);
     const auto saved = context->get_saved_variables();
     const auto& x = saved[0];
     const auto result = operations_for(x).depthwise_backward(as_image(gradients[0], x), x, {},
@@ -146,7 +146,7 @@ WindowOptions checked(const char* name, const torch::Tensor& x, const torch::Ten
 torch::Tensor fused_depthwise(const torch::Tensor& x, const torch::Tensor& weight,
                               const DepthwiseOptions& options, bool relu) {
   const auto image = autocast_image(x);
-  return Depthwise::apply(image, weight, checked(kName, image, weight, options), relu);
+  return Depthwise::apply(image, weight, checked(kDepthwise, image, weight, options), relu);
 }
 
 DepthwiseAndInput fused_depthwise_beside(const torch::Tensor& x, const torch::Tensor& weight,

@@ -9,16 +9,16 @@
 namespace xception {
 namespace {
 
-constexpr const char* kName = "fused_image_rows";
+constexpr const char* kImageRows = "fused_image_rows";
 
 /// fits: whether the shape does.
 void check_values(const char* name, const torch::Tensor& values, bool fits,
                   const torch::Tensor& columns) {
   if (at::GradMode::is_enabled() && values.requires_grad()) {
-    throw run_error("kernels", "{}: there is no gradient of the {}", kName, name);
+    throw run_error("kernels", "{}: there is no gradient of the {}", kImageRows, name);
   }
   if (fits && values.scalar_type() == at::kFloat && values.device() == columns.device()) return;
-  throw run_error("kernels", "{}: the {} is {} {} on {}, with columns {} on {}", kName, name,
+  throw run_error("kernels", "{}: the {} is {} {} on {}, with columns {} on {}", kImageRows, name,
                   c10::str(values.sizes()), c10::toString(values.scalar_type()),
                   values.device().str(), c10::str(columns.sizes()), columns.device().str());
 }

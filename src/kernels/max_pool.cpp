@@ -15,9 +15,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-constexpr const char* kName = "fused_max_pool";
+constexpr const char* kMaxPool = "fused_max_pool";
 
-WindowOptions window_of(std::int64_t padding) {
+WindowOptions max_pool_window(std::int64_t padding) {
   return {.stride = 2, .padding = padding};
 }
 
@@ -27,7 +27,8 @@ class MaxPool : public torch::autograd::Function<MaxPool> {
                                const std::optional<torch::Tensor>& added, std::int64_t padding,
                                bool with_index) {
     const auto residual = added.value_or(torch::Tensor());
-    const auto pooled = operations_for(x).pool_forward(x, residual, window_of(padding), with_index);
+    const auto pooled =
+        operations_for(x).pool_forward(x, residual, max_pool_window(padding), with_index);
     context->save_for_backward({pooled.index});
     context->saved_data["sizes"] = x.sizes().vec();
     context->saved_data["padding"] = padding;
@@ -36,13 +37,14 @@ class MaxPool : public torch::autograd::Function<MaxPool> {
   }
 
   static tensor_list backward(AutogradContext* context, const tensor_list& gradients) {
-    check_first_order(kName);
+    check_first_order(kMaxPool);
     const auto dy = as_image(gradients[0], gradients[0]);
     const auto index = context->get_saved_variables()[0];
     torch::Tensor dx;
     if (index.defined()) {
-      dx = operations_for(dy).pool_backward(dy, index, context->saved_data["sizes"].toIntVector(),
-                                            window_of(context->saved_data["padding"].toInt()));
+      dx =
+          operations_for(dy).pool_backward(dy, index, context->saved_data["sizes"].toIntVector(),
+                                           max_pool_window(context->saved_data["padding"].toInt()));
     }
     const bool with_residual = context->saved_data["residual"].toBool();
     return {dx, with_residual ? dy : torch::Tensor(), {}, {}};
@@ -61,9 +63,9 @@ class BnMaxPool : public torch::autograd::Function<BnMaxPool> {
     arguments.weight = weight;
     arguments.bias = bias;
     const auto state = operations.statistics(x, arguments);
-    const auto pooled =
-        operations.bn_pool_forward(x, {.coefficients = state.coefficients, .relu = relu},
-                                   added.value_or(torch::Tensor()), window_of(padding), with_index);
+    const auto pooled = operations.bn_pool_forward(
+        x, {.coefficients = state.coefficients, .relu = relu}, added.value_or(torch::Tensor()),
+        max_pool_window(padding), with_index);
     context->save_for_backward(
         {x, pooled.index, pooled.source, state.coefficients, state.statistics, weight});
     context->saved_data["relu"] = relu;
@@ -89,7 +91,7 @@ class BnMaxPool : public torch::autograd::Function<BnMaxPool> {
     const auto reduced = operations.bn_reduce(dy, source, /*output=*/{}, bn, relu);
     const auto dx = operations.bn_pool_backward(
         dy, index, x, {.coefficients = saved[3], .relu = relu}, reduced.input,
-        window_of(context->saved_data["padding"].toInt()));
+        max_pool_window(context->saved_data["padding"].toInt()));
     return {dx, reduced.weight, reduced.bias, residual, {}, {}, {}, {}};
   }
 };
@@ -105,7 +107,7 @@ std::optional<torch::Tensor> checked_residual(const char* operation, const torch
                     operation, padding, x.size(2), x.size(3));
   }
   if (!residual.defined()) return std::nullopt;
-  const auto window = window_of(padding);
+  const auto window = max_pool_window(padding);
   const std::array<std::int64_t, 4> sizes{x.size(0), x.size(1), window_positions(x.size(2), window),
                                           window_positions(x.size(3), window)};
   check_like(operation, "residual", residual, sizes, x);
@@ -116,8 +118,8 @@ std::optional<torch::Tensor> checked_residual(const char* operation, const torch
 
 torch::Tensor fused_max_pool(const torch::Tensor& x, std::int64_t padding,
                              const torch::Tensor& residual) {
-  check_image(kName, x);
-  const auto added = checked_residual(kName, x, padding, residual);
+  check_image(kMaxPool, x);
+  const auto added = checked_residual(kMaxPool, x, padding, residual);
   const bool with_index = at::GradMode::is_enabled() && x.requires_grad();
   return MaxPool::apply(x, added, padding, with_index);
 }

@@ -12,17 +12,18 @@ using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 using torch::nn::Linear;
 
-constexpr std::int64_t kMinImageSize = 63;  // the least that leaves a pixel
-constexpr std::int64_t kPooledSize = 6;     // of the features that the linear layers read
-constexpr std::int64_t kHidden = 4096;
-constexpr double kDefaultDropout = 0.5;
+constexpr std::int64_t kAlexNetMinImageSize = 63;  // the least that leaves a pixel
+constexpr std::int64_t kAlexNetPooledSize = 6;     // of the features that the linear layers read
+constexpr std::int64_t kAlexNetHidden = 4096;
+constexpr double kAlexNetDefaultDropout = 0.5;
 
 }  // namespace
 
 // Modules are built in torchvision's order: so they draw the same initial values. Their names are
 // places in its Sequential, in which ReLU, pooling and dropout count.
 
-AlexNet::AlexNet(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
+AlexNet::AlexNet(const ModelConfig& config)
+    : dropout_(config.dropout.value_or(kAlexNetDefaultDropout)) {
   check_variant(config, {"torchvision"});
   const auto features = register_module("features", std::make_shared<torch::nn::Module>());
   const auto add = [&](const std::string& name, const Conv2dOptions& options, bool pool) {
@@ -37,9 +38,9 @@ AlexNet::AlexNet(const ModelConfig& config) : dropout_(config.dropout.value_or(k
   const auto add_linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
     linears_.push_back(classifier->register_module(name, Linear(in, out)));
   };
-  add_linear("1", 256 * kPooledSize * kPooledSize, kHidden);
-  add_linear("4", kHidden, kHidden);
-  add_linear("6", kHidden, config.num_classes);
+  add_linear("1", 256 * kAlexNetPooledSize * kAlexNetPooledSize, kAlexNetHidden);
+  add_linear("4", kAlexNetHidden, kAlexNetHidden);
+  add_linear("6", kAlexNetHidden, config.num_classes);
 }
 
 ClassifierOutput AlexNet::compute(const torch::Tensor& images) {
@@ -50,7 +51,8 @@ ClassifierOutput AlexNet::compute(const torch::Tensor& images) {
     // (N, 64, 27, 27), (N, 192, 13, 13), (N, 384, 13, 13), (N, 256, 13, 13), (N, 256, 6, 6)
     if (step.pool) x = pool_add(x, {}, /*padding=*/0, kernels());
   }
-  x = at::adaptive_avg_pool2d(x, {kPooledSize, kPooledSize}).flatten(1);  // (N, 256 * 6 * 6)
+  x = at::adaptive_avg_pool2d(x, {kAlexNetPooledSize, kAlexNetPooledSize})
+          .flatten(1);  // (N, 256 * 6 * 6)
   for (std::size_t i = 0; i + 1 < linears_.size(); ++i) {
     x = at::dropout(x, dropout_, is_training());
     x = linears_[i]->forward(x).relu_();  // (N, 4096)
@@ -67,8 +69,8 @@ ModelEntry alexnet_entry() {
           "has it",
       .variants = {"torchvision"},
       .default_image_size = 224,
-      .min_image_size = kMinImageSize,
-      .default_dropout = kDefaultDropout,
+      .min_image_size = kAlexNetMinImageSize,
+      .default_dropout = kAlexNetDefaultDropout,
       .kind = "resnet18",
       .build = [](const ModelConfig& config) { return std::make_shared<AlexNet>(config); },
   };

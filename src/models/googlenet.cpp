@@ -13,8 +13,8 @@ namespace {
 using torch::nn::Conv2dOptions;
 using torch::nn::Linear;
 
-constexpr std::int64_t kMinImageSize = 15;  // torchvision's
-constexpr double kDefaultDropout = 0.2;
+constexpr std::int64_t kGoogLeNetMinImageSize = 15;  // torchvision's
+constexpr double kGoogLeNetDefaultDropout = 0.2;
 constexpr double kDefaultAuxWeight = 0.3;  // the paper's
 
 /// The channels of a block's branches; 3x3_reduce and the like are the paper's names for the 1x1
@@ -54,7 +54,7 @@ torch::Tensor pool_to_the_end(const Features& x, std::int64_t kernel) {
                         /*ceil_mode=*/true);
 }
 
-std::vector<Key> keys(ModelConfig& config) {
+std::vector<Key> googlenet_keys(ModelConfig& config) {
   auto keys = config.aux_keys();
   for (auto& key : own_keys<InceptionOptions>(config)) keys.push_back(std::move(key));
   for (auto& key : own_keys<GoogLeNetOptions>(config)) keys.push_back(std::move(key));
@@ -90,7 +90,7 @@ torch::Tensor GoogLeNetAuxImpl::forward(const torch::Tensor& x) {
 // Modules are built and registered in torchvision's order: so they draw the same initial values.
 
 GoogLeNet::GoogLeNet(const ModelConfig& config)
-    : dropout_(config.dropout.value_or(kDefaultDropout)),
+    : dropout_(config.dropout.value_or(kGoogLeNetDefaultDropout)),
       run_aux_(config.aux_weight.value_or(0.0) > 0.0),
       transform_input_(config.own<InceptionOptions>().transform_input) {
   check_variant(config, {"torchvision"});
@@ -165,12 +165,12 @@ ModelEntry googlenet_entry() {
           "the first Inception network (Szegedy et al., arXiv 1409.4842) with BatchNorm, as "
           "torchvision has it",
       .variants = {"torchvision"},
-      .keys = keys,
+      .keys = googlenet_keys,
       .default_image_size = 224,
-      .min_image_size = kMinImageSize,
-      .default_dropout = kDefaultDropout,
+      .min_image_size = kGoogLeNetMinImageSize,
+      .default_dropout = kGoogLeNetDefaultDropout,
       .default_bn_eps = 1e-3,
-      .aux_min_image_size = kMinImageSize,
+      .aux_min_image_size = kGoogLeNetMinImageSize,
       .default_aux_weight = kDefaultAuxWeight,
       .kind = "inception_v3",
       .build = [](const ModelConfig& config) { return std::make_shared<GoogLeNet>(config); },

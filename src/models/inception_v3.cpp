@@ -10,10 +10,10 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kMinImageSize = 75;
+constexpr std::int64_t kInceptionMinImageSize = 75;
 /// The auxiliary head's 5x5 convolution has nothing to work on below 17 x 17 features.
 constexpr std::int64_t kAuxMinImageSize = 299;
-constexpr double kDefaultDropout = 0.5;
+constexpr double kInceptionDefaultDropout = 0.5;
 
 /// The truncated normal distribution of torchvision's initialization for every convolution and
 /// linear layer; linear biases keep PyTorch's default.
@@ -60,7 +60,7 @@ std::vector<Key> InceptionOptions::keys() {
 }
 
 InceptionV3::InceptionV3(const ModelConfig& config)
-    : dropout_(config.dropout.value_or(kDefaultDropout)),
+    : dropout_(config.dropout.value_or(kInceptionDefaultDropout)),
       run_aux_(config.aux_weight.value_or(0.0) > 0.0),
       transform_input_(config.own<InceptionOptions>().transform_input) {
   check_variant(config, {"torchvision"});
@@ -133,8 +133,8 @@ ModelEntry inception_v3_entry() {
       .variants = {"torchvision"},
       .keys = keys,
       .default_image_size = 299,
-      .min_image_size = kMinImageSize,
-      .default_dropout = kDefaultDropout,
+      .min_image_size = kInceptionMinImageSize,
+      .default_dropout = kInceptionDefaultDropout,
       .default_bn_eps = 1e-3,
       .aux_min_image_size = kAuxMinImageSize,
       .default_aux_weight = 0.4,

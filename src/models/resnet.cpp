@@ -13,9 +13,9 @@ using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
 // The least that each halving of the image makes smaller: five of them, or three.
-constexpr std::int64_t kMinImageSize = 17;
-constexpr std::int64_t kMinImageSizeSmallStem = 5;
-constexpr double kDefaultDropout = 0.0;
+constexpr std::int64_t kResNetMinImageSize = 17;
+constexpr std::int64_t kResNetMinImageSizeSmallStem = 5;
+constexpr double kResNetDefaultDropout = 0.0;
 
 /// A convolution without bias that keeps the image's size, but for the stride.
 Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
@@ -57,7 +57,8 @@ torch::Tensor ResNetBlockImpl::forward(const torch::Tensor& x) {
 }
 
 ResNet::ResNet(const ResNetDepth& depth, const ModelConfig& config)
-    : dropout_(config.dropout.value_or(kDefaultDropout)), small_stem_(has_small_stem(config)) {
+    : dropout_(config.dropout.value_or(kResNetDefaultDropout)),
+      small_stem_(has_small_stem(config)) {
   check_variant(config, {"torchvision"});
   constexpr std::int64_t kStemChannels = 64;
   const auto conv1 =
@@ -119,12 +120,12 @@ std::vector<ModelEntry> resnet_entries() {
         .variants = {"torchvision"},
         .keys = own_keys<StemOptions>,
         .default_image_size = 224,
-        .min_image_size = kMinImageSize,
+        .min_image_size = kResNetMinImageSize,
         .min_image_size_with =
             [](const ModelConfig& config) {
-              return has_small_stem(config) ? kMinImageSizeSmallStem : kMinImageSize;
+              return has_small_stem(config) ? kResNetMinImageSizeSmallStem : kResNetMinImageSize;
             },
-        .default_dropout = kDefaultDropout,
+        .default_dropout = kResNetDefaultDropout,
         .kind = depth.name == "resnet18" ? "" : "resnet18",
         .build =
             [depth](const ModelConfig& config) { return std::make_shared<ResNet>(depth, config); },

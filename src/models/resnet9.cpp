@@ -9,8 +9,8 @@ namespace {
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
-constexpr std::int64_t kMinImageSize = 8;  // three halvings
-constexpr double kDefaultDropout = 0.0;
+constexpr std::int64_t kResNet9MinImageSize = 8;  // three halvings
+constexpr double kResNet9DefaultDropout = 0.0;
 constexpr double kLogitFactor = 0.125;
 
 /// `conv` and `bn` of `parent`.
@@ -24,7 +24,8 @@ std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const std::s
 
 }  // namespace
 
-ResNet9::ResNet9(const ModelConfig& config) : dropout_(config.dropout.value_or(kDefaultDropout)) {
+ResNet9::ResNet9(const ModelConfig& config)
+    : dropout_(config.dropout.value_or(kResNet9DefaultDropout)) {
   check_variant(config, {"dawnbench"});
   std::int64_t channels = 64;
   prep_ = unit(*child(*this, "prep"), 3, channels);
@@ -68,8 +69,8 @@ ModelEntry resnet9_entry() {
           "DAWNBench)",
       .variants = {"dawnbench"},
       .default_image_size = 32,
-      .min_image_size = kMinImageSize,
-      .default_dropout = kDefaultDropout,
+      .min_image_size = kResNet9MinImageSize,
+      .default_dropout = kResNet9DefaultDropout,
       .kind = "resnet18",
       .build = [](const ModelConfig& config) { return std::make_shared<ResNet9>(config); },
   };

@@ -12,10 +12,10 @@ using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 using torch::nn::Linear;
 
-constexpr std::int64_t kMinImageSize = 32;  // five halvings
-constexpr std::int64_t kPooledSize = 7;     // of the features that the linear layers read
-constexpr std::int64_t kHidden = 4096;
-constexpr double kDefaultDropout = 0.5;
+constexpr std::int64_t kVggMinImageSize = 32;  // five halvings
+constexpr std::int64_t kVggPooledSize = 7;     // of the features that the linear layers read
+constexpr std::int64_t kVggHidden = 4096;
+constexpr double kVggDefaultDropout = 0.5;
 
 /// The paper's configuration D: channels of the 3x3 convolutions, with 0 for max pooling.
 constexpr std::int64_t kLayers[] = {64, 64,  0,   128, 128, 0,   256, 256, 256,
@@ -42,7 +42,7 @@ void init_weights(Vgg16& network) {
 // places in its Sequential, in which ReLU, pooling and dropout count.
 
 Vgg16::Vgg16(bool batch_norm, const ModelConfig& config)
-    : dropout_(config.dropout.value_or(kDefaultDropout)) {
+    : dropout_(config.dropout.value_or(kVggDefaultDropout)) {
   check_variant(config, {"torchvision"});
   const auto features = register_module("features", std::make_shared<torch::nn::Module>());
   std::int64_t in = 3;
@@ -67,9 +67,9 @@ Vgg16::Vgg16(bool batch_norm, const ModelConfig& config)
   const auto add = [&](const std::string& name, std::int64_t inputs, std::int64_t outputs) {
     linears_.push_back(classifier->register_module(name, Linear(inputs, outputs)));
   };
-  add("0", in * kPooledSize * kPooledSize, kHidden);
-  add("3", kHidden, kHidden);
-  add("6", kHidden, config.num_classes);
+  add("0", in * kVggPooledSize * kVggPooledSize, kVggHidden);
+  add("3", kVggHidden, kVggHidden);
+  add("6", kVggHidden, config.num_classes);
   init_weights(*this);
 }
 
@@ -81,7 +81,7 @@ ClassifierOutput Vgg16::compute(const torch::Tensor& images) {
     // (N, 64, 112, 112), (N, 128, 56, 56), (N, 256, 28, 28), (N, 512, 14, 14), (N, 512, 7, 7)
     if (step.pool) x = at::max_pool2d(x, /*kernel_size=*/2, /*stride=*/2);
   }
-  x = at::adaptive_avg_pool2d(x, {kPooledSize, kPooledSize}).flatten(1);  // (N, 512 * 7 * 7)
+  x = at::adaptive_avg_pool2d(x, {kVggPooledSize, kVggPooledSize}).flatten(1);  // (N, 512 * 7 * 7)
   for (std::size_t i = 0; i + 1 < linears_.size(); ++i) {
     x = at::dropout(linears_[i]->forward(x).relu_(), dropout_, is_training());  // (N, 4096)
   }
@@ -99,8 +99,8 @@ std::vector<ModelEntry> vgg_entries() {
                        "torchvision has it",
         .variants = {"torchvision"},
         .default_image_size = 224,
-        .min_image_size = kMinImageSize,
-        .default_dropout = kDefaultDropout,
+        .min_image_size = kVggMinImageSize,
+        .default_dropout = kVggDefaultDropout,
         .kind = "resnet18",
         .build =
             [batch_norm](const ModelConfig& config) {

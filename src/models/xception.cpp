@@ -14,10 +14,10 @@ namespace {
 using torch::nn::Conv2d;
 using torch::nn::Conv2dOptions;
 
-constexpr std::int64_t kMinImageSize = 71;  // Keras's
+constexpr std::int64_t kXceptionMinImageSize = 71;  // Keras's
 // The least that each of the four blocks that halve an image makes smaller.
-constexpr std::int64_t kMinImageSizeSmallStem = 9;
-constexpr double kDefaultDropout = 0.0;
+constexpr std::int64_t kXceptionMinImageSizeSmallStem = 9;
+constexpr double kXceptionDefaultDropout = 0.0;
 
 bool is_notebook(const std::string& variant) {
   if (variant == "notebook") return true;
@@ -113,7 +113,7 @@ torch::Tensor XceptionBlockImpl::forward(const torch::Tensor& x) {
 }
 
 Xception::Xception(const ModelConfig& config)
-    : dropout_(config.dropout.value_or(kDefaultDropout)), pad_images_(false) {
+    : dropout_(config.dropout.value_or(kXceptionDefaultDropout)), pad_images_(false) {
   const auto options = config.own<XceptionOptions>();
   const XceptionStyle style{
       .notebook = is_notebook(config.variant),
@@ -192,12 +192,12 @@ ModelEntry xception_entry() {
             return keys;
           },
       .default_image_size = 299,
-      .min_image_size = kMinImageSize,
+      .min_image_size = kXceptionMinImageSize,
       .min_image_size_with =
           [](const ModelConfig& config) {
-            return has_small_stem(config) ? kMinImageSizeSmallStem : kMinImageSize;
+            return has_small_stem(config) ? kXceptionMinImageSizeSmallStem : kXceptionMinImageSize;
           },
-      .default_dropout = kDefaultDropout,
+      .default_dropout = kXceptionDefaultDropout,
       .aux_min_image_size = 0,
       .build = [](const ModelConfig& config) { return std::make_shared<Xception>(config); },
   };

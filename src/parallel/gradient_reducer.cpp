@@ -9,6 +9,20 @@
 #include "process_group.h"
 
 namespace xception {
+
+/// A bucket on its way.
+struct BucketSum {
+  c10::intrusive_ptr<c10::ivalue::Future> future;
+  std::chrono::steady_clock::time_point ready;
+  /// When it was there, since the clock's beginning; 0: not yet. Set by a thread of the process
+  /// group, which may come after the one that waited for the sum.
+  std::shared_ptr<std::atomic<std::chrono::steady_clock::rep>> summed;
+  std::int64_t bytes = 0;
+};
+
+/// The buckets of a step in the order in which they were ready.
+using BucketTimeline = std::vector<BucketSum>;
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -17,23 +31,10 @@ double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-/// A bucket on its way.
-struct Sum {
-  c10::intrusive_ptr<c10::ivalue::Future> future;
-  Clock::time_point ready;
-  /// When it was there, since the clock's beginning; 0: not yet. Set by a thread of the process
-  /// group, which may come after the one that waited for the sum.
-  std::shared_ptr<std::atomic<Clock::rep>> summed;
-  std::int64_t bytes = 0;
-};
-
-/// The buckets of a step in the order in which they were ready.
-using Timeline = std::vector<Sum>;
-
 /// Sums a bucket over the ranks, without c10d's division by their number.
 class SumBucket : public c10d::CommHookInterface {
  public:
-  SumBucket(c10::intrusive_ptr<c10d::ProcessGroup> group, std::shared_ptr<Timeline> timeline)
+  SumBucket(c10::intrusive_ptr<c10d::ProcessGroup> group, std::shared_ptr<BucketTimeline> timeline)
       : group_(std::move(group)), timeline_(std::move(timeline)) {}
 
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
@@ -60,7 +61,7 @@ class SumBucket : public c10d::CommHookInterface {
 
  private:
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
-  std::shared_ptr<Timeline> timeline_;
+  std::shared_ptr<BucketTimeline> timeline_;
 };
 
 /// The first bucket is small, so that the first sum starts soon.
@@ -78,7 +79,7 @@ struct GradientReducer::Parts {
   std::vector<std::string> names;
   std::vector<torch::Tensor> parameters;
   ReducerOptions options;
-  std::shared_ptr<Timeline> timeline = std::make_shared<Timeline>();
+  std::shared_ptr<BucketTimeline> timeline = std::make_shared<BucketTimeline>();
   std::unique_ptr<c10d::Reducer> reducer;
   bool ordered = false;  ///< buckets follow the order in which gradients come
   ReductionCounters counters;
@@ -163,7 +164,7 @@ void GradientReducer::backward(const torch::Tensor& loss) {
     rethrow_of_collective("sum of the gradients", error);
   } catch (const std::exception& error) {
     // Gloo's errors have no type of their own.
-    const auto failed = [](const Sum& sum) {
+    const auto failed = [](const BucketSum& sum) {
       return sum.future->completed() && sum.future->hasError();
     };
     if (std::none_of(parts_->timeline->begin(), parts_->timeline->end(), failed)) throw;

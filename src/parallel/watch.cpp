@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBeat{500};
 constexpr milliseconds kStoreCall{3000};  // the longest that a failing rank waits for the store
 constexpr milliseconds kPause{5000};      // longer between two beats: the process was stopped
-constexpr milliseconds kGrace{3000};  // for the training to notice by itself what the watch knows
+constexpr milliseconds kNoticeTime{
+    3000};  // for the training to notice by itself what the watch knows
 constexpr const char* kFailureKey = "failure";
 
 std::string alive_key(int rank) {
@@ -191,7 +192,7 @@ void Watch::guard() {
     if (now - before > kPause) shared.last_contact = now;
     before = now;
     std::optional<Failure> failure;
-    if (shared.failure && now - shared.noted > kGrace) {
+    if (shared.failure && now - shared.noted > kNoticeTime) {
       failure = shared.failure;
     } else if (shared.heartbeat.count() > 0 && now - shared.last_contact > shared.heartbeat) {
       failure =

@@ -7,15 +7,13 @@
 namespace xception {
 namespace {
 
-using Json = nlohmann::json;
-
-std::optional<double> optional_number(const Json& json, const char* key) {
+std::optional<double> optional_number(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || found->is_null()) return std::nullopt;
   return found->get<double>();
 }
 
-std::vector<EpochPoint> history_of(const Json& json) {
+std::vector<EpochPoint> history_of(const nlohmann::json& json) {
   std::vector<EpochPoint> points;
   const auto epochs = json.at("train_loss").size();
   for (std::size_t i = 0; i < epochs; ++i) {
@@ -29,7 +27,7 @@ std::vector<EpochPoint> history_of(const Json& json) {
   return points;
 }
 
-Baseline baseline_of(const Json& json, const std::string& where) {
+Baseline baseline_of(const nlohmann::json& json, const std::string& where) {
   try {
     Baseline baseline{.name = json.at("name"), .description = json.at("description")};
     for (const auto& entry : json.at("models")) {
@@ -41,7 +39,7 @@ Baseline baseline_of(const Json& json, const std::string& where) {
                                   .history = history_of(entry.at("history"))});
     }
     return baseline;
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     throw input_error("report", "{}: {}; expected the form of configs/baselines/notebook.json",
                       where, error.what());
   }
@@ -52,7 +50,7 @@ Baseline baseline_of(const Json& json, const std::string& where) {
 Baseline load_baseline(const std::string& name_or_file) {
   if (name_or_file == "none") return {};
   if (name_or_file == "notebook") {
-    return baseline_of(Json::parse(kNotebookBaseline), "configs/baselines/notebook.json");
+    return baseline_of(nlohmann::json::parse(kNotebookBaseline), "configs/baselines/notebook.json");
   }
   if (!std::filesystem::exists(name_or_file)) {
     throw input_error("report",

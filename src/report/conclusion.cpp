@@ -9,7 +9,7 @@ namespace xception {
 namespace {
 
 constexpr std::size_t kMostSentences = 5;
-constexpr std::size_t kMostKeys = 6;  // in a sentence
+constexpr std::size_t kMostKeysInSentence = 6;  // in a sentence
 
 /// `Xception 61.20 % ± 0.31`
 std::string standing(const RunSet& set, const ComparisonResult& results, std::size_t variant) {
@@ -29,10 +29,11 @@ std::string differences_sentence(const RunSet& set, const PairResult& pair) {
   }
   if (keys.empty()) return "";
   const auto all = keys.size();
-  keys.resize(std::min(all, kMostKeys));
-  return fmt::format("They differ in {}: {}{}.",
-                     same_model ? "their configs" : "more than the model", fmt::join(keys, ", "),
-                     all > kMostKeys ? fmt::format(" and {} more", all - kMostKeys) : "");
+  keys.resize(std::min(all, kMostKeysInSentence));
+  return fmt::format(
+      "They differ in {}: {}{}.", same_model ? "their configs" : "more than the model",
+      fmt::join(keys, ", "),
+      all > kMostKeysInSentence ? fmt::format(" and {} more", all - kMostKeysInSentence) : "");
 }
 
 /// That some runs stand apart.
@@ -46,12 +47,12 @@ std::string other_data_sentence(const RunSet& set) {
       names.push_back(shortened(printable(run.name), kNameColumns));
   }
   const auto all = names.size();
-  names.resize(std::min(all, kMostKeys));
+  names.resize(std::min(all, kMostKeysInSentence));
   return fmt::format(
       "{} of {} runs {} on other data than the rest ({}{}): not compared, in no chart and no test, "
       "but under Runs on other data.",
       runs, runs + set.runs.size(), runs == 1 ? "is" : "are", fmt::join(names, ", "),
-      all > kMostKeys ? fmt::format(" and {} more", all - kMostKeys) : "");
+      all > kMostKeysInSentence ? fmt::format(" and {} more", all - kMostKeysInSentence) : "");
 }
 
 std::string one_seed_sentence(const RunSet& set, const PairResult& pair, std::size_t better,

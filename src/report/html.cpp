@@ -42,7 +42,7 @@ figcaption { font-size: .88rem; color: #555; }
 
 constexpr std::size_t kLongCell = 40;
 
-std::string escaped(const std::string& text) {
+std::string html_text(const std::string& text) {
   std::string result;
   for (const char c : printable(text)) {
     switch (c) {
@@ -81,20 +81,20 @@ std::string base64(const std::string& bytes) {
   return text;
 }
 
-struct Writer {
+struct HtmlWriter {
   std::filesystem::path figures;
   std::string text = {};
 
   void operator()(const Heading& heading) {
-    text += fmt::format("<h{0}>{1}</h{0}>\n", heading.level, escaped(heading.text));
+    text += fmt::format("<h{0}>{1}</h{0}>\n", heading.level, html_text(heading.text));
   }
   void operator()(const Paragraph& paragraph) {
     text += fmt::format("<p{}>{}</p>\n", paragraph.strong ? " class=\"strong\"" : "",
-                        escaped(paragraph.text));
+                        html_text(paragraph.text));
   }
   void operator()(const List& list) {
     text += "<ul>\n";
-    for (const auto& item : list.items) text += "<li>" + escaped(item) + "</li>\n";
+    for (const auto& item : list.items) text += "<li>" + html_text(item) + "</li>\n";
     text += "</ul>\n";
   }
   void operator()(const Table& table) {
@@ -103,7 +103,7 @@ struct Writer {
     };
     text += "<div class=\"table\"><table>\n<thead><tr>";
     for (std::size_t c = 0; c < table.header.size(); ++c) {
-      text += fmt::format("<th scope=\"col\"{}>{}</th>", place(c), escaped(table.header[c]));
+      text += fmt::format("<th scope=\"col\"{}>{}</th>", place(c), html_text(table.header[c]));
     }
     text += "</tr></thead>\n<tbody>\n";
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
@@ -111,7 +111,7 @@ struct Writer {
       for (std::size_t c = 0; c < table.rows[i].size(); ++c) {
         const auto& cell = table.rows[i][c];
         const auto* style = cell.size() > kLongCell ? " class=\"text long\"" : place(c);
-        text += fmt::format("<td{}>{}</td>", style, escaped(cell));
+        text += fmt::format("<td{}>{}</td>", style, html_text(cell));
       }
       text += "</tr>\n";
     }
@@ -124,8 +124,8 @@ struct Writer {
       text += fmt::format(
           "<figure><img{} alt=\"{}\" src=\"data:image/{};base64,{}\"><figcaption>{}</figcaption>"
           "</figure>\n",
-          pixels ? " class=\"pixels\"" : "", escaped(figure.text), pixels ? "png" : "svg+xml",
-          base64(read_file(figures / figure.file, "report")), escaped(figure.text));
+          pixels ? " class=\"pixels\"" : "", html_text(figure.text), pixels ? "png" : "svg+xml",
+          base64(read_file(figures / figure.file, "report")), html_text(figure.text));
     }
     text += "</div>\n";
   }
@@ -134,7 +134,7 @@ struct Writer {
 }  // namespace
 
 std::string to_html(const Document& document, const std::filesystem::path& figures) {
-  Writer writer{.figures = figures};
+  HtmlWriter writer{.figures = figures};
   writer(Heading{1, document.title});
   for (const auto& block : document.blocks) std::visit(writer, block);
   return fmt::format(
@@ -142,7 +142,7 @@ std::string to_html(const Document& document, const std::filesystem::path& figur
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<link rel=\"icon\" href=\"data:,\">\n"
       "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
-      escaped(document.title), kStyle, writer.text);
+      html_text(document.title), kStyle, writer.text);
 }
 
 }  // namespace xception

@@ -7,7 +7,7 @@ namespace xception {
 namespace {
 
 /// Text that Markdown and HTML leave as it is.
-std::string escaped(const std::string& text) {
+std::string markdown_text(const std::string& text) {
   std::string result;
   for (const char c : printable(text)) {
     switch (c) {
@@ -35,23 +35,23 @@ std::string escaped(const std::string& text) {
 
 std::string row_text(const std::vector<std::string>& cells) {
   std::string text = "|";
-  for (const auto& cell : cells) text += " " + escaped(cell) + " |";
+  for (const auto& cell : cells) text += " " + markdown_text(cell) + " |";
   return text + "\n";
 }
 
-struct Writer {
+struct MarkdownWriter {
   std::string text = {};
 
   void operator()(const Heading& heading) {
     text += std::string(static_cast<std::size_t>(heading.level), '#') + " " +
-            escaped(heading.text) + "\n\n";
+            markdown_text(heading.text) + "\n\n";
   }
   void operator()(const Paragraph& paragraph) {
-    const auto content = escaped(paragraph.text);
+    const auto content = markdown_text(paragraph.text);
     text += (paragraph.strong ? "**" + content + "**" : content) + "\n\n";
   }
   void operator()(const List& list) {
-    for (const auto& item : list.items) text += "- " + escaped(item) + "\n";
+    for (const auto& item : list.items) text += "- " + markdown_text(item) + "\n";
     text += "\n";
   }
   void operator()(const Table& table) {
@@ -67,9 +67,9 @@ struct Writer {
     for (const auto& figure : row.figures) {
       // A chart says itself what it shows.
       const bool needs_caption = figure.file.ends_with(".png");
-      text +=
-          fmt::format("{}![{}](figures/{})\n", needs_caption ? escaped(figure.text) + ":\n\n" : "",
-                      escaped(figure.text), figure.file);
+      text += fmt::format("{}![{}](figures/{})\n",
+                          needs_caption ? markdown_text(figure.text) + ":\n\n" : "",
+                          markdown_text(figure.text), figure.file);
       if (needs_caption) text += "\n";
     }
     text += "\n";
@@ -79,7 +79,7 @@ struct Writer {
 }  // namespace
 
 std::string to_markdown(const Document& document) {
-  Writer writer;
+  MarkdownWriter writer;
   writer(Heading{1, document.title});
   for (const auto& block : document.blocks) std::visit(writer, block);
   while (writer.text.ends_with("\n\n")) writer.text.pop_back();

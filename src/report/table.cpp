@@ -11,8 +11,8 @@ namespace xception {
 namespace {
 
 // Of differences.
-constexpr std::size_t kMostColumns = 4;  // of variants, beside the keys
-constexpr std::size_t kMostKeys = 12;    // as columns
+constexpr std::size_t kMostColumns = 4;      // of variants, beside the keys
+constexpr std::size_t kMostKeyColumns = 12;  // as columns
 constexpr std::size_t kWideValue = 60;
 constexpr std::size_t kNarrowValue = 40;
 
@@ -79,7 +79,7 @@ Table by_key(const RunSet& set, const std::vector<std::vector<std::string>>& dif
 
 /// A row a variant, a column a key.
 Table by_variant(const RunSet& set, const std::vector<std::vector<std::string>>& differences) {
-  const auto keys = std::min(differences.size(), kMostKeys);
+  const auto keys = std::min(differences.size(), kMostKeyColumns);
   Table table{.header = {set.by_run ? "run" : "model"}, .text_columns = keys + 1};
   for (const auto& variant : set.variants) table.rows.push_back({variant.label});
   for (std::size_t k = 0; k < keys; ++k) {
@@ -177,9 +177,9 @@ void add_differences(ReportParts& parts) {
     return;
   }
   parts.add(by_variant(parts.set, differences));
-  if (differences.size() <= kMostKeys) return;
+  if (differences.size() <= kMostKeyColumns) return;
   std::vector<std::string> keys;
-  for (std::size_t k = kMostKeys; k < differences.size(); ++k) {
+  for (std::size_t k = kMostKeyColumns; k < differences.size(); ++k) {
     keys.push_back(differences[k].front());
   }
   parts.add(Paragraph{

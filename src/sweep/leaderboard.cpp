@@ -105,13 +105,13 @@ std::string markdown_cell(const std::string& text) {
 }
 
 nlohmann::ordered_json json_of(const Leaderboard& board) {
-  nlohmann::ordered_json json = {{"metric", board.metric}};
-  json["variants"] = nlohmann::ordered_json::array();
+  nlohmann::ordered_json result = {{"metric", board.metric}};
+  result["variants"] = nlohmann::ordered_json::array();
   const auto optional = [](const std::optional<double>& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
   };
   for (const auto& row : board.rows) {
-    json["variants"].push_back(
+    result["variants"].push_back(
         {{"variant", row.label},
          {"trials", row.trials},
          {"complete", row.complete},
@@ -128,16 +128,16 @@ nlohmann::ordered_json json_of(const Leaderboard& board) {
          {"stopped_value", optional(row.stopped_value)},
          {"problems", row.problems}});
   }
-  json["comparisons"] = nlohmann::ordered_json::array();
+  result["comparisons"] = nlohmann::ordered_json::array();
   for (const auto& comparison : board.comparisons) {
-    json["comparisons"].push_back({{"better", board.rows[comparison.better].label},
-                                   {"worse", board.rows[comparison.worse].label},
-                                   {"difference", comparison.difference},
-                                   {"pairs", comparison.pairs},
-                                   {"p", optional(comparison.p)},
-                                   {"verdict", comparison.verdict()}});
+    result["comparisons"].push_back({{"better", board.rows[comparison.better].label},
+                                     {"worse", board.rows[comparison.worse].label},
+                                     {"difference", comparison.difference},
+                                     {"pairs", comparison.pairs},
+                                     {"p", optional(comparison.p)},
+                                     {"verdict", comparison.verdict()}});
   }
-  return json;
+  return result;
 }
 
 std::string csv_of(const Leaderboard& board) {

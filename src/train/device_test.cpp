@@ -120,9 +120,9 @@ std::optional<Finding> verdict_in(const std::string& output) {
   const auto start = output.rfind(kMark);
   if (start == std::string::npos || (start > 0 && output[start - 1] != '\n')) return std::nullopt;
   try {
-    const auto json = nlohmann::json::parse(first_line(output.substr(start + kMark.size())));
-    const auto& lifetime = json.at("lifetime");
-    return Finding{.problem = json.at("problem"),
+    const auto answer = nlohmann::json::parse(first_line(output.substr(start + kMark.size())));
+    const auto& lifetime = answer.at("lifetime");
+    return Finding{.problem = answer.at("problem"),
                    .lifetime = lifetime.is_null() ? Lifetime() : lifetime.get<std::int64_t>()};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;

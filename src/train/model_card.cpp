@@ -9,8 +9,8 @@ namespace {
 constexpr const char* kConfig = "xception.config";
 constexpr const char* kClasses = "xception.classes";
 
-std::string text_of(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string text_of(const nlohmann::ordered_json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace

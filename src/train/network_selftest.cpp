@@ -11,7 +11,7 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kSteps = 3;
+constexpr std::int64_t kComparedSteps = 3;
 // Distances from what is learned exactly, in shares of the length of the updates. Measured on a
 // CPU: in bfloat16 0.12 with LibTorch's operations and 0.13 with fused ones (Xception's depthwise
 // weights), 0.003 to 0.012 (its others), 0.17 to 0.21 (Inception V3); in float32 with fused ones up
@@ -41,8 +41,11 @@ std::vector<torch::Tensor> those_of(const Group& group, const std::vector<torch:
 
 std::string difference(const std::string& model, const torch::Device& device,
                        const std::string& precision) {
-  SmallTraining training{
-      .model = model, .precision = precision, .optimizer = "sgd", .dropout = 0.0, .steps = kSteps};
+  SmallTraining training{.model = model,
+                         .precision = precision,
+                         .optimizer = "sgd",
+                         .dropout = 0.0,
+                         .steps = kComparedSteps};
   const auto learned = [&](const std::string& in, Kernels kernels) {
     training.precision = in;
     training.kernels = kernels;

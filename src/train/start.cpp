@@ -71,12 +71,12 @@ void check_same_data(const RunDirectory& directory, const Experiment& experiment
 
 /// The first training images as the first epoch's transforms leave them.
 RgbImage sample_images(const Experiment& experiment) {
-  constexpr std::size_t kImages = 16;
+  constexpr std::size_t kTrialImages = 16;
   LoaderOptions options{.indices = experiment.splits().train,
                         .transforms = TransformList::train,
                         .steps = PixelSteps::unnormalized,
                         .progressive = true};
-  options.indices.resize(std::min(options.indices.size(), kImages));
+  options.indices.resize(std::min(options.indices.size(), kTrialImages));
   const auto loader =
       make_loader(experiment.dataset(), experiment.config(), options, experiment.device());
   loader->start_epoch(0);

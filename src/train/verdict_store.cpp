@@ -26,8 +26,8 @@ std::vector<KeptVerdict> read_verdicts() {
   if (file.empty() || !std::filesystem::is_regular_file(file, error)) return {};
   try {
     std::vector<KeptVerdict> verdicts;
-    const auto json = read_json(file, "train");
-    for (const auto& item : json.at("verdicts")) {
+    const auto store = read_json(file, "train");
+    for (const auto& item : store.at("verdicts")) {
       verdicts.push_back({.key = item.at("key"),
                           .problem = item.at("problem"),
                           .time = item.at("time"),
@@ -84,17 +84,17 @@ void keep_verdict(const KeptVerdict& verdict) {
   std::erase_if(verdicts, [&](const KeptVerdict& item) { return item.key == verdict.key; });
   verdicts.insert(verdicts.begin(), verdict);
   if (verdicts.size() > kKept) verdicts.resize(kKept);
-  nlohmann::ordered_json json = {
+  nlohmann::ordered_json store = {
       {"about", "what `xception` found out about devices; may be removed"},
       {"verdicts", nlohmann::ordered_json::array()}};
   for (const auto& item : verdicts) {
-    json["verdicts"].push_back({{"key", item.key},
-                                {"problem", item.problem},
-                                {"time", item.time},
-                                {"expires", item.expires}});
+    store["verdicts"].push_back({{"key", item.key},
+                                 {"problem", item.problem},
+                                 {"time", item.time},
+                                 {"expires", item.expires}});
   }
   std::filesystem::create_directories(file.parent_path());
-  write_json(file, json);
+  write_json(file, store);
 }
 
 std::filesystem::path verdict_file() {

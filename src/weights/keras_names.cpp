@@ -8,11 +8,11 @@
 namespace xception {
 namespace {
 
-enum class Kind { convolution, separable, norm, dense, other };
+enum class LayerKind { convolution, separable, norm, dense, other };
 
 /// A module of ours, and the layer that it is in Keras's Xception.
 struct Slot {
-  Kind kind;
+  LayerKind kind;
   std::string ours;
   std::string keras;  ///< empty: Keras gives it a number
 };
@@ -20,7 +20,7 @@ struct Slot {
 /// A layer of the file's, in its order.
 struct Layer {
   std::string name;
-  Kind kind = Kind::other;
+  LayerKind kind = LayerKind::other;
   std::map<std::string, at::Tensor> variables = {};
 };
 
@@ -35,13 +35,13 @@ std::vector<Slot> slots_of(const Classifier& model) {
   std::set<std::string> modules;
   for (const auto& item : model.named_modules()) modules.insert(item.key());
   std::vector<Slot> slots;
-  const auto with_norm = [&](Kind kind, const std::string& ours, const std::string& norm,
+  const auto with_norm = [&](LayerKind kind, const std::string& ours, const std::string& norm,
                              const std::string& keras) {
     slots.push_back({kind, ours, keras});
-    slots.push_back({Kind::norm, norm, keras.empty() ? "" : keras + "_bn"});
+    slots.push_back({LayerKind::norm, norm, keras.empty() ? "" : keras + "_bn"});
   };
-  with_norm(Kind::convolution, "conv1", "bn1", "block1_conv1");
-  with_norm(Kind::convolution, "conv2", "bn2", "block1_conv2");
+  with_norm(LayerKind::convolution, "conv1", "bn1", "block1_conv1");
+  with_norm(LayerKind::convolution, "conv2", "bn2", "block1_conv2");
   std::size_t block = 1;
   for (; modules.contains(fmt::format("block{}", block)); ++block) {
     const auto ours = fmt::format("block{}", block);
@@ -49,29 +49,29 @@ std::vector<Slot> slots_of(const Classifier& model) {
     constexpr std::size_t kMostModules = 16;  // of a block
     for (std::size_t i = 0; i < kMostModules; ++i) {
       if (!modules.contains(fmt::format("{}.rep.{}.pointwise", ours, i))) continue;
-      with_norm(Kind::separable, fmt::format("{}.rep.{}", ours, i),
+      with_norm(LayerKind::separable, fmt::format("{}.rep.{}", ours, i),
                 fmt::format("{}.rep.{}", ours, i + 1),
                 fmt::format("block{}_sepconv{}", block + 1, ++number));
     }
     if (modules.contains(ours + ".skip")) {
-      with_norm(Kind::convolution, ours + ".skip", ours + ".skipbn", "");
+      with_norm(LayerKind::convolution, ours + ".skip", ours + ".skipbn", "");
     }
   }
-  with_norm(Kind::separable, "conv3", "bn3", fmt::format("block{}_sepconv1", block + 1));
-  with_norm(Kind::separable, "conv4", "bn4", fmt::format("block{}_sepconv2", block + 1));
-  slots.push_back({Kind::dense, "fc", "predictions"});
+  with_norm(LayerKind::separable, "conv3", "bn3", fmt::format("block{}_sepconv1", block + 1));
+  with_norm(LayerKind::separable, "conv4", "bn4", fmt::format("block{}_sepconv2", block + 1));
+  slots.push_back({LayerKind::dense, "fc", "predictions"});
   return slots;
 }
 
-Kind kind_of(const Layer& layer) {
+LayerKind kind_of(const Layer& layer) {
   const auto& variables = layer.variables;
-  if (variables.contains("depthwise_kernel")) return Kind::separable;
-  if (variables.contains("moving_mean")) return Kind::norm;
+  if (variables.contains("depthwise_kernel")) return LayerKind::separable;
+  if (variables.contains("moving_mean")) return LayerKind::norm;
   const auto kernel = variables.find("kernel");
-  if (kernel == variables.end()) return Kind::other;
-  return kernel->second.dim() == 4   ? Kind::convolution
-         : kernel->second.dim() == 2 ? Kind::dense
-                                     : Kind::other;
+  if (kernel == variables.end()) return LayerKind::other;
+  return kernel->second.dim() == 4   ? LayerKind::convolution
+         : kernel->second.dim() == 2 ? LayerKind::dense
+                                     : LayerKind::other;
 }
 
 std::vector<Layer> layers_of(const WeightFile& weights) {
@@ -88,10 +88,10 @@ std::vector<Layer> layers_of(const WeightFile& weights) {
 }
 
 /// A variable's name in our module, and the variable in our layout; no name: it has no counterpart.
-std::pair<std::string, at::Tensor> converted(Kind kind, const std::string& variable,
+std::pair<std::string, at::Tensor> converted(LayerKind kind, const std::string& variable,
                                              const at::Tensor& tensor) {
-  if (variable == "bias" && kind != Kind::separable) return {"bias", tensor};
-  if (kind == Kind::norm) {
+  if (variable == "bias" && kind != LayerKind::separable) return {"bias", tensor};
+  if (kind == LayerKind::norm) {
     static const std::map<std::string, std::string> kNames = {{"gamma", "weight"},
                                                               {"beta", "bias"},
                                                               {"moving_mean", "running_mean"},
@@ -99,7 +99,7 @@ std::pair<std::string, at::Tensor> converted(Kind kind, const std::string& varia
     const auto found = kNames.find(variable);
     return {found == kNames.end() ? "" : found->second, tensor};
   }
-  if (kind == Kind::dense && variable == "kernel") return {"weight", tensor.t()};
+  if (kind == LayerKind::dense && variable == "kernel") return {"weight", tensor.t()};
   if (tensor.dim() != 4) return {"", tensor};
   // (height, width, channels, a filter's results each)
   if (variable == "depthwise_kernel") return {"conv1.weight", tensor.permute({2, 3, 0, 1})};

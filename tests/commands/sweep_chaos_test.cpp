@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr int kKills = 5;
+constexpr int kSweepKills = 5;
 
 class SweepChaosTest : public CommandTest {};
 
@@ -56,7 +56,7 @@ TEST_F(SweepChaosTest, EndsAsIfNothingHadBeen) {
     std::this_thread::sleep_for(
         std::chrono::milliseconds(std::uniform_int_distribution<int>(low, high)(generator)));
   };
-  for (int i = 0; i < kKills; ++i) {
+  for (int i = 0; i < kSweepKills; ++i) {
     Process process(xception_command(arguments(out)), limited);
     process.wait_until([&] { return children_of(process.id()).size() == 2; });
     wait(500, 3000);

@@ -21,7 +21,7 @@ const torch::Tensor& theirs(const std::string& name) {
   return tensors.at(name);
 }
 
-InputConfig config_of(const json& transforms, std::int64_t image_size) {
+InputConfig augmented(const json& transforms, std::int64_t image_size) {
   InputConfig config;
   config.augment.train = transforms;
   config.data.image_size = image_size;
@@ -30,11 +30,11 @@ InputConfig config_of(const json& transforms, std::int64_t image_size) {
 
 Pipeline pipeline_of(const json& transforms, std::int64_t image_size,
                      PixelSteps steps = PixelSteps::fused) {
-  return Pipeline(config_of(transforms, image_size), TransformList::train, torch::kCPU, steps);
+  return Pipeline(augmented(transforms, image_size), TransformList::train, torch::kCPU, steps);
 }
 
 /// The pixels, 0 .. 255, of normalized images.
-torch::Tensor pixels_of(const torch::Tensor& images) {
+torch::Tensor bytes_of(const torch::Tensor& images) {
   const AugmentConfig config;
   const auto channel = [](const std::vector<double>& values) {
     return torch::tensor(values, torch::kFloat64).view({1, 3, 1, 1});
@@ -42,20 +42,20 @@ torch::Tensor pixels_of(const torch::Tensor& images) {
   return (images.to(torch::kFloat64) * channel(config.std) + channel(config.mean)) * 255.0;
 }
 
-struct Difference {
+struct ByteDifference {
   double largest;  ///< in steps of 1/255
   double share;    ///< of the values that differ by more than one step
   double any;      ///< of the values that differ at all
 };
 
 /// Image by image, as CPUs do it, and as whole batches, as GPUs do, against `expected`, uint8.
-Difference compare(const json& transforms, const torch::Tensor& images, const torch::Tensor& drawn,
-                   const torch::Tensor& expected) {
-  Difference worst{0, 0, 0};
+ByteDifference compare(const json& transforms, const torch::Tensor& images,
+                       const torch::Tensor& drawn, const torch::Tensor& expected) {
+  ByteDifference worst{0, 0, 0};
   for (const auto steps : {PixelSteps::unnormalized, PixelSteps::reference}) {
     const auto pipeline = pipeline_of(transforms, expected.size(2), steps);
     auto found = pipeline.apply(images, drawn);
-    if (steps == PixelSteps::reference) found = pixels_of(found).round();
+    if (steps == PixelSteps::reference) found = bytes_of(found).round();
     EXPECT_EQ(found.sizes(), expected.sizes());
     const auto difference = (found - expected.to(torch::kFloat64)).abs();
     const auto share = [&](double above) {

@@ -116,7 +116,7 @@ TEST_F(DataFormats, OfWebDatasetAreReadInTheirOrder) {
   EXPECT_THAT(error_of([&] { (void)open(folder / "shards"); }), HasSubstr("000001.tar"));
 }
 
-class Order : public DataFormats {
+class ReadingOrder : public DataFormats {
  protected:
   /// The images of an epoch, batch by batch, `parts` times a part of each.
   static std::vector<std::int64_t> epoch(const Dataset& set, std::int64_t number,
@@ -129,11 +129,10 @@ class Order : public DataFormats {
     config.augment.train = nlohmann::json::array({{{"name", "random_resized_crop"}}});
     std::vector<std::int64_t> indices;
     for (std::int64_t i = 0; i < set.images->size(Split::train); ++i) indices.push_back(i);
-    const auto loader = make_loader(set, config,
-                                    {.indices = indices,
-                                     .order = xception::Order::shuffled,
-                                     .transforms = TransformList::train},
-                                    torch::kCPU);
+    const auto loader = make_loader(
+        set, config,
+        {.indices = indices, .order = Order::shuffled, .transforms = TransformList::train},
+        torch::kCPU);
     loader->start_epoch(number);
     loader->seek(from);
     std::vector<std::int64_t> order;
@@ -152,7 +151,7 @@ class Order : public DataFormats {
   }
 };
 
-TEST_F(Order, OfShardsIsTheSameForAllWhoRead) {
+TEST_F(ReadingOrder, OfShardsIsTheSameForAllWhoRead) {
   make();
   const auto set = open(folder / "shards");
   const auto first = epoch(set, 0, 6);
@@ -215,7 +214,7 @@ TEST_F(Convert, KeepsEveryImageInEveryLayout) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 3);
 }
 
-TEST_F(Order, OfEachWindowIsItsOwn) {
+TEST_F(ReadingOrder, OfEachWindowIsItsOwn) {
   at::manual_seed(1);
   const ImageSet images{torch::randint(0, 256, {12, 3, 32, 32}).to(torch::kUInt8),
                         torch::zeros({12}, torch::kInt64)};

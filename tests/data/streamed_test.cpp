@@ -7,7 +7,7 @@
 namespace xception {
 namespace {
 
-InputConfig config_of(const std::string& format) {
+InputConfig config_of_format(const std::string& format) {
   InputConfig config;
   config.data.format = format;
   config.data.image_size = 32;
@@ -18,7 +18,7 @@ InputConfig config_of(const std::string& format) {
 Dataset made_up_data() {
   auto formats = dataset_formats();
   formats.push_back({"made_up", "made up as it is read", made_up::open, {}});
-  return load_dataset(config_of("made_up").data, formats);
+  return load_dataset(config_of_format("made_up").data, formats);
 }
 
 std::vector<std::int64_t> up_to(std::int64_t n) {
@@ -29,7 +29,7 @@ std::vector<std::int64_t> up_to(std::int64_t n) {
 
 std::unique_ptr<Loader> loader_of(const Dataset& dataset, Split split,
                                   Order order = Order::shuffled) {
-  return make_loader(dataset, config_of("made_up"),
+  return make_loader(dataset, config_of_format("made_up"),
                      {.split = split,
                       .indices = up_to(dataset.images->size(split)),
                       .order = order,
@@ -38,14 +38,14 @@ std::unique_ptr<Loader> loader_of(const Dataset& dataset, Split split,
 }
 
 TEST(Formats, TheUnknownAreToldTheKnown) {
-  EXPECT_EQ(error_of([] { (void)load_dataset(config_of("cifar11").data); }),
+  EXPECT_EQ(error_of([] { (void)load_dataset(config_of_format("cifar11").data); }),
             "[config] data.format: found \"cifar11\", expected one of auto, cifar10, cifar100, "
             "idx, shards, folder");
 }
 
 TEST(Formats, BringTheirOwnValidationImages) {
   const auto dataset = made_up_data();
-  auto config = config_of("made_up").data;
+  auto config = config_of_format("made_up").data;
   config.validation_size = 1'000'000;  // of the training images, if these had to give them
   auto splits = split_dataset(dataset, config, 1);
   EXPECT_EQ(splits.train, up_to(made_up::kTrain));
@@ -139,11 +139,11 @@ void expect_same_batches(const InputConfig& config, std::int64_t epochs) {
 }
 
 TEST(StreamedLoader, EqualsTheResidentOne) {
-  expect_same_batches(config_of("made_up"), 2);
+  expect_same_batches(config_of_format("made_up"), 2);
 }
 
 TEST(StreamedLoader, EqualsTheResidentOneWithEveryAugmentation) {
-  auto config = config_of("made_up");
+  auto config = config_of_format("made_up");
   config.augment.train = {
       {{"name", "alternating_flip"}},
       {{"name", "pad_and_crop"}, {"padding_mode", "reflect"}},
@@ -194,7 +194,7 @@ TEST(StreamedLoader, NamesTheImageThatCannotBeRead) {
 }
 
 TEST(StreamedLoader, PutsAnotherOfTheClassInTheDamagedOnesPlace) {
-  auto config = config_of("made_up");
+  auto config = config_of_format("made_up");
   config.data.on_error = "skip";
   const auto read = [&](std::vector<std::int64_t> indices, TransformList transforms) {
     const auto loader =
@@ -226,7 +226,7 @@ TEST(StreamedLoader, PutsAnotherOfTheClassInTheDamagedOnesPlace) {
 TEST(StreamedLoader, GivesTheSameFromMemoryAndWithAnyNumberOfThreads) {
   std::vector<torch::Tensor> found;
   for (const auto& [cache, workers] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {100, 3}}) {
-    auto config = config_of("made_up");
+    auto config = config_of_format("made_up");
     config.data.cache_mb = cache;
     config.data.workers = workers;
     const auto loader = make_loader(made_up_data(), config,

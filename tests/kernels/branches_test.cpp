@@ -20,7 +20,7 @@
 namespace xception {
 namespace {
 
-constexpr double kEps = 1e-3;
+constexpr double kBranchEps = 1e-3;
 
 /// A slice or a part: its channels, and what happens to it.
 struct Piece {
@@ -58,7 +58,7 @@ BatchNormArguments batch_norm(const Tensors& in, std::size_t images, std::size_t
           .bias = in.values[images + 2 * i + 1],
           .running_mean = in.buffers[2 * i],
           .running_var = in.buffers[2 * i + 1],
-          .eps = kEps,
+          .eps = kBranchEps,
           .training = training};
 }
 

@@ -19,17 +19,17 @@ ModelConfig inception(bool aux_logits, std::int64_t num_classes = 10) {
   return config;
 }
 
-std::int64_t parameters_of(const ModelConfig& config) {
+std::int64_t inception_parameters(const ModelConfig& config) {
   std::int64_t count = 0;
   for (const auto& parameter : build_model(config)->parameters()) count += parameter.numel();
   return count;
 }
 
 TEST(InceptionV3Parameters, WithAndWithoutAux) {
-  EXPECT_EQ(parameters_of(inception(true)), 24'371'444);
-  EXPECT_EQ(parameters_of(inception(false)), 21'806'058);
-  EXPECT_EQ(parameters_of(inception(true, 1000)), 27'161'264);
-  EXPECT_EQ(parameters_of(inception(false, 1000)), 23'834'568);
+  EXPECT_EQ(inception_parameters(inception(true)), 24'371'444);
+  EXPECT_EQ(inception_parameters(inception(false)), 21'806'058);
+  EXPECT_EQ(inception_parameters(inception(true, 1000)), 27'161'264);
+  EXPECT_EQ(inception_parameters(inception(false, 1000)), 23'834'568);
 }
 
 TEST(InceptionV3Forward, TakesAnySizeFromTheMinimum) {

@@ -15,7 +15,7 @@
 namespace xception {
 namespace {
 
-ModelConfig small_xception() {
+ModelConfig small_xception_config() {
   ModelConfig config;
   config.own<XceptionOptions>().width = 0.125;
   config.own<XceptionOptions>().middle_blocks = 1;
@@ -28,7 +28,7 @@ std::vector<double> loss_curve(Kernels kernels, std::uint64_t seed, int steps) {
   const auto x = torch::randn({32, 3, 71, 71}).contiguous(torch::MemoryFormat::ChannelsLast);
   const auto labels = torch::randint(10, {32}, torch::kInt64);
   torch::manual_seed(seed);
-  const auto model = build_model(small_xception());
+  const auto model = build_model(small_xception_config());
   use_kernels(*model, kernels);
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {

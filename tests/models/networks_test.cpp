@@ -17,7 +17,7 @@
 namespace xception {
 namespace {
 
-ModelConfig config_of(const std::string& name, std::int64_t num_classes = 10) {
+ModelConfig network_config(const std::string& name, std::int64_t num_classes = 10) {
   ModelConfig config;
   config.name = name;
   config.num_classes = num_classes;
@@ -40,7 +40,7 @@ TEST(Networks, CostWhatTorchvisionDocuments) {
       {"googlenet", 6'624'904, 1.498},
   };
   for (const auto& documented : all) {
-    auto config = config_of(documented.name, 1000);
+    auto config = network_config(documented.name, 1000);
     config.aux_logits = false;
     const auto model = build_model(config);
     const auto cost = count_complexity(*model, 224);
@@ -54,7 +54,7 @@ TEST(Networks, CostWhatTorchvisionDocuments) {
 TEST(Networks, TakeTheirSmallestImagesAndOddOnes) {
   const torch::NoGradGuard no_grad;
   for (const std::string name : {"resnet18", "resnet50", "resnet9", "googlenet", "alexnet"}) {
-    const auto config = config_of(name, 7);
+    const auto config = network_config(name, 7);
     const auto model = build_model(config);
     const auto smallest = min_image_size(config);
     for (const auto size : {smallest, smallest + 1, smallest + 16}) {
@@ -70,7 +70,7 @@ TEST(Networks, TakeTheirSmallestImagesAndOddOnes) {
 }
 
 TEST(ResNet, HasTheSameNamesWithASmallStem) {
-  auto config = config_of("resnet18");
+  auto config = network_config("resnet18");
   const auto standard = build_model(config);
   config.own<StemOptions>().stem = "small";
   const auto small = build_model(config);
@@ -85,7 +85,7 @@ TEST(ResNet, HasTheSameNamesWithASmallStem) {
 }
 
 TEST(GoogLeNet, RunsItsHeadsInTrainingWhenTheirLossCounts) {
-  auto config = config_of("googlenet");
+  auto config = network_config("googlenet");
   config.aux_weight = 0.3;
   const auto model = build_model(config);
   const auto images = torch::randn({2, 3, 32, 32});
@@ -104,7 +104,7 @@ TEST(GoogLeNet, RunsItsHeadsInTrainingWhenTheirLossCounts) {
 }
 
 TEST(GoogLeNet, LeavesIdleHeadsWithoutGradients) {
-  auto config = config_of("googlenet");
+  auto config = network_config("googlenet");
   config.aux_weight = 0.0;
   const auto model = build_model(config);
   EXPECT_TRUE(model->forward(torch::randn({2, 3, 32, 32})).aux.empty());
@@ -147,10 +147,10 @@ std::pair<double, double> losses_of(const ModelConfig& config, std::int64_t size
 }
 
 TEST(Networks, LearnInTwentySteps) {
-  auto resnet18 = config_of("resnet18", 4);
+  auto resnet18 = network_config("resnet18", 4);
   resnet18.own<StemOptions>().stem = "small";
   for (const auto& [config, size] :
-       {std::pair{resnet18, 8}, std::pair{config_of("resnet9", 4), 8}}) {
+       {std::pair{resnet18, 8}, std::pair{network_config("resnet9", 4), 8}}) {
     const auto [first, last] = losses_of(config, size, 20);
     EXPECT_GT(first, 1.0) << config.name;
     EXPECT_LT(last, 0.2 * first) << config.name;

@@ -134,18 +134,18 @@ TEST(ResetForeignKeys, LeavesWhatTheModelReads) {
 }
 
 /// Inception V3's keys with one more.
-nlohmann::json inception(const std::string& key, const nlohmann::json& value) {
+nlohmann::json inception_keys(const std::string& key, const nlohmann::json& value) {
   return {{"name", "inception_v3"}, {key, value}};
 }
 
 TEST(ResolveModel, AuxWeightFollowsHeadAndSize) {
   EXPECT_EQ(resolved({{"name", "inception_v3"}}, 298).aux_weight, 0.0);
-  EXPECT_EQ(resolved(inception("aux_logits", false)).aux_weight, 0.0);
-  EXPECT_EQ(resolved(inception("aux_weight", 0)).aux_weight, 0.0);
-  EXPECT_EQ(resolved(inception("aux_weight", 0.3)).aux_weight, 0.3);
-  EXPECT_THAT(refusal(inception("aux_weight", 0.3), 298),
+  EXPECT_EQ(resolved(inception_keys("aux_logits", false)).aux_weight, 0.0);
+  EXPECT_EQ(resolved(inception_keys("aux_weight", 0)).aux_weight, 0.0);
+  EXPECT_EQ(resolved(inception_keys("aux_weight", 0.3)).aux_weight, 0.3);
+  EXPECT_THAT(refusal(inception_keys("aux_weight", 0.3), 298),
               AllOf(HasSubstr("299 px"), HasSubstr("298"), HasSubstr("model.aux_weight=0")));
-  auto headless = inception("aux_weight", 0.3);
+  auto headless = inception_keys("aux_weight", 0.3);
   headless["aux_logits"] = false;
   EXPECT_THAT(refusal(headless), HasSubstr("model.aux_logits=false"));
 }
@@ -194,7 +194,7 @@ TEST(ResolveModel, RefusesOptionsThatTheModelDoesNotRead) {
       {"padding", "same"}};
   for (const auto& [option, value] : options) {
     EXPECT_NO_THROW(resolved({{option, value}}));
-    EXPECT_THAT(refusal(inception(option, value)),
+    EXPECT_THAT(refusal(inception_keys(option, value)),
                 AllOf(HasSubstr("model." + option), HasSubstr("inception_v3"),
                       HasSubstr("num_classes, dropout, bn_eps, aux_weight, aux_logits, "
                                 "transform_input")));
@@ -203,7 +203,7 @@ TEST(ResolveModel, RefusesOptionsThatTheModelDoesNotRead) {
   EXPECT_THAT(refusal({{"aux_logits", false}}), HasSubstr("xception"));
   EXPECT_THAT(refusal({{"transform_input", true}}), HasSubstr("xception"));
   // The default says nothing that the model would have to obey.
-  EXPECT_NO_THROW(resolved(inception("residual", true)));
+  EXPECT_NO_THROW(resolved(inception_keys("residual", true)));
 }
 
 TEST(ResolveModel, TakesAResolvedConfigBack) {

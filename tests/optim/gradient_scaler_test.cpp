@@ -15,19 +15,21 @@ namespace {
 const std::vector<std::string> kNames = {"bias", "conv", "depthwise", "linear", "pointwise"};
 
 /// What PyTorch computed, once for all tests.
-const TensorMap& pytorch() {
+const TensorMap& pytorch_scaler() {
   static const TensorMap tensors = run_python("export_optim.py");
   return tensors;
 }
 
 TEST(ClipGradients, EqualsPyTorch) {
   std::vector<torch::Tensor> clipped;
-  for (const auto& name : kNames) clipped.push_back(pytorch().at("clip/grad/" + name).clone());
+  for (const auto& name : kNames)
+    clipped.push_back(pytorch_scaler().at("clip/grad/" + name).clone());
   const auto norm = clip_gradients(clipped, 1.5);
-  EXPECT_NEAR(norm.item<double>(), pytorch().at("clip/norm").item<double>(), 1e-12);
+  EXPECT_NEAR(norm.item<double>(), pytorch_scaler().at("clip/norm").item<double>(), 1e-12);
   for (std::size_t i = 0; i < kNames.size(); ++i) {
-    EXPECT_LE((clipped[i] - pytorch().at("clip/clipped/" + kNames[i])).abs().max().item<double>(),
-              1e-14);
+    EXPECT_LE(
+        (clipped[i] - pytorch_scaler().at("clip/clipped/" + kNames[i])).abs().max().item<double>(),
+        1e-14);
   }
   // Small gradients pass unchanged.
   std::vector<torch::Tensor> small = {torch::full({2}, 1e-3, torch::kFloat64)};
@@ -36,9 +38,9 @@ TEST(ClipGradients, EqualsPyTorch) {
 }
 
 TEST(GradientScaler, FollowsPyTorchs) {
-  const auto& bad = pytorch().at("scaler/bad");
-  const auto& scales = pytorch().at("scaler/scale");
-  const auto& weights = pytorch().at("scaler/weight");
+  const auto& bad = pytorch_scaler().at("scaler/bad");
+  const auto& scales = pytorch_scaler().at("scaler/scale");
+  const auto& weights = pytorch_scaler().at("scaler/weight");
   GradientScaler scaler(true, torch::kCPU);
   const auto weight = torch::ones({3}).requires_grad_();
   OptimizerConfig config;

@@ -16,7 +16,7 @@ namespace {
 constexpr int kSteps = 20;
 
 /// What torch.optim computed, once for all tests.
-const TensorMap& pytorch() {
+const TensorMap& pytorch_optimizers() {
   static const TensorMap tensors = run_python("export_optim.py");
   return tensors;
 }
@@ -71,7 +71,7 @@ const Rules& rules() {
 
 NamedParameters start_of(const std::string& rule, torch::MemoryFormat format) {
   NamedParameters parameters;
-  for (const auto& [name, tensor] : pytorch()) {
+  for (const auto& [name, tensor] : pytorch_optimizers()) {
     const auto prefix = rule + "/start/";
     if (!name.starts_with(prefix)) continue;
     auto parameter = in_format(tensor, format).clone();
@@ -99,14 +99,15 @@ double error_after_steps(const std::string& rule, const OptimizerConfig& config,
   for (int step = 0; step < kSteps; ++step) {
     if (before) before(step, optimizer, parameters);
     for (const auto& [name, parameter] : parameters) {
-      parameter.mutable_grad() = in_format(
-          pytorch().at(rule + "/grad/" + std::to_string(step) + "/" + name), formats.gradient);
+      parameter.mutable_grad() =
+          in_format(pytorch_optimizers().at(rule + "/grad/" + std::to_string(step) + "/" + name),
+                    formats.gradient);
     }
     optimizer->step(lr, {});
   }
   double largest = 0.0;
   for (const auto& [name, parameter] : parameters) {
-    const auto& expected = pytorch().at(rule + "/after/" + name);
+    const auto& expected = pytorch_optimizers().at(rule + "/after/" + name);
     largest = std::max(largest, ((parameter - expected).norm() / expected.norm()).item<double>());
   }
   return largest;

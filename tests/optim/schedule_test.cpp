@@ -13,7 +13,7 @@ namespace xception {
 namespace {
 
 /// What PyTorch's schedulers gave, once for all tests.
-const TensorMap& pytorch() {
+const TensorMap& pytorch_schedules() {
   static const TensorMap tensors = run_python("export_optim.py");
   return tensors;
 }
@@ -29,7 +29,7 @@ ScheduleConfig schedule_of(const nlohmann::json& json) {
 /// without.
 double error_of(const ScheduleConfig& schedule, const std::string& name, bool warmup) {
   constexpr std::int64_t kPerEpoch = 5;
-  const auto& expected = pytorch().at("schedule/" + name);
+  const auto& expected = pytorch_schedules().at("schedule/" + name);
   auto own = schedule;
   own.warmup_epochs = warmup ? 1 : 0;
   const auto first = warmup ? kPerEpoch : 0;
@@ -80,8 +80,8 @@ void expect_plateau(const nlohmann::json& json, const std::string& name) {
   EXPECT_TRUE(has_feedback(schedule));
   auto feedback = build_feedback(schedule, 0.1);
   EXPECT_EQ(feedback->factor(), 1.0);
-  const auto& values = pytorch().at("plateau/" + name + "/values");
-  const auto& rates = pytorch().at("plateau/" + name + "/rates");
+  const auto& values = pytorch_schedules().at("plateau/" + name + "/values");
+  const auto& rates = pytorch_schedules().at("plateau/" + name + "/rates");
   for (std::int64_t i = 0; i < values.size(0); ++i) {
     const auto value = values[i].item<double>();
     feedback->record({.epoch = i + 1, .validation_loss = value, .validation_accuracy = value});

@@ -12,7 +12,7 @@
 namespace xception {
 namespace {
 
-constexpr int kSteps = 12;
+constexpr int kAverageSteps = 12;
 
 /// What PyTorch and timm computed, once for all tests.
 const TensorMap& python() {
@@ -20,7 +20,7 @@ const TensorMap& python() {
   return tensors;
 }
 
-AverageConfig config_of(const nlohmann::json& json) {
+AverageConfig average_of(const nlohmann::json& json) {
   AverageConfig config;
   std::set<std::string> given;
   read_keys(json, "test", "average", config.keys(), given);
@@ -70,8 +70,8 @@ std::string at_step(const std::string& name, int step) {
 /// Follows the script's weights; after each step, the averages change places with them.
 void expect_equal(const nlohmann::json& json, const std::string& name) {
   const Network network;
-  auto average = build_average(config_of(json), network.parameters, network.statistics);
-  for (int step = 1; step <= kSteps; ++step) {
+  auto average = build_average(average_of(json), network.parameters, network.statistics);
+  for (int step = 1; step <= kAverageSteps; ++step) {
     SCOPED_TRACE(name + " step " + std::to_string(step));
     network.set(at_step("weights", step));
     average->after_step();
@@ -82,7 +82,7 @@ void expect_equal(const nlohmann::json& json, const std::string& name) {
     // A checkpoint of this moment is the network's tensors and the state.
     auto state = average->state();
     for (auto& [key, tensor] : state.tensors) tensor = tensor.clone();
-    auto next = build_average(config_of(json), network.parameters, network.statistics);
+    auto next = build_average(average_of(json), network.parameters, network.statistics);
     next->load_state(state);
     EXPECT_TRUE(next->is_in_place());
     average = std::move(next);
@@ -100,11 +100,11 @@ TEST(WeightAverage, EqualsPyTorchsAndTimms) {
 TEST(WeightAverage, DecayRisesWithTheWarmup) {
   const Network network;
   const auto average =
-      build_average(config_of({{"name", "ema"}, {"decay", 0.4}, {"decay_warmup", true}}),
+      build_average(average_of({{"name", "ema"}, {"decay", 0.4}, {"decay_warmup", true}}),
                     network.parameters, network.statistics);
   const auto& [name, weight] = network.parameters.front();
   auto expected = python().at("weights/0/" + name).to(torch::kFloat64);
-  for (int step = 1; step <= kSteps; ++step) {
+  for (int step = 1; step <= kAverageSteps; ++step) {
     network.set(at_step("weights", step));
     average->after_step();
     const double decay = std::min(0.4, static_cast<double>(step) / (step + 9.0));
@@ -116,7 +116,7 @@ TEST(WeightAverage, DecayRisesWithTheWarmup) {
 
 TEST(WeightAverage, StartsAtAnEpoch) {
   const Network network;
-  const auto average = build_average(config_of({{"name", "swa"}, {"start_epoch", 3}}),
+  const auto average = build_average(average_of({{"name", "swa"}, {"start_epoch", 3}}),
                                      network.parameters, network.statistics);
   for (int epoch = 1; epoch <= 2; ++epoch) {
     network.set(at_step("weights", epoch));
@@ -136,7 +136,7 @@ TEST(WeightAverage, StartsAtAnEpoch) {
 TEST(WeightAverage, BeginsAnewWithOtherWeights) {
   const Network network;
   const auto average =
-      build_average(config_of({{"name", "ema"}}), network.parameters, network.statistics);
+      build_average(average_of({{"name", "ema"}}), network.parameters, network.statistics);
   network.set(at_step("weights", 4));
   average->restart();
   average->after_step();
@@ -147,7 +147,7 @@ TEST(WeightAverage, BeginsAnewWithOtherWeights) {
 TEST(WeightAverage, LeavesStatisticsThatAreRecomputed) {
   const Network network;
   const auto average =
-      build_average(config_of({{"name", "ema"}, {"decay", 0.5}, {"batch_norm", "recompute"}}),
+      build_average(average_of({{"name", "ema"}, {"decay", 0.5}, {"batch_norm", "recompute"}}),
                     network.parameters, network.statistics);
   network.set(at_step("weights", 1));
   average->after_step();
@@ -165,7 +165,7 @@ TEST(WeightAverage, LeavesStatisticsThatAreRecomputed) {
 TEST(WeightAverage, RefusesWhatCannotBeMeant) {
   EXPECT_EQ(build_average(AverageConfig(), {}, {}), nullptr);
   EXPECT_EQ(describe_average(AverageConfig()), "");
-  const auto late = config_of({{"name", "swa"}, {"start_epoch", 4}});
+  const auto late = average_of({{"name", "swa"}, {"start_epoch", 4}});
   EXPECT_THROW(check_average(late, 3), Error);
   EXPECT_NO_THROW(check_average(late, 4));
   auto unknown = late;

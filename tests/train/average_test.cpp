@@ -17,7 +17,7 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kImages = 16;
+constexpr std::int64_t kAverageImages = 16;
 constexpr std::int64_t kBatch = 4;
 
 RunConfig config_with(const std::vector<std::string>& overrides) {
@@ -37,7 +37,7 @@ Dataset random_images() {
     return ImageSet{torch::randint(0, 256, {n, 3, 32, 32}).to(torch::kUInt8),
                     torch::randint(0, 10, {n}, torch::kInt64)};
   };
-  return {.images = in_memory(images(kImages + 4), images(8)),
+  return {.images = in_memory(images(kAverageImages + 4), images(8)),
           .class_names = std::vector<std::string>(10, "made up"),
           .name = "made up",
           .checksum = {},
@@ -51,7 +51,7 @@ TensorMap copies_of(const Classifier& model) {
 }
 
 /// Floating-point tensors alone.
-double distance(const TensorMap& one, const TensorMap& other) {
+double largest_change(const TensorMap& one, const TensorMap& other) {
   double largest = 0.0;
   for (const auto& [name, tensor] : one) {
     if (!tensor.is_floating_point()) continue;
@@ -83,12 +83,12 @@ TEST(Average, IsUpdatedInEachStepOnEveryRank) {
       const auto trained = copies_of(*training.model);
       {
         const AveragesInPlace in_place(training.average.get());
-        EXPECT_LE(distance(copies_of(*training.model), expected), 1e-5);
-        EXPECT_GT(distance(copies_of(*training.model), trained), 1e-3);
+        EXPECT_LE(largest_change(copies_of(*training.model), expected), 1e-5);
+        EXPECT_GT(largest_change(copies_of(*training.model), trained), 1e-3);
         const std::lock_guard lock(mutex);
         averages.at(static_cast<std::size_t>(ranks->rank())) = copies_of(*training.model);
       }
-      EXPECT_EQ(distance(copies_of(*training.model), trained), 0.0);
+      EXPECT_EQ(largest_change(copies_of(*training.model), trained), 0.0);
     });
     for (const auto& [name, tensor] : averages.front()) {
       // BatchNorm's running statistics are each rank's own until they are evaluated.
@@ -129,8 +129,8 @@ TEST(Average, StatisticsAreThoseOfUpdateBn) {
   const torch::NoGradGuard no_grad;
   for (const std::int64_t count : {4, 4, 2}) reference->forward(same_images->next(count).images);
   const auto theirs = copies_of(*reference);
-  EXPECT_LE(distance(ours, theirs), 1e-10);
-  EXPECT_GT(distance(ours, before), 1e-2);
+  EXPECT_LE(largest_change(ours, theirs), 1e-10);
+  EXPECT_GT(largest_change(ours, before), 1e-2);
 }
 
 class AverageOfRun : public FolderTest {
@@ -172,8 +172,8 @@ TEST_F(AverageOfRun, IsWhatIsSavedAndTrainingIsTheSame) {
   const auto trained = trained_of(ema);
   ASSERT_FALSE(trained.empty());
   // Nobody's training is changed by an average.
-  EXPECT_EQ(distance(trained, model_of(plain)), 0.0);
-  EXPECT_GT(distance(trained, model_of(ema)), 1e-3);
+  EXPECT_EQ(largest_change(trained, model_of(plain)), 0.0);
+  EXPECT_GT(largest_change(trained, model_of(ema)), 1e-3);
   EXPECT_EQ(read_json(ema.summary(), "test")["average"], "ema");
   EXPECT_FALSE(read_json(plain.summary(), "test").contains("average"));
 }
@@ -190,7 +190,7 @@ TEST_F(AverageOfRun, SwaIsTheMeanOfTheEpochsEnds) {
   for (auto& [name, tensor] : expected) {
     tensor = tensor.is_floating_point() ? 0.5 * (tensor + ends[2].at(name)) : ends[2].at(name);
   }
-  EXPECT_LE(distance(swa, expected), 1e-5);
+  EXPECT_LE(largest_change(swa, expected), 1e-5);
   EXPECT_TRUE(swa.at("bn1.num_batches_tracked").equal(expected.at("bn1.num_batches_tracked")));
 }
 
@@ -205,7 +205,7 @@ TEST_F(AverageOfRun, EvaluatesTheAverages) {
   apply_runtime_settings(config);
   const Experiment experiment(config, random_images(), torch::kCPU);
   const auto untrained = experiment.build_model(parse_precision("fp32"));
-  EXPECT_LE(distance(model_of(directory), copies_of(*untrained)), 1e-6);
+  EXPECT_LE(largest_change(model_of(directory), copies_of(*untrained)), 1e-6);
   const auto loader = experiment.evaluation_loader(Split::test);
   const auto tested = evaluate(*untrained, *loader, experiment.evaluation_options());
   EXPECT_NEAR(summary["test_loss"].get<double>(), tested->metrics.loss, 1e-5);
@@ -225,7 +225,7 @@ TEST_F(AverageOfRun, RecomputesStatisticsAlsoOnRanks) {
     load_module_state(*model, saved);
     const auto images = experiment.first_training_images(8);
     recompute_batch_norm(*model, *images, parse_precision("fp32"), 2);
-    EXPECT_LE(distance(copies_of(*model), saved), 1e-5) << norm;
+    EXPECT_LE(largest_change(copies_of(*model), saved), 1e-5) << norm;
   }
 }
 

@@ -19,11 +19,11 @@
 namespace xception {
 namespace {
 
-using Overrides = std::vector<std::string>;
+using Settings = std::vector<std::string>;
 
 /// A small network in training on random images.
-struct Small {
-  explicit Small(const Overrides& more) : config(config_of(more)) {
+struct SmallFineTuning {
+  explicit SmallFineTuning(const Settings& more) : config(config_of(more)) {
     resolve_model(config);
     apply_runtime_settings(config);
     at::manual_seed(3);
@@ -38,10 +38,10 @@ struct Small {
     training->model->train();
   }
 
-  static RunConfig config_of(const Overrides& more) {
-    Overrides all = {"data.image_size=71",       "data.validation_size=0", "train.batch_size=8",
-                     "model.width=0.05",         "model.middle_blocks=1",  "optimizer.name=sgd",
-                     "optimizer.weight_decay=0", "optimizer.lr=0.01"};
+  static RunConfig config_of(const Settings& more) {
+    Settings all = {"data.image_size=71",       "data.validation_size=0", "train.batch_size=8",
+                    "model.width=0.05",         "model.middle_blocks=1",  "optimizer.name=sgd",
+                    "optimizer.weight_decay=0", "optimizer.lr=0.01"};
     for (const auto& text : more) {
       const auto key = text.substr(0, text.find('=') + 1);
       std::erase_if(all, [&](const auto& other) { return other.starts_with(key); });
@@ -68,9 +68,9 @@ struct Small {
   std::unique_ptr<Training> training;
 };
 
-std::string error_of(const Overrides& more) {
+std::string finetune_error(const Settings& more) {
   try {
-    Small small(more);
+    SmallFineTuning small(more);
   } catch (const Error& error) {
     return error.what();
   }
@@ -88,15 +88,15 @@ TEST(NamePattern, MeansPartsAndAllBelowThem) {
 }
 
 TEST(ClassCount, IsTheDataSetsUnlessItIsGiven) {
-  EXPECT_EQ(Small({}).experiment->config().model.num_classes, 3);
-  EXPECT_NE(error_of({"model.num_classes=10"}).find("has 3 classes"), std::string::npos);
+  EXPECT_EQ(SmallFineTuning({}).experiment->config().model.num_classes, 3);
+  EXPECT_NE(finetune_error({"model.num_classes=10"}).find("has 3 classes"), std::string::npos);
 }
 
 class Freezing : public testing::TestWithParam<std::string> {};
 
 TEST_P(Freezing, KeepsWeightsAndStatistics) {
   const auto kernels = "train.kernels=" + GetParam();
-  Small small({kernels, R"(train.freeze=["conv*","bn*","block*"])"});
+  SmallFineTuning small({kernels, R"(train.freeze=["conv*","bn*","block*"])"});
   const auto [before, after] = small.train();
   for (const auto& [name, tensor] : before) {
     const bool trained = name.starts_with("fc.");
@@ -106,7 +106,7 @@ TEST_P(Freezing, KeepsWeightsAndStatistics) {
 
 TEST_P(Freezing, LeavesTheRestAsItWasWithFrozenStatistics) {
   // Of a block, everything but its BatchNorms: their statistics go on.
-  Small small({"train.kernels=" + GetParam(), "train.freeze=*.weight"});
+  SmallFineTuning small({"train.kernels=" + GetParam(), "train.freeze=*.weight"});
   const auto [before, after] = small.train();
   EXPECT_FALSE(torch::equal(before.at("bn1.running_mean"), after.at("bn1.running_mean")));
   EXPECT_TRUE(torch::equal(before.at("bn1.weight"), after.at("bn1.weight")));
@@ -117,9 +117,9 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Freezing, testing::Values("fused", "reference"
 
 TEST(FreezingKernels, FusedAndReferenceLearnTheSame) {
   const auto learned = [](const std::string& kernels) {
-    return Small({"train.kernels=" + kernels, "train.precision=fp64",
-                  R"(augment.train=[{"name":"resize"}])",
-                  R"(train.freeze=["conv1","bn1","block1","block2","block3"])"})
+    return SmallFineTuning({"train.kernels=" + kernels, "train.precision=fp64",
+                            R"(augment.train=[{"name":"resize"}])",
+                            R"(train.freeze=["conv1","bn1","block1","block2","block3"])"})
         .train()
         .second;
   };
@@ -130,17 +130,18 @@ TEST(FreezingKernels, FusedAndReferenceLearnTheSame) {
 }
 
 TEST(FreezingErrors, NameWhatIsWrong) {
-  EXPECT_EQ(error_of({"train.freeze=blok1"})
+  EXPECT_EQ(finetune_error({"train.freeze=blok1"})
                 .find("[config] train.freeze: found \"blok1\", which is the name of no parameter"),
             0U);
-  EXPECT_NE(error_of({"train.freeze=blok1"}).find("such as \"block1\""), std::string::npos);
-  EXPECT_NE(error_of({"train.freeze=*"}).find("leaves no parameter to train"), std::string::npos);
+  EXPECT_NE(finetune_error({"train.freeze=blok1"}).find("such as \"block1\""), std::string::npos);
+  EXPECT_NE(finetune_error({"train.freeze=*"}).find("leaves no parameter to train"),
+            std::string::npos);
 }
 
 TEST(OptimizerGroups, ScaleTheLearningRate) {
   for (const std::string rule : {"sgd", "adam", "adamw"}) {
     const auto updates = [&](const std::string& groups) {
-      Small small({"optimizer.name=" + rule, "optimizer.groups=" + groups});
+      SmallFineTuning small({"optimizer.name=" + rule, "optimizer.groups=" + groups});
       const auto before = small.copies();
       small.training->step->run(8);
       TensorMap moved;
@@ -166,7 +167,7 @@ TEST(OptimizerGroups, ScaleTheLearningRate) {
 
 TEST(OptimizerGroups, KeepTheStateOfASingleOptimizer) {
   const auto state_of = [](const std::string& groups) {
-    Small small({"optimizer.name=adam", "optimizer.groups=" + groups});
+    SmallFineTuning small({"optimizer.name=adam", "optimizer.groups=" + groups});
     small.train();
     return small.training->optimizer->state();
   };
@@ -175,7 +176,8 @@ TEST(OptimizerGroups, KeepTheStateOfASingleOptimizer) {
   ASSERT_EQ(plain.tensors.size(), grouped.tensors.size());
   for (const auto& [name, tensor] : plain.tensors) EXPECT_TRUE(grouped.tensors.contains(name));
   EXPECT_TRUE(torch::equal(grouped.tensors.at("step"), torch::tensor(3.0F)));
-  Small other({"optimizer.name=adam", R"(optimizer.groups=[{"name":"fc","weight_decay":0.1}])"});
+  SmallFineTuning other(
+      {"optimizer.name=adam", R"(optimizer.groups=[{"name":"fc","weight_decay":0.1}])"});
   other.training->optimizer->load_state(grouped);
   for (const auto& [name, tensor] : other.training->optimizer->state().tensors) {
     EXPECT_TRUE(torch::equal(tensor, grouped.tensors.at(name))) << name;
@@ -183,14 +185,15 @@ TEST(OptimizerGroups, KeepTheStateOfASingleOptimizer) {
 }
 
 TEST(OptimizerGroups, AreToldWhatIsWrong) {
-  EXPECT_NE(error_of({R"(optimizer.groups=[{"name":"blok*"}])"}).find("\"blok*\", which means no"),
-            std::string::npos);
-  EXPECT_NE(error_of({R"(optimizer.groups=[{"name":"fc","lr":1}])"}).find("lr: unknown key"),
+  EXPECT_NE(
+      finetune_error({R"(optimizer.groups=[{"name":"blok*"}])"}).find("\"blok*\", which means no"),
+      std::string::npos);
+  EXPECT_NE(finetune_error({R"(optimizer.groups=[{"name":"fc","lr":1}])"}).find("lr: unknown key"),
             std::string::npos);
 }
 
 TEST(ClassWeights, BalanceWhatTheSplitHolds) {
-  Small small({"train.class_weights=balanced"});
+  SmallFineTuning small({"train.class_weights=balanced"});
   const auto counts = small.experiment->class_counts();
   EXPECT_TRUE(torch::equal(counts, torch::tensor({10, 10, 4})));
   // By hand: -log softmax of each image's class times 24 / (3 n).
@@ -207,8 +210,8 @@ TEST(ClassWeights, BalanceWhatTheSplitHolds) {
 }
 
 TEST(ClassWeights, ChangeWhatIsLearned) {
-  const auto plain = Small({}).train().second;
-  const auto weighted = Small({"train.class_weights=balanced"}).train().second;
+  const auto plain = SmallFineTuning({}).train().second;
+  const auto weighted = SmallFineTuning({"train.class_weights=balanced"}).train().second;
   EXPECT_FALSE(torch::equal(plain.at("fc.bias"), weighted.at("fc.bias")));
 }
 

@@ -12,7 +12,7 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kClasses = 4;
+constexpr std::int64_t kMixClasses = 4;
 
 /// What torchvision v2 computed, once for all tests.
 const torch::Tensor& theirs(const std::string& name) {
@@ -30,7 +30,7 @@ TEST(MixAgainstTorchvision, MixupWithTheSameShare) {
   const auto& shares = theirs("mixup/shares");
   for (std::int64_t i = 0; i < shares.size(0); ++i) {
     auto batch = batch_of("mixup");
-    mixup(batch, shares[i], kClasses);
+    mixup(batch, shares[i], kMixClasses);
     EXPECT_TRUE(torch::allclose(batch.images, theirs("mixup/mixed")[i], 0, 1e-6)) << i;
     EXPECT_TRUE(torch::allclose(batch.targets, theirs("mixup/targets")[i], 0, 1e-6)) << i;
     EXPECT_EQ(batch.targets.scalar_type(), torch::kFloat32);
@@ -46,7 +46,7 @@ TEST(MixAgainstTorchvision, CutmixWithTheSameShareAndCenter) {
     const auto box = cutmix_box(shares[i], center[1], center[0], 12, 17);
     const auto expected = theirs("cutmix/boxes")[i];  // left, top, right, bottom
     EXPECT_TRUE(torch::stack({box.left, box.top, box.right, box.bottom}).equal(expected));
-    cutmix(batch, box, kClasses);
+    cutmix(batch, box, kMixClasses);
     EXPECT_TRUE(batch.images.equal(theirs("cutmix/mixed")[i]));
     EXPECT_TRUE(torch::allclose(batch.targets, theirs("cutmix/targets")[i], 0, 1e-6));
   }
@@ -58,8 +58,8 @@ TEST(Mix, HalfPrecisionIsMixedInFloat32) {
     batch.images = batch.images.to(dtype);
     auto wide = batch;
     wide.images = wide.images.to(torch::kFloat32);
-    mixup(batch, torch::tensor(0.3F), kClasses);
-    mixup(wide, torch::tensor(0.3F), kClasses);
+    mixup(batch, torch::tensor(0.3F), kMixClasses);
+    mixup(wide, torch::tensor(0.3F), kMixClasses);
     EXPECT_EQ(batch.images.scalar_type(), dtype);
     EXPECT_TRUE(batch.images.equal(wide.images.to(dtype)));
     EXPECT_TRUE(batch.targets.equal(wide.targets));
@@ -68,7 +68,7 @@ TEST(Mix, HalfPrecisionIsMixedInFloat32) {
 
 /// How a batch of two images, all 0 and all 1, came out: the first one's share of itself, and
 /// whether it is blended or cut.
-struct Outcome {
+struct MixOutcome {
   double share = 0;
   bool blended = false;
   bool cut = false;
@@ -84,15 +84,15 @@ MixConfig mix_of(double mixup_alpha, double cutmix_alpha, double probability = 1
   return config;
 }
 
-std::vector<Outcome> outcomes(const MixConfig& config, int batches) {
+std::vector<MixOutcome> outcomes(const MixConfig& config, int batches) {
   const auto mix = make_mix(config, 2, torch::kCPU);
-  std::vector<Outcome> all;
+  std::vector<MixOutcome> all;
   for (int i = 0; i < batches; ++i) {
     Input batch{.images = torch::stack({torch::zeros({3, 16, 16}), torch::ones({3, 16, 16})}),
                 .targets = torch::tensor({0, 1}),
                 .indices = torch::arange(2)};
     mix(batch);
-    Outcome outcome;
+    MixOutcome outcome;
     outcome.share = batch.targets[0][0].item<double>();
     // Targets and pixels agree.
     EXPECT_NEAR(batch.images[0].mean().item<double>(), 1.0 - outcome.share, 1e-5);
@@ -122,18 +122,18 @@ TEST(Mix, SharesHaveTheirDistribution) {
 
 TEST(Mix, ChoosesBatchByBatch) {
   torch::manual_seed(2);
-  const auto count = [](const std::vector<Outcome>& all, auto member) {
+  const auto count = [](const std::vector<MixOutcome>& all, auto member) {
     int n = 0;
     for (const auto& outcome : all) n += outcome.*member ? 1 : 0;
     return n;
   };
   const auto both = outcomes(mix_of(1, 1), 1000);
-  EXPECT_NEAR(count(both, &Outcome::blended), 500, 80);
-  EXPECT_GT(count(both, &Outcome::cut), 350);  // some boxes are empty
+  EXPECT_NEAR(count(both, &MixOutcome::blended), 500, 80);
+  EXPECT_GT(count(both, &MixOutcome::cut), 350);  // some boxes are empty
   const auto seldom = outcomes(mix_of(1, 0, 0.25), 1000);
-  EXPECT_NEAR(count(seldom, &Outcome::blended), 250, 70);
+  EXPECT_NEAR(count(seldom, &MixOutcome::blended), 250, 70);
   const auto cut = outcomes(mix_of(1, 1, 1, 1), 100);
-  EXPECT_EQ(count(cut, &Outcome::blended), 0);
+  EXPECT_EQ(count(cut, &MixOutcome::blended), 0);
 }
 
 TEST(Mix, GoesByTheDefaultGenerator) {
@@ -150,8 +150,8 @@ TEST(Mix, GoesByTheDefaultGenerator) {
 
 TEST(Mix, GoesWithLabelSmoothing) {
   auto batch = batch_of("mixup");
-  mixup(batch, torch::tensor(0.7F), kClasses);
-  const auto logits = torch::randn({5, kClasses});
+  mixup(batch, torch::tensor(0.7F), kMixClasses);
+  const auto logits = torch::randn({5, kMixClasses});
   const auto labels = theirs("mixup/labels");
   const auto loss = [&](const torch::Tensor& targets) {
     return summed_cross_entropy(logits, targets, 0.1).item<double>();

@@ -25,14 +25,14 @@
 namespace xception {
 namespace {
 
-constexpr std::int64_t kImages = 22;
-constexpr std::int64_t kClasses = 3;
+constexpr std::int64_t kStepImages = 22;
+constexpr std::int64_t kStepClasses = 3;
 
 /// A linear classifier, with an auxiliary head of half its logits while training.
 class LinearClassifier : public Classifier {
  public:
   LinearClassifier() {
-    linear_ = register_module("linear", torch::nn::Linear(3 * 4 * 4, kClasses));
+    linear_ = register_module("linear", torch::nn::Linear(3 * 4 * 4, kStepClasses));
   }
 
  private:
@@ -78,12 +78,12 @@ struct Fixture {
   explicit Fixture(const Precision& precision, StepOptions options = {}, bool low = false,
                    const std::string& rule = "adam", StepHooks hooks = {}) {
     at::manual_seed(0);
-    set.images = torch::randint(0, 256, {kImages, 3, 4, 4}).to(torch::kUInt8);
-    set.labels = torch::randint(0, kClasses, {kImages}, torch::kInt64);
+    set.images = torch::randint(0, 256, {kStepImages, 3, 4, 4}).to(torch::kUInt8);
+    set.labels = torch::randint(0, kStepClasses, {kStepImages}, torch::kInt64);
     model = std::make_shared<LinearClassifier>();
     model->to(precision.parameters);
-    std::vector<std::int64_t> indices(kImages);
-    for (std::int64_t i = 0; i < kImages; ++i) indices[static_cast<std::size_t>(i)] = i;
+    std::vector<std::int64_t> indices(kStepImages);
+    for (std::int64_t i = 0; i < kStepImages; ++i) indices[static_cast<std::size_t>(i)] = i;
     config.seed = 1;
     config.data.image_size = 4;
     config.augment.train = {{{"name", "horizontal_flip"}}};
@@ -148,7 +148,7 @@ std::vector<torch::Tensor> train_by_hand(
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
     fixture.loader->start_epoch(epoch);
     for (std::int64_t step = 0; step < 5; ++step) {
-      auto batch = fixture.loader->next(std::min<std::int64_t>(kImages - step * 5, 5));
+      auto batch = fixture.loader->next(std::min<std::int64_t>(kStepImages - step * 5, 5));
       static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
           .lr(rates[static_cast<std::size_t>(step)]);
       adam.zero_grad();
@@ -178,7 +178,7 @@ TEST(TrainStep, HooksMixBatchesAndAverageWeights) {
   // Mixup with a fixed share, and an exponential moving average of the weights.
   const OnBatch mix = [](Input& batch) {
     batch.images = 0.7 * batch.images + 0.3 * batch.images.flip(0);
-    const auto shares = at::one_hot(batch.targets, kClasses).to(torch::kFloat64);
+    const auto shares = at::one_hot(batch.targets, kStepClasses).to(torch::kFloat64);
     batch.targets = 0.7 * shares + 0.3 * shares.flip(0);
   };
   const auto average = [](const Classifier& model, torch::Tensor& into) {
@@ -199,14 +199,14 @@ TEST(TrainStep, HooksMixBatchesAndAverageWeights) {
   const auto expected = train_by_hand(other, 2, 0.4, mix, [&] { average(*other.model, by_hand); });
   EXPECT_LT(largest_difference(fixture.model->parameters(), expected), 1e-12);
   EXPECT_LT((of_step - by_hand).abs().max().item<double>(), 1e-12);
-  EXPECT_EQ(fixture.metrics.value().count, 2 * kImages);
+  EXPECT_EQ(fixture.metrics.value().count, 2 * kStepImages);
 }
 
 TEST(Loss, OfSharesAndOfClassNumbersAgree) {
   at::manual_seed(3);
-  const auto logits = torch::randn({5, kClasses});
+  const auto logits = torch::randn({5, kStepClasses});
   const auto classes = torch::tensor({2, 0, 1, 1, 0});
-  const auto shares = at::one_hot(classes, kClasses);
+  const auto shares = at::one_hot(classes, kStepClasses);
   const ClassifierOutput output{logits, {logits * 0.5}};
   for (const double smoothing : {0.0, 0.1}) {
     const Loss loss{.label_smoothing = smoothing, .aux_weight = 0.3};
@@ -218,7 +218,7 @@ TEST(Loss, OfSharesAndOfClassNumbersAgree) {
 
 TEST(Loss, CountsEachAuxiliaryHead) {
   at::manual_seed(3);
-  const auto logits = torch::randn({3, 5, kClasses});
+  const auto logits = torch::randn({3, 5, kStepClasses});
   const auto classes = torch::tensor({2, 0, 1, 1, 0});
   const auto entropy = [&](std::int64_t i) {
     return torch::nn::functional::cross_entropy(
@@ -285,7 +285,7 @@ TEST(TrainStep, MetricsAreMeansOverImages) {
   Fixture fixture(parse_precision("fp64"));
   fixture.train(1);
   const auto values = fixture.metrics.value();
-  EXPECT_EQ(values.count, kImages);
+  EXPECT_EQ(values.count, kStepImages);
   EXPECT_GT(values.loss, 0.0);
   EXPECT_EQ(values.bad_step, -1);
 }
@@ -384,7 +384,7 @@ TEST(TrainStep, ReadsAtTheSamePlacesInEveryEpoch) {
     at::removeCallback(handle);
     // Keeps memory that was freed from being given out at the same place by chance.
     static std::vector<torch::Tensor> occupied;
-    for (int i = 0; i < 20; ++i) occupied.push_back(torch::zeros({kImages}, torch::kInt64));
+    for (int i = 0; i < 20; ++i) occupied.push_back(torch::zeros({kStepImages}, torch::kInt64));
     if (epoch == 0) first = read_places;
     EXPECT_EQ(read_places, first) << epoch;
   }
@@ -518,7 +518,7 @@ TEST(Evaluate, FoldsBatchNormsWhereAsked) {
   ModelConfig config;
   config.own<XceptionOptions>().width = 0.125;
   config.own<XceptionOptions>().middle_blocks = 0;
-  config.num_classes = kClasses;
+  config.num_classes = kStepClasses;
   const auto model = build_model(config);
   fixture.config.data.image_size = 71;
   fixture.config.augment.train = {{{"name", "resize"}}};

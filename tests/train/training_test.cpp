@@ -28,7 +28,7 @@ RunConfig small() {
   return config;
 }
 
-Dataset made_up() {
+Dataset small_dataset() {
   const auto images = [](std::int64_t n) {
     return ImageSet{torch::zeros({n, 3, 8, 8}, torch::kUInt8), torch::zeros({n}, torch::kInt64)};
   };
@@ -43,7 +43,7 @@ bool has_low_precision_weights(const std::function<void(RunConfig&)>& change, in
   auto config = small();
   change(config);
   resolve_model(config);
-  const Experiment experiment(config, made_up(), torch::kCPU);
+  const Experiment experiment(config, small_dataset(), torch::kCPU);
   bool has = false;
   run_ranks(ranks, [&](const std::shared_ptr<Communicator>& communicator) {
     const Training training(experiment, communicator);

@@ -7,6 +7,7 @@
 
 #include "../image_formats.h"
 #include "../in_threads.h"
+#include "../room.h"
 #include "resized.h"
 #include "writers.h"
 #include "xception/core/error.h"
@@ -19,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kRoom = "data";
 /// What the folder was made from.
 constexpr const char* kRecordFile = "conversion.json";
 

@@ -14,11 +14,11 @@
 namespace xception {
 namespace {
 
-constexpr std::size_t kBlock = 512;
-constexpr std::size_t kBuffer = 1 << 20;
+constexpr std::size_t kTarBlock = 512;
+constexpr std::size_t kWriteBuffer = 1 << 20;
 
 std::string header(std::string_view name, std::size_t size) {
-  std::string block(kBlock, '\0');
+  std::string block(kTarBlock, '\0');
   const auto put = [&](std::size_t at, std::string_view text) {
     block.replace(at, text.size(), text);
   };
@@ -68,16 +68,16 @@ void TarWriter::write(std::string_view bytes) {
 void TarWriter::add(std::string_view name, std::string_view content) {
   buffer_ += header(name.substr(0, 99), content.size());
   buffer_ += content;
-  buffer_.resize((buffer_.size() + kBlock - 1) / kBlock * kBlock);
-  if (buffer_.size() < kBuffer) return;
+  buffer_.resize((buffer_.size() + kTarBlock - 1) / kTarBlock * kTarBlock);
+  if (buffer_.size() < kWriteBuffer) return;
   write(buffer_);
   written_ += buffer_.size();
   buffer_.clear();
 }
 
 void TarWriter::finish() {
-  constexpr std::size_t kRecord = 20 * kBlock;  // tar's own files are whole records
-  const auto end = (written_ + buffer_.size() + 2 * kBlock + kRecord - 1) / kRecord * kRecord;
+  constexpr std::size_t kRecord = 20 * kTarBlock;  // tar's own files are whole records
+  const auto end = (written_ + buffer_.size() + 2 * kTarBlock + kRecord - 1) / kRecord * kRecord;
   buffer_.resize(static_cast<std::size_t>(end - written_));
   write(buffer_);
   if (::fsync(descriptor_) != 0) fail(errno);

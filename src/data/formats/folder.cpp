@@ -170,24 +170,24 @@ std::string class_name(const std::string& folder) {
   return text.substr(text.starts_with(kUri) ? kUri.size() : 1);
 }
 
-bool is_there(const fs::path& folder) {
+bool folder_is_there(const fs::path& folder) {
   std::error_code error;
   return fs::is_directory(folder, error);
 }
 
 /// The folders of the subsets; the set's own folder where it has no `train`.
 std::map<Split, fs::path> subset_folders(const fs::path& folder) {
-  if (!is_there(folder / "train")) return {{Split::train, folder}};
+  if (!folder_is_there(folder / "train")) return {{Split::train, folder}};
   std::map<Split, fs::path> found = {{Split::train, folder / "train"}};
   for (const auto* name : {"val", "validation", "valid"}) {
-    if (!is_there(folder / name)) continue;
+    if (!folder_is_there(folder / name)) continue;
     const auto [other, added] = found.emplace(Split::validation, folder / name);
     if (!added) {
       throw input_error("data", "{}: found both {} and {}, expected one: move the other away",
                         folder.string(), other->second.filename().string(), name);
     }
   }
-  if (is_there(folder / "test")) found.emplace(Split::test, folder / "test");
+  if (folder_is_there(folder / "test")) found.emplace(Split::test, folder / "test");
   return found;
 }
 
@@ -257,7 +257,7 @@ bool holds_images(const fs::path& folder, int levels) {
 }  // namespace
 
 bool is_folder(const fs::path& folder) {
-  const auto parent = is_there(folder / "train") ? folder / "train" : folder;
+  const auto parent = folder_is_there(folder / "train") ? folder / "train" : folder;
   std::error_code error;
   for (fs::directory_iterator at(parent, error), end; !error && at != end; at.increment(error)) {
     std::error_code unknown;
@@ -271,7 +271,7 @@ bool is_folder(const fs::path& folder) {
 
 Dataset open_folder(const DataConfig& config) {
   const fs::path folder = config.dir.empty() ? fs::path("data") : path_of_text(config.dir);
-  if (!is_there(folder)) {
+  if (!folder_is_there(folder)) {
     throw input_error("data", "{}: no such folder, {}", folder.string(), kLayout);
   }
   Scan scan;

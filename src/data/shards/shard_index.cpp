@@ -9,6 +9,7 @@
 #include <set>
 #include <type_traits>
 
+#include "../room.h"
 #include "shard_file.h"
 #include "xception/core/error.h"
 #include "xception/core/files.h"
@@ -17,7 +18,6 @@
 namespace xception {
 namespace {
 
-constexpr std::string_view kRoom = "data";
 constexpr std::uint64_t kMostImageBytes = 1U << 30;
 constexpr std::uint64_t kMostClassBytes = 64;
 constexpr std::uint64_t kMostJsonBytes = 1 << 20;
