@@ -22,3 +22,9 @@ if(XCEPTION_CCACHE)
     endif()
   endforeach()
 endif()
+
+# Sources of a room are compiled a dozen at a time: what LibTorch's and nlohmann's templates cost is
+# paid once for all of them, which makes a build from nothing three times as fast. OFF for those who
+# edit a file again and again.
+option(CMAKE_UNITY_BUILD "Compile several sources of a room at once" ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 12 CACHE STRING "How many of them")

@@ -17,6 +17,7 @@ Installs what is missing, finds or installs LibTorch, builds build/<preset>/xcep
   --jobs N       compile jobs (default: processors, but 2 GB of memory each); also JOBS
   --no-tests     build the executable only
   --target NAME  build this only (can be given several times)
+  --all-architectures  for every kind of GPU, not for this machine's alone
   --no-apt       never call apt-get: the libraries are elsewhere (CMAKE_PREFIX_PATH)
   --help         this text
 
@@ -37,6 +38,7 @@ preset=${XCEPTION_PRESET:-release}
 jobs=${JOBS:-}
 tests=ON
 apt=yes
+all_architectures=OFF
 targets=()
 cmake_options=()
 while (($#)); do
@@ -46,6 +48,7 @@ while (($#)); do
     --no-tests) tests=OFF ;;
     --target) targets+=("${2:?--target needs a name}"); shift ;;
     --no-apt) apt=no ;;
+    --all-architectures) all_architectures=ON ;;
     --help | -h) usage; exit 0 ;;
     --) shift; cmake_options=("$@"); break ;;
     *) usage >&2; fail 2 "unknown option: $1" ;;
@@ -188,6 +191,7 @@ fi
 
 say "configuring build/$preset"
 "$cmake" --preset "$preset" "-DTorch_DIR=$libtorch" "-DXCEPTION_TESTS=$tests" "-DXCEPTION_WERROR=$werror" \
+  "-DXCEPTION_ALL_ARCHITECTURES=$all_architectures" \
   ${Python3_EXECUTABLE:+"-DPython3_EXECUTABLE=$Python3_EXECUTABLE"} "${cmake_options[@]}" ||
   fail 1 "configuring failed; the message above says what to mend (rm -r build/$preset starts afresh)"
 say "building with $jobs jobs"
