@@ -1,10 +1,13 @@
 // src/openmp.cpp as what GCC makes of OpenMP's pragmas sees it, and LibTorch.
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/randn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <omp.h>
-#include <torch/torch.h>
 
 #include <atomic>
 #include <chrono>
@@ -231,12 +234,12 @@ TEST(OpenMp, LibTorchSharesItsWorkOut) {
   EXPECT_THAT(starts, ElementsAre(0, 50));
   EXPECT_FALSE(at::in_parallel_region());
 
-  torch::manual_seed(1);
-  const auto x = torch::randn({8, 32, 15, 15});
-  const auto weight = torch::randn({64, 32, 3, 3});
-  const auto both = torch::conv2d(x, weight);
+  at::manual_seed(1);
+  const auto x = at::randn({8, 32, 15, 15});
+  const auto weight = at::randn({64, 32, 3, 3});
+  const auto both = at::conv2d(x, weight);
   at::set_num_threads(1);
-  EXPECT_TRUE(torch::allclose(torch::conv2d(x, weight), both, 1e-4, 1e-4));
+  EXPECT_TRUE(at::allclose(at::conv2d(x, weight), both, 1e-4, 1e-4));
 }
 
 }  // namespace
