@@ -50,14 +50,27 @@ double measure_matrix_product(const torch::Device& device, torch::ScalarType dty
                               bool short_mantissa, double seconds) {
   const torch::NoGradGuard no_grad;
   const ShortMantissa mantissa(short_mantissa);
-  const std::int64_t rows = device.is_cuda() ? 8192 : 2048;
   const auto options = torch::TensorOptions(device).dtype(dtype);
-  // Not random: the generators' numbers are the run's. Not 0: a GPU computes zeros faster.
-  const auto pattern = torch::arange(rows * rows, torch::TensorOptions(device)).remainder(251);
-  const auto a = pattern.sub(125).div(125).to(dtype).view({rows, rows});
-  const auto b = a.flip(0).contiguous();
-  auto product = torch::empty({rows, rows}, options);
-  const double rate = rate_of(device, seconds, [&] { torch::mm_out(product, a, b); });
+  torch::Tensor a, b, product;
+  const auto multiply = [&] { torch::mm_out(product, a, b); };
+  const auto of_size = [&](std::int64_t rows) {
+    // Not random: the generators' numbers are the run's. Not 0: a GPU computes zeros faster.
+    const auto pattern = torch::arange(rows * rows, torch::TensorOptions(device)).remainder(251);
+    a = pattern.sub(125).div(125).to(dtype).view({rows, rows});
+    b = a.flip(0).contiguous();
+    product = torch::empty({rows, rows}, options);
+  };
+  std::int64_t rows = device.is_cuda() ? 8192 : 256;
+  of_size(rows);
+  // A processor without instructions for a narrow dtype takes minutes for a large product.
+  while (device.is_cpu() && rows < 2048) {
+    const auto start = Clock::now();
+    multiply();
+    if (8 * seconds_since(start) > seconds) break;
+    rows *= 2;
+    of_size(rows);
+  }
+  const double rate = rate_of(device, seconds, multiply);
   const auto n = static_cast<double>(rows);
   return 2.0 * n * n * n * rate;
 }
