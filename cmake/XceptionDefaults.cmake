@@ -23,8 +23,10 @@ if(XCEPTION_CCACHE)
   endforeach()
 endif()
 
-# Sources of a room are compiled a dozen at a time: what LibTorch's and nlohmann's templates cost is
-# paid once for all of them, which makes a build from nothing three times as fast. OFF for those who
-# edit a file again and again.
-option(CMAKE_UNITY_BUILD "Compile several sources of a room at once" ON)
-set(CMAKE_UNITY_BUILD_BATCH_SIZE 12 CACHE STRING "How many of them")
+# Sources of a room are compiled a dozen at a time: what LibTorch's and nlohmann's templates cost, most
+# of a file's compilation, is paid once for all of them. OFF for those who edit a file again and again.
+# A project that has this one inside decides for itself.
+if(PROJECT_IS_TOP_LEVEL)
+  option(CMAKE_UNITY_BUILD "Compile several sources of a room at once" ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 12 CACHE STRING "How many of them")
+endif()

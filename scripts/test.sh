@@ -46,10 +46,7 @@ if [[ -z ${XCEPTION_TEST_PYTHON:-} ]]; then
 else
   test_python=$XCEPTION_TEST_PYTHON
 fi
-options=("-DXCEPTION_TEST_PYTHON=$test_python")
-# Without a GPU only the compiler sees the kernels: the oldest and the newest kind will do.
-nvidia-smi -L >/dev/null 2>&1 || options+=("-DCMAKE_CUDA_ARCHITECTURES=75-real;90-real")
-bash scripts/setup.sh --preset "$preset" "${jobs[@]}" -- "${options[@]}"
+bash scripts/setup.sh --preset "$preset" "${jobs[@]}" -- "-DXCEPTION_TEST_PYTHON=$test_python"
 build_seconds=$((SECONDS - start))
 
 # ---- Python ----------------------------------------------------------------------------------------
@@ -101,10 +98,10 @@ results=$PWD/build/$preset/tests.xml
 rm -f "$results"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-halt_on_error=1:detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
-# Side by side: most of a test's time is one thread's. A test takes up to 3 GB.
+# Most of a test's time is one thread's. A test takes up to 3 GB.
 side_by_side=$(awk -v most="$(nproc)" '/^MemAvailable/ { n = int($2 / 3145728); print n < 1 ? 1 : n < most ? n : most }' /proc/meminfo)
-PATH=$PATH:$PWD/.venv/bin ctest --test-dir "build/$preset" --parallel "${side_by_side:-1}" --output-on-failure --no-tests=error \
-  --output-junit "$results" --test-output-size-passed 4000000 "${ctest_options[@]}" || status=1
+PATH=$PATH:$PWD/.venv/bin ctest --test-dir "build/$preset" --parallel "${side_by_side:-1}" --output-on-failure \
+  --no-tests=error --output-junit "$results" --test-output-size-passed 4000000 "${ctest_options[@]}" || status=1
 
 say "build $build_seconds s, Python $python_seconds s, tests $((SECONDS - start)) s"
 "${Python3_EXECUTABLE:-python3}" - "$results" <<'PYTHON' || status=1
