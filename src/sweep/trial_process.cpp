@@ -6,6 +6,7 @@
 
 #include "xception/core/error.h"
 #include "xception/core/folder_lock.h"
+#include "xception/core/seconds_since.h"
 #include "xception/core/signals.h"
 
 namespace xception {
@@ -48,7 +49,7 @@ TrialProcess::TrialProcess(const SweepDirectory& directory, TrialOrder order)
       process_(start_process(directory_, order_)) {}
 
 double TrialProcess::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  return seconds_since(start_);
 }
 
 JournalEntry TrialProcess::finish(const Metric& metric) const {

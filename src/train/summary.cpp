@@ -1,5 +1,7 @@
 #include "xception/train/summary.h"
 
+#include "xception/core/seconds_since.h"
+
 namespace xception {
 namespace {
 
@@ -53,8 +55,7 @@ void Summary::set_best_test(double accuracy, double loss) {
 }
 
 double Summary::wall_seconds() const {
-  return earlier_wall_seconds_ +
-         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  return earlier_wall_seconds_ + seconds_since(start_);
 }
 
 nlohmann::ordered_json Summary::to_json(RunStatus status) const {
