@@ -16,18 +16,18 @@ namespace fs = std::filesystem;
 using namespace cifar100;
 using cifar10::grouped;
 
-constexpr std::size_t kRecord100Bytes = 2 + cifar10::kPixelBytes;
+constexpr std::size_t kCifar100RecordBytes = 2 + cifar10::kPixelBytes;
 
 /// SHA-1 of the files in cifar-100-binary.tar.gz, as MXNet's CIFAR100 checks them.
 constexpr const char* kTrainSha1 = "e207cd2e05b73b1393c74c7f5e7bea451d63e08e";
 constexpr const char* kTestSha1 = "8fb6623e830365ff53cf14adec797474f5478006";
 
 void check_size(const std::string& name, std::uint64_t bytes, std::int64_t most) {
-  const auto most_bytes = static_cast<std::uint64_t>(most) * kRecord100Bytes;
-  if (bytes % kRecord100Bytes == 0 && bytes > 0 && bytes <= most_bytes) return;
+  const auto most_bytes = static_cast<std::uint64_t>(most) * kCifar100RecordBytes;
+  if (bytes % kCifar100RecordBytes == 0 && bytes > 0 && bytes <= most_bytes) return;
   throw input_error(
       kRoom, "{}: {} bytes, expected 1 to {} records of {}: copy or download the file again", name,
-      grouped(bytes), grouped(static_cast<std::uint64_t>(most)), grouped(kRecord100Bytes));
+      grouped(bytes), grouped(static_cast<std::uint64_t>(most)), grouped(kCifar100RecordBytes));
 }
 
 std::string read_bounded(const fs::path& file, std::int64_t most) {
@@ -52,12 +52,12 @@ std::vector<std::string> parse_names(std::string_view text, const fs::path& file
 
 Cifar100Records parse_cifar100(std::string_view bytes, std::int64_t most, const std::string& name) {
   check_size(name, bytes.size(), most);
-  const auto count = bytes.size() / kRecord100Bytes;
+  const auto count = bytes.size() / kCifar100RecordBytes;
   Cifar100Records records;
   records.labels.reserve(count);
   records.images.reserve(count * cifar10::kPixelBytes);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto record = bytes.substr(i * kRecord100Bytes, kRecord100Bytes);
+    const auto record = bytes.substr(i * kCifar100RecordBytes, kCifar100RecordBytes);
     const auto coarse = static_cast<std::uint8_t>(record[0]);
     const auto fine = static_cast<std::uint8_t>(record[1]);
     if (coarse >= kCoarseClasses || fine >= kFineClasses) {

@@ -4,7 +4,7 @@
 
 namespace xception {
 
-/// Whose errors these are.
+/// What stands in front of an error of this room: `[data] ...`.
 inline constexpr std::string_view kRoom = "data";
 
 }  // namespace xception
