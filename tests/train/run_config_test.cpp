@@ -134,6 +134,9 @@ TEST_F(RunConfigTest, EveryRecipeIsGood) {
     EXPECT_NO_THROW(resolve_model(config));
     EXPECT_TRUE(unread_keys(config).empty()) << unread_keys(config).front();
     EXPECT_FALSE(config.description.empty());
+    // So that predict takes pictures of any size.
+    ASSERT_FALSE(config.augment.test.empty());
+    EXPECT_EQ(config.augment.test.back().at("name"), "center_crop");
     EXPECT_EQ(config.train.log_interval, 7);
     EXPECT_EQ(config_name(recipe_path(recipe.name)), recipe.name);
   }
