@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The peer of a recipe: the same Xception, batches, optimizer, schedule and average in PyTorch eager.
+"""The peer of a recipe: the same network, batches, optimizer, schedule and average in PyTorch eager.
 
     xception config --recipe NAME > recipe.json
     scripts/peers/recipe.py --config recipe.json --data data
 
-Reads a resolved config of CIFAR-10 recipes on CPUs: model xception (tests/python/reference_xception.py,
-compared with timm's), transforms pad_and_crop and horizontal_flip, optimizers adamw, sgd and muon,
+Reads a resolved config of CIFAR-10 recipes on CPUs: models xception (tests/python/reference_xception.py,
+compared with timm's) and resnet9, transforms pad_and_crop and horizontal_flip, optimizers adamw, sgd and muon,
 schedules one_cycle and cosine, label smoothing, average ema. It draws other random numbers, so the
 figures are those of another seed. Prints a line an epoch: seconds of training so far, validation
 accuracy. `--seconds N` stops after so many. Needs the test environment that scripts/test.sh makes.
@@ -26,6 +26,7 @@ from train_cifar10 import augment, read_batches
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/python"))
+from reference_resnet9 import ReferenceResNet9  # noqa: E402
 from reference_xception import ReferenceXception  # noqa: E402
 
 
@@ -90,6 +91,14 @@ def rates(config, steps):
     raise SystemExit(f"recipe.py: no schedule {s['name']}")
 
 
+def build(config):
+    if config["name"] == "resnet9":
+        return ReferenceResNet9(width=config["width"])
+    if config["name"] != "xception":
+        raise SystemExit(f"recipe.py: no model {config['name']}")
+    return ReferenceXception(width=config["width"], middle_blocks=config["middle_blocks"], stem=config["stem"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=pathlib.Path, required=True, help="as `xception config` prints it")
@@ -102,7 +111,7 @@ def main():
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     config = json.loads(args.config.read_text())
-    train, model_config = config["train"], config["model"]
+    train = config["train"]
 
     folder = args.data / "cifar-10-batches-bin"
     images, labels = read_batches(folder, sorted(p.name for p in folder.glob("data_batch_*.bin")))
@@ -110,8 +119,7 @@ def main():
     validation, training = order[:5000], order[5000:]
     training = training[: config["data"]["train_limit"] or None]
 
-    model = ReferenceXception(width=model_config["width"], middle_blocks=model_config["middle_blocks"],
-                              stem=model_config["stem"]).to(memory_format=torch.channels_last)
+    model = build(config["model"]).to(memory_format=torch.channels_last)
     padding = sum(t.get("padding", 4) for t in config["augment"]["train"] if t["name"] == "pad_and_crop")
     mean, std = (torch.tensor(config["augment"][k]).view(1, 3, 1, 1) for k in ("mean", "std"))
 

@@ -2,6 +2,9 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+
+#include "xception/models/width.h"
 
 namespace xception {
 namespace {
@@ -24,16 +27,22 @@ std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const std::s
 
 }  // namespace
 
+std::vector<Key> ResNet9Options::keys() {
+  return {width_key(&width)};
+}
+
 ResNet9::ResNet9(const ModelConfig& config)
     : dropout_(config.dropout.value_or(kResNet9DefaultDropout)) {
   check_variant(config, {"dawnbench"});
-  std::int64_t channels = 64;
+  const double width = config.own<ResNet9Options>().width;
+  std::int64_t published = 64;
+  std::int64_t channels = scaled_channels(published, width);
   prep_ = unit(*child(*this, "prep"), 3, channels);
   for (const auto* name : {"layer1", "layer2", "layer3"}) {
     const auto layer = child(*this, name);
     auto& stage = stages_.emplace_back();
-    stage.unit = unit(*layer, channels, 2 * channels);
-    channels *= 2;
+    const auto in = std::exchange(channels, scaled_channels(published *= 2, width));
+    stage.unit = unit(*layer, in, channels);
     if (std::string(name) == "layer2") continue;
     const auto residual = child(*layer, "residual");
     for (const auto* inner : {"res1", "res2"}) {
@@ -68,6 +77,7 @@ ModelEntry resnet9_entry() {
           "for CIFAR's 32 px: eight convolutions and a linear layer (David Page's, which won "
           "DAWNBench)",
       .variants = {"dawnbench"},
+      .keys = own_keys<ResNet9Options>,
       .default_image_size = 32,
       .min_image_size = kResNet9MinImageSize,
       .default_dropout = kResNet9DefaultDropout,

@@ -1,12 +1,11 @@
 #include "xception/models/xception.h"
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 #include <utility>
 
 #include "xception/core/error.h"
 #include "xception/models/stem.h"
+#include "xception/models/width.h"
 
 namespace xception {
 namespace {
@@ -31,17 +30,10 @@ bool is_same(const std::string& padding) {
   throw input_error("models", "xception: padding \"{}\": expected symmetric or same", padding);
 }
 
-/// A channel count of the paper times the width: a multiple of 8, which tensor cores like.
-std::int64_t scaled(std::int64_t channels, double width) {
-  const double eighths = std::nearbyint(static_cast<double>(channels) * width / 8.0);
-  return 8 * std::max<std::int64_t>(1, static_cast<std::int64_t>(eighths));
-}
-
 }  // namespace
 
 std::vector<Key> XceptionOptions::keys() {
-  return {{"width", &width, Range{.low = 0, .high = 8, .low_open = true},
-           "factor on every channel count"},
+  return {width_key(&width),
           {"middle_blocks", &middle_blocks, between(0, 64), "blocks of the middle flow"},
           {"residual", &residual, {}, "shortcuts around the blocks"},
           {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
@@ -124,7 +116,9 @@ Xception::Xception(const ModelConfig& config)
   };
   const bool small = has_small_stem(config);
   pad_images_ = style.notebook && style.same_padding && !small;
-  const auto c = [&options](std::int64_t channels) { return scaled(channels, options.width); };
+  const auto c = [&options](std::int64_t channels) {
+    return scaled_channels(channels, options.width);
+  };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
   const auto stem = [&](std::int64_t in, std::int64_t out, std::int64_t stride) {
     const bool padded = small || (style.notebook && !(stride == 2 && pad_images_));

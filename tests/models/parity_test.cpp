@@ -19,6 +19,7 @@
 #include "support/python.h"
 #include "xception/models/googlenet.h"
 #include "xception/models/registry.h"
+#include "xception/models/resnet9.h"
 #include "xception/models/stem.h"
 #include "xception/models/xception.h"
 
@@ -169,6 +170,7 @@ struct NetworkCase {
   bool small_stem = false;
   bool aux = false;  ///< with auxiliary heads, which count 0.3
   double tolerance = kTolerance;
+  double width = 1.0;  ///< of resnet9
 
   friend std::ostream& operator<<(std::ostream& out, const NetworkCase& tested) {
     return out << tested.arguments;
@@ -187,6 +189,7 @@ TEST_P(NetworkParity, StartsAndLearnsAsInPyTorch) {
   config.aux_logits = tested.aux;
   config.aux_weight = tested.aux ? kHeadsWeight : 0.0;
   if (tested.small_stem) config.own<StemOptions>().stem = "small";
+  config.own<ResNet9Options>().width = tested.width;
   const TensorMap reference = python_reference("both " + tested.arguments);
 
   torch::manual_seed(0);
@@ -220,19 +223,21 @@ TEST_P(NetworkParity, StartsAndLearnsAsInPyTorch) {
 
 INSTANTIATE_TEST_SUITE_P(
     Networks, NetworkParity,
-    testing::Values(NetworkCase{"resnet18 size=64", "resnet18"},
-                    NetworkCase{"resnet18 size=16 stem=small", "resnet18", /*small_stem=*/true},
-                    NetworkCase{"resnet50 size=64", "resnet50"},
-                    NetworkCase{"resnet152 size=64", "resnet152"},
-                    NetworkCase{"resnet9 size=16 batch=4", "resnet9"},
-                    NetworkCase{"googlenet size=47 batch=4 aux=true", "googlenet",
-                                /*small_stem=*/false, /*aux=*/true},
-                    NetworkCase{"alexnet size=95", "alexnet"},
-                    NetworkCase{"vgg16 size=48", "vgg16"},
-                    NetworkCase{"vgg16_bn size=64", "vgg16_bn"}),
+    testing::Values(
+        NetworkCase{"resnet18 size=64", "resnet18"},
+        NetworkCase{"resnet18 size=16 stem=small", "resnet18", /*small_stem=*/true},
+        NetworkCase{"resnet50 size=64", "resnet50"}, NetworkCase{"resnet152 size=64", "resnet152"},
+        NetworkCase{"resnet9 size=16 batch=4", "resnet9"},
+        NetworkCase{
+            .arguments = "resnet9 size=16 batch=4 width=0.3", .model = "resnet9", .width = 0.3},
+        NetworkCase{"googlenet size=47 batch=4 aux=true", "googlenet",
+                    /*small_stem=*/false, /*aux=*/true},
+        NetworkCase{"alexnet size=95", "alexnet"}, NetworkCase{"vgg16 size=48", "vgg16"},
+        NetworkCase{"vgg16_bn size=64", "vgg16_bn"}),
     [](const auto& tested) {
       auto name = tested.param.model;
       if (tested.param.small_stem) name += "_small_stem";
+      if (tested.param.width != 1.0) name += "_narrow";
       if (tested.param.aux) name += "_with_aux";
       return name;
     });

@@ -54,7 +54,7 @@ def build(model, options):
     if model == "resnet9":
         from reference_resnet9 import ReferenceResNet9
 
-        return ReferenceResNet9(num_classes=classes)
+        return ReferenceResNet9(num_classes=classes, **options)
     import torchvision
 
     if not hasattr(torchvision.models, model):

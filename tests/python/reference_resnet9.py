@@ -34,13 +34,14 @@ def layer(inputs, outputs, residual):
 
 
 class ReferenceResNet9(nn.Module):
-    def __init__(self, num_classes=10):
+    def __init__(self, num_classes=10, width=1.0):
         super().__init__()
-        self.prep = unit(3, 64)
-        self.layer1 = layer(64, 128, residual=True)
-        self.layer2 = layer(128, 256, residual=False)
-        self.layer3 = layer(256, 512, residual=True)
-        self.fc = nn.Linear(512, num_classes, bias=False)
+        c = [max(8, 8 * round(channels * width / 8)) for channels in (64, 128, 256, 512)]
+        self.prep = unit(3, c[0])
+        self.layer1 = layer(c[0], c[1], residual=True)
+        self.layer2 = layer(c[1], c[2], residual=False)
+        self.layer3 = layer(c[2], c[3], residual=True)
+        self.fc = nn.Linear(c[3], num_classes, bias=False)
 
     def forward(self, x):
         x = self.layer3(self.layer2(self.layer1(self.prep(x))))

@@ -10,6 +10,13 @@
 
 namespace xception {
 
+/// The keys of `model.*` that ResNet-9 has.
+struct ResNet9Options {
+  double width = 1.0;  ///< multiplies every channel count, rounded to multiples of 8
+
+  [[nodiscard]] std::vector<Key> keys();
+};
+
 /// ResNet-9: David Page's network for CIFAR-10's 32 px, which won DAWNBench's time to 94 % in 2019
 /// (github.com/davidcpage/cifar10-fast; "How to train your ResNet"). Units of a 3x3 convolution,
 /// BatchNorm and ReLU: `prep` of 64 channels; `layer1`, `layer2`, `layer3` of 128, 256 and 512,
@@ -21,7 +28,7 @@ namespace xception {
 /// `layer3.residual` with `res1` and `res2`, of `conv` and `bn`: his names, but for the linear
 /// layer, which is `fc` as in the other networks here.
 ///
-/// Reads of the config: num_classes, dropout (default 0; he has none).
+/// Reads of the config: num_classes, dropout (default 0; he has none), width.
 class ResNet9 : public Classifier {
  public:
   /// Errors (input): unknown variant.
