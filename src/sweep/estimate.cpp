@@ -17,6 +17,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Side of the images that a CPU is measured with, px: of a few pixels it says little, of many it
+/// takes long.
+constexpr std::int64_t kMeasuredSize = 64;
 constexpr double kTrainingFactor = 3.0;  // forward, and two products as large in the backward pass
 
 double multiply_adds(Classifier& model, std::int64_t image_size) {
@@ -45,10 +48,11 @@ double measured_rate(const RunConfig& config, std::int64_t size, const torch::De
     synchronize(device);
     return seconds_since(start);
   };
-  // Where one image is slow (fp16 on most CPUs), it must do. The first one sets libraries up.
-  auto one = step_of(1);
-  if (one < 1.0) one = step_of(1);
-  if (device.is_cpu() && one > 0.6) return cost * kTrainingFactor / one;
+  // Where two images are slow (fp16 on most CPUs), they must do: one would leave BatchNorm nothing
+  // to average over. The first step sets libraries up.
+  auto two = step_of(2);
+  if (two < 1.5) two = step_of(2);
+  if (device.is_cpu() && two > 1.0) return cost * kTrainingFactor * 2.0 / two;
   // The first step sets libraries up; of the others the fastest is least disturbed by other work.
   const auto start = Clock::now();
   double fastest = std::numeric_limits<double>::infinity();
@@ -72,7 +76,10 @@ std::optional<std::vector<double>> estimate_seconds(const TrialPlan& plan, const
     const auto& config = trial.config;
     const auto size = config.data.image_size;
     const auto smallest = min_image_size(config.model);
-    if (rate == 0.0) rate = measured_rate(config, device.is_cpu() ? smallest : size, device);
+    if (rate == 0.0) {
+      const auto measured = std::max(smallest, std::min(size, kMeasuredSize));
+      rate = measured_rate(config, device.is_cpu() ? measured : size, device);
+    }
     const auto key = to_json(config)["model"].dump() + std::to_string(size);
     auto [cost, is_new] = costs.emplace(key, 0.0);
     if (is_new) {

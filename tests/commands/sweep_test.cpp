@@ -95,6 +95,19 @@ TEST_F(SweepTest, TrainsEveryTrialAndRanksThem) {
               content_of(out / "trials" / name / "checkpoints/last/model.safetensors"));
 }
 
+TEST_F(SweepTest, DryRunTimesNetworksOfSmallImages) {
+  for (const auto* list : {R"({"model.name": "resnet9", "data.image_size": 32})",
+                           R"({"model.name": "resnet18", "data.image_size": 32})",
+                           R"({"model.stem": "small", "data.image_size": 32})"}) {
+    const auto sweep =
+        write("small.json",
+              std::string(R"({"set": {"data.validation_size": 40}, "list": [)") + list + "]}");
+    const auto plan = run_xception(arguments(sweep, {"--dry-run"}));
+    EXPECT_TRUE(succeeds(plan)) << list;
+    EXPECT_THAT(plan.out, HasSubstr("1 variants x 1 seeds"));
+  }
+}
+
 TEST_F(SweepTest, FinishedTrialsAreKept) {
   ASSERT_TRUE(succeeds(run_xception(arguments(file(kTwoByTwo)))));
   const auto before = snapshot(out / "trials");
