@@ -90,6 +90,7 @@ RunConfig config_of_case(const RunConfig& base, const NamedModel& model, BenchMo
   config.model.variant = model.variant;
   config.data.image_size = size;
   config.data.progressive_size = 0;
+  config.train.batch_size_step_epochs = 0;
   config.train.precision = precision;
   config.train.eval_precision = precision == "fp64" ? "fp32" : precision;
   if (mode != BenchMode::data) {

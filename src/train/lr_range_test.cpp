@@ -61,7 +61,7 @@ LrRangeTest test_learning_rates(const Experiment& experiment, const LrRange& ran
   Training training(experiment, Communicator::alone());
   if (!config.train.init.empty()) load_initial_weights(training, config.train.init);
   training.model->train();
-  const auto epoch = divide_epoch(config, training.loader->size());
+  const auto epoch = divide_epoch(config, training.loader->size(), 0);
   LrRangeTest test;
   bool goes_on = true;
   for (std::int64_t step = 0; step < range.steps && goes_on; ++step) {

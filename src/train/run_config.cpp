@@ -9,6 +9,7 @@
 #include "xception/core/error.h"
 #include "xception/core/json.h"
 #include "xception/models/registry.h"
+#include "xception/train/epoch_steps.h"
 #include "xception/train/recipes.h"
 
 namespace xception {
@@ -186,6 +187,15 @@ void resolve_batch_size(RunConfig& config, int ranks) {
 
 void check_batch_size(const RunConfig& config, int ranks) {
   const auto& train = config.train;
+  for (const auto size : batch_sizes(train)) {
+    if (size % ranks == 0 || train.batch_size % ranks != 0) continue;
+    throw input_error(
+        "config",
+        "train.batch_size_gamma: found {}, with which batches grow from {} to {}, not "
+        "a multiple of the {} ranks; expected a whole number, and a "
+        "train.batch_size_max that is a multiple of {}",
+        train.batch_size_gamma, train.batch_size, size, ranks, ranks);
+  }
   const auto over = train.batch_size % ranks;
   if (over == 0) return;
   const auto more = train.batch_size - over + ranks;
@@ -253,6 +263,12 @@ void check_together(const RunConfig& config) {
                       "train.accumulate: found {}, but train.batch_size is {}, so that parts would "
                       "be empty; expected at most that",
                       train.accumulate, train.batch_size);
+  }
+  if (train.batch_size_max > 0 && train.batch_size_max < train.batch_size) {
+    throw input_error("config",
+                      "train.batch_size_max: found {}, but train.batch_size is {}; expected at "
+                      "least that, or 0 for no limit",
+                      train.batch_size_max, train.batch_size);
   }
   check_optimizer(config.optimizer);
   check_average(config.average, train.epochs);

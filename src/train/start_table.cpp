@@ -58,17 +58,22 @@ std::string rank_row(const std::vector<RankReport>& ranks, const RunConfig& conf
                      config.parallel.batch_norm, fmt::join(hosts, "; "));
 }
 
-/// `adam, lr 0.001, weight decay 0, constant schedule, batch 64, 2 epochs x 22 steps`
-std::string optimizer_row(const RunConfig& config, std::int64_t steps) {
+/// `adam, lr 0.001, weight decay 0, constant schedule, batch 64, 2 epochs x 22 steps`; with a batch
+/// that grows `batch 64, 128, 256, 5 epochs, 60 steps`
+std::string optimizer_row(const RunConfig& config, const Trainer& trainer) {
   const auto& train = config.train;
-  return fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs x {} steps",
+  const auto sizes = batch_sizes(train);
+  const bool grows = sizes.size() > 1;
+  return fmt::format("{}, lr {}, weight decay {}, {} schedule, batch {}{}{}, {} epochs{}",
                      config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay,
-                     config.schedule.name, train.batch_size,
+                     config.schedule.name, fmt::join(sizes, ", "),
                      train.accumulate > 1 ? fmt::format(" in {} parts", train.accumulate) : "",
                      config.optimizer.clip_norm > 0
                          ? fmt::format(", clipped to {}", config.optimizer.clip_norm)
                          : "",
-                     train.epochs, steps);
+                     train.epochs,
+                     grows ? fmt::format(", {} steps", trainer.steps_of_all_epochs())
+                           : fmt::format(" x {} steps", trainer.steps_per_epoch()));
 }
 
 /// What the user may not have meant.
@@ -76,14 +81,13 @@ void show_notices(const RunConfig& config, std::int64_t images, const Trainer& t
   const auto& train = config.train;
   for (const auto& sentence : config.notices) row("notice", sentence);
   for (const auto& sentence : unread_keys(config)) row("notice", sentence);
-  if (train.batch_size > images) {
+  if (const auto largest = batch_sizes(train).back(); largest > images) {
     row("notice",
-        fmt::format("train.batch_size {} is more than the {} training images: an epoch is "
-                    "one step of these",
-                    train.batch_size, images));
+        fmt::format("{} {} is more than the {} training images: an epoch is one step of these",
+                    largest == train.batch_size ? "train.batch_size" : "a batch size of", largest,
+                    images));
   }
-  if (const auto steps = train.epochs * trainer.steps_per_epoch();
-      train.checkpoint_interval > steps) {
+  if (const auto steps = trainer.steps_of_all_epochs(); train.checkpoint_interval > steps) {
     row("notice", fmt::format("train.checkpoint_interval {} is more than the {} steps of all "
                               "epochs: saved is at the end of each",
                               train.checkpoint_interval, steps));
@@ -128,7 +132,7 @@ void show_start(const TrainRequest& request, const Experiment& experiment,
                         sizes.progressive_size, sizes.image_size, sizes.progressive_start + 1,
                         sizes.progressive_end + 1));
   }
-  row("optimizer", optimizer_row(config, trainer.steps_per_epoch()));
+  row("optimizer", optimizer_row(config, trainer));
   if (const auto average = describe_average(config.average); !average.empty()) {
     row("average", average);
   }

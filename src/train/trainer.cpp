@@ -48,9 +48,10 @@ Trainer::Trainer(const Experiment& experiment, RunDirectory directory,
       training_(experiment, ranks_),
       summary_(experiment),
       generators_(experiment.device(), *ranks_),
-      steps_(divide_epoch(experiment.config(), training_.loader->size())),
+      steps_(xception::divide_epoch(experiment.config(), training_.loader->size(), 0)),
       feedback_(build_feedback(experiment.config().schedule, experiment.config().optimizer.lr)) {
   check_validation_images(experiment);
+  (void)steps_of_all_epochs();  // refuses batches that grow beyond the images
   summary_.set_complexity(count_complexity(*training_.model, experiment.config().data.image_size));
   summary_.set_ranks(ranks_->size());
   shared_states_ = training_.states();
@@ -109,7 +110,17 @@ TrainingPosition Trainer::resume() {
   }
   // A checkpoint's model has the averages.
   if (training_.average) training_.average->put_in(false);
+  divide_epoch();
   return place_;
+}
+
+void Trainer::divide_epoch() {
+  steps_ = xception::divide_epoch(experiment_.config(), training_.loader->size(),
+                                  std::min(place_.epoch, experiment_.config().train.epochs - 1));
+}
+
+std::int64_t Trainer::steps_of_all_epochs() const {
+  return work_left(experiment_.config(), training_.loader->size(), 0).steps;
 }
 
 bool Trainer::stopped_early() const {
@@ -174,14 +185,14 @@ int Trainer::train() {
 
 int Trainer::train_epoch() {
   const auto& config = experiment_.config();
-  const auto batch = config.train.batch_size;
+  divide_epoch();
   training_.loader->start_epoch(place_.epoch);
   rates_ = learning_rates(config.schedule, config.optimizer.lr, place_.epoch, steps_.count,
                           config.train.epochs);
   if (feedback_) {
     for (auto& rate : rates_) rate *= feedback_->factor();
   }
-  training_.step->start_epoch(rates_, place_.epoch * steps_.count, place_.step_in_epoch, batch);
+  training_.step->start_epoch(rates_, first_step(), place_.step_in_epoch, steps_.batch);
   if (place_.step_in_epoch == 0) training_.metrics.reset();
   training_.model->train();
   if (const auto from = config.train.freeze_batch_norm_epoch;
@@ -222,8 +233,8 @@ void Trainer::report_progress(double rate) {
   const auto values = training_.metrics.value();
   check_finite(values);
   const auto& config = experiment_.config();
-  const auto steps_left =
-      (config.train.epochs - place_.epoch) * steps_.count - place_.step_in_epoch;
+  const auto images_left = work_left(config, training_.loader->size(), place_.epoch).images -
+                           place_.step_in_epoch * steps_.batch;
   Progress progress;
   progress.epoch = place_.epoch + 1;
   progress.epochs = config.train.epochs;
@@ -234,14 +245,14 @@ void Trainer::report_progress(double rate) {
   progress.accuracy = values.accuracy;
   progress.learning_rate = rates_[static_cast<std::size_t>(place_.step_in_epoch - 1)];
   progress.images_per_second = rate;
-  progress.seconds_left = static_cast<double>(steps_left * config.train.batch_size) / rate;
+  progress.seconds_left = static_cast<double>(images_left) / rate;
   progress.memory_bytes = peak_memory_bytes(experiment_.device());
   for (const auto& observer : observers_) observer->on_progress(progress);
 }
 
 void Trainer::check_finite(const MetricValues& values) const {
   if (values.bad_step < 0) return;
-  const auto in_epoch = values.bad_step - place_.epoch * steps_.count;
+  const auto in_epoch = values.bad_step - first_step();
   const auto rate =
       rates_.at(static_cast<std::size_t>(std::clamp<std::int64_t>(in_epoch, 0, steps_.count - 1)));
   throw loss_not_finite(values.bad_step, rate, experiment_.config(), place_, saved());

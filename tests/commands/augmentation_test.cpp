@@ -24,7 +24,9 @@ Arguments all_on() {
           "train.label_smoothing=0.1",
           "data.image_size=87",
           "data.progressive_size=71",
-          "data.progressive_end=2"};
+          "data.progressive_end=2",
+          "train.batch_size_step_epochs=1",
+          "train.batch_size_max=96"};
 }
 
 TEST_F(AugmentationCommand, AnInterruptedRunIsTheSameBitForBit) {
@@ -33,6 +35,7 @@ TEST_F(AugmentationCommand, AnInterruptedRunIsTheSameBitForBit) {
   ASSERT_TRUE(succeeds(result));
   EXPECT_THAT(result.out, HasSubstr("mixup 0.2 or CutMix 1"));
   EXPECT_THAT(result.out, HasSubstr("training images of 71 px, growing to 87 px"));
+  EXPECT_THAT(result.out, HasSubstr("batch 32, 64, 96, 3 epochs, "));
   stop_and_go_on(train_arguments(parts, all_on()), 11);  // in epoch 2
   expect_same_run(parts, whole);
 }
@@ -46,6 +49,7 @@ TEST_F(AugmentationCommand, WhatCannotBeMeantIsRefused) {
   EXPECT_TRUE(refused({"data.progressive_size=71"}, {"data.progressive_end", "found 0"}));
   EXPECT_TRUE(refused({"data.progressive_size=2048", "data.progressive_end=2"},
                       {"data.progressive_size", "2048"}));
+  EXPECT_TRUE(refused({"train.batch_size_max=16"}, {"train.batch_size_max", "16", "32"}));
   EXPECT_TRUE(refused({"mix.probability=0.5"}, {"mix.probability", "mix.mixup_alpha"}));
   EXPECT_TRUE(refused({R"(augment.train=[{"name":"cutout"},{"name":"resize"}])"},
                       {"augment.train[0]", "erases finished images"}));

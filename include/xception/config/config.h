@@ -52,11 +52,14 @@ struct InputConfig {
 /// `train.*`: how the run goes.
 struct TrainConfig {
   std::int64_t epochs = 10;
-  std::int64_t stop_after_epoch = 0;       ///< 0: at the end
-  std::int64_t early_stop_patience = 0;    ///< epochs; 0: never
-  std::int64_t batch_size = 128;           ///< over all ranks
-  std::int64_t batch_size_per_device = 0;  ///< another way to say it; 0 once resolved
-  std::int64_t eval_batch_size = 0;        ///< 0: as batch_size
+  std::int64_t stop_after_epoch = 0;        ///< 0: at the end
+  std::int64_t early_stop_patience = 0;     ///< epochs; 0: never
+  std::int64_t batch_size = 128;            ///< over all ranks
+  std::int64_t batch_size_per_device = 0;   ///< another way to say it; 0 once resolved
+  std::int64_t batch_size_step_epochs = 0;  ///< 0: the batch stays as large as it is
+  double batch_size_gamma = 2.0;            ///< factor on it after so many epochs, each time
+  std::int64_t batch_size_max = 0;          ///< 0: no limit
+  std::int64_t eval_batch_size = 0;         ///< 0: as batch_size
   std::int64_t accumulate = 1;
   std::string init;                          ///< weights to begin with: a file or a run directory
   std::vector<std::string> freeze;           ///< patterns of names (core/name_pattern.h)

@@ -57,7 +57,9 @@ class Trainer {
   /// Whether train.early_stop_patience epochs have passed without a better validation accuracy.
   [[nodiscard]] bool stopped_early() const;
 
+  /// Of the epoch where training is.
   [[nodiscard]] std::int64_t steps_per_epoch() const { return steps_.count; }
+  [[nodiscard]] std::int64_t steps_of_all_epochs() const;
   /// Images at the end of an epoch that no step uses, and why; empty if all are used.
   [[nodiscard]] const std::string& dropped_notice() const { return steps_.dropped; }
   [[nodiscard]] Summary& summary() { return summary_; }
@@ -69,6 +71,10 @@ class Trainer {
   /// wish to save in save_asked_.
   bool stop_agreed();
   int train();
+  /// The steps of the epoch where the place is.
+  void divide_epoch();
+  /// Steps of the epochs before it.
+  [[nodiscard]] std::int64_t first_step() const { return place_.step - place_.step_in_epoch; }
   /// One epoch's steps from where the place is. Returns the signal that interrupted it, or 0.
   int train_epoch();
   /// Brings the average, if any, to the end of the epoch whose steps are done.
