@@ -82,6 +82,8 @@ void add_subcommands(CLI::App& program, Invocation& invocation) {
   add_data_command(program, invocation);
   add_doctor_command(program, invocation);
   add_config_command(program, invocation);
+  add_completion_command(program, invocation);
+  add_man_command(program, invocation);
   // For the launcher of ranks, which must not start CUDA itself; not in the help.
   program.add_subcommand("count-gpus")->group("")->callback([] {
     std::printf("%lld\n", static_cast<long long>(cuda_device_count()));

@@ -27,6 +27,8 @@ void add_weights_command(CLI::App& program, Invocation& invocation);
 void add_data_command(CLI::App& program, Invocation& invocation);
 void add_doctor_command(CLI::App& program, Invocation& invocation);
 void add_config_command(CLI::App& program, Invocation& invocation);
+void add_completion_command(CLI::App& program, Invocation& invocation);
+void add_man_command(CLI::App& program, Invocation& invocation);
 
 /// Prints a result for machines. Errors (run): standard output cannot be written.
 void print_json(const nlohmann::ordered_json& json);

@@ -16,3 +16,9 @@ step("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK}/build" -G "${GENERATOR}"
 step("${CMAKE_COMMAND}" --build "${WORK}/build")
 step("${WORK}/build/consumer")
 step("${prefix}/bin/xception" --version)
+foreach(file man/man1/xception.1 bash-completion/completions/xception zsh/site-functions/_xception
+        fish/vendor_completions.d/xception.fish)
+  if(NOT EXISTS "${prefix}/share/${file}")
+    message(FATAL_ERROR "not installed: share/${file}")
+  endif()
+endforeach()
