@@ -24,6 +24,7 @@
 #include "xception/parallel/device.h"
 #include "xception/parallel/rank_info.h"
 #include "xception/train/environment.h"
+#include "xception/train/run_config.h"
 
 namespace xception {
 namespace {
@@ -64,6 +65,64 @@ std::string unknown_subcommand(const CLI::App& program, int argc, const char* co
                          near.empty() ? "" : fmt::format("; did you mean {}?", near));
     }
     command = *found;
+  }
+  return "";
+}
+
+/// The subcommand that the words mean, as far as they do.
+const CLI::App& meant_command(const CLI::App& program, int argc, const char* const* argv) {
+  const CLI::App* command = &program;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const auto inner =
+        command->get_subcommands([&](const CLI::App* item) { return item->get_name() == word; });
+    if (inner.empty()) break;
+    command = inner.front();
+  }
+  return *command;
+}
+
+/// `train`, `weights diff`; empty for the program itself.
+std::string path_of(const CLI::App& command) {
+  const auto* parent = command.get_parent();
+  if (parent == nullptr) return "";
+  const auto path = path_of(*parent);
+  return path.empty() ? command.get_name() : path + " " + command.get_name();
+}
+
+/// `--batch-size` is another program's way to say train.batch_size=64: what to write; empty where
+/// the command takes no keys, or none is called so.
+std::string key_like(const std::string& word, const CLI::App& command) {
+  if (command.get_option_no_throw("overrides") == nullptr) return "";
+  auto name = word.substr(2);
+  std::replace(name.begin(), name.end(), '-', '_');
+  for (const auto& key : config_schema()) {
+    const auto dot = key.key.find('.');
+    if (name != key.key && (dot == std::string::npos || name != key.key.substr(dot + 1))) continue;
+    return fmt::format("it is a key of the config: write {}=VALUE; ", key.key);
+  }
+  return "";
+}
+
+/// What is wrong with the first option that the command doesn't have; empty if it has them all.
+std::string unknown_option(const CLI::App& program, int argc, const char* const* argv) {
+  const auto& command = meant_command(program, argc, argv);
+  std::vector<std::string> names;
+  for (const auto* option : command.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word == "--") break;
+    word = word.substr(0, word.find('='));
+    if (!word.starts_with("--") || command.get_option_no_throw(word) != nullptr) continue;
+    const auto path = path_of(command);
+    auto hint = key_like(word, command);
+    if (const auto near = nearest_name(word, names); hint.empty() && !near.empty()) {
+      hint = fmt::format("did you mean {}? ", near);
+    }
+    return fmt::format("{}: unknown option{}; {}see xception {}--help", word,
+                       path.empty() ? "" : " of " + path, hint, path.empty() ? "" : path + " ");
   }
   return "";
 }
@@ -146,6 +205,11 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
   } catch (const CLI::ParseError& error) {
     const auto problem = unknown_subcommand(program, argc, argv);
     if (!problem.empty()) return fail(problem, kUsage);
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+        dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+      const auto option = unknown_option(program, argc, argv);
+      if (!option.empty()) return fail(option, kUsage);
+    }
     // CLI11 says "--out: At Most 1 required but received 2".
     static const std::regex twice("(.*): At Most 1 required but received [0-9]+");
     std::smatch found;
@@ -153,7 +217,9 @@ int parse_and_run(CLI::App& program, Invocation& invocation, int argc, const cha
     if (std::regex_match(line, found, twice)) {
       return fail(fmt::format("{} is given more than once; keep one", found.str(1)), kUsage);
     }
-    return fail(fmt::format("{}; see xception --help", line), kUsage);
+    const auto path = path_of(meant_command(program, argc, argv));
+    return fail(fmt::format("{}; see xception {}--help", line, path.empty() ? "" : path + " "),
+                kUsage);
   }
 }
 

@@ -141,8 +141,16 @@ TEST(Usage, SubcommandIsUnknown) {
 }
 
 TEST(Usage, OptionIsUnknown) {
-  EXPECT_TRUE(fails(run_xception({"train", "--epochs=3"}), 2, {"--epochs", "--help"}));
-  EXPECT_TRUE(fails(run_xception({"eval", "--run", "run", "--spilt", "test"}), 2, {"--spilt"}));
+  EXPECT_TRUE(fails(run_xception({"train", "--epochs=3"}), 2,
+                    {"--epochs: unknown option of train", "write train.epochs=VALUE",
+                     "see xception train --help"}));
+  EXPECT_TRUE(fails(run_xception({"train", "--batch-size", "3"}), 2,
+                    {"--batch-size", "write train.batch_size=VALUE"}));
+  EXPECT_TRUE(fails(run_xception({"eval", "--run", "run", "--spilt", "test"}), 2,
+                    {"--spilt", "did you mean --split?", "see xception eval --help"}));
+  EXPECT_TRUE(fails(run_xception({"weights", "diff", "a", "b", "--jsonn"}), 2,
+                    {"--jsonn: unknown option of weights diff", "did you mean --json?"}));
+  EXPECT_TRUE(fails(run_xception({"--verison"}), 2, {"--verison", "did you mean --version?"}));
 }
 
 TEST(Usage, OptionIsMissing) {
