@@ -5,7 +5,8 @@
 #
 # Searched in this order; the first folder of a tested version is taken:
 #   1. where the user points: Torch_DIR or CMAKE_PREFIX_PATH (CMake or environment variables).
-#      Both the folder itself and its share/cmake/Torch are understood. Another version is an error.
+#      Both the folder itself and its share/cmake/Torch are understood. Another version is taken with
+#      a warning, an older one than the oldest that was tested is an error.
 #   2. LibTorch_HINTS, a list of folders (an installed xception remembers its LibTorch here)
 #   3. the folder that the last configuration of this build tree took
 #   4. torch in the installed Python (Python3_EXECUTABLE, else python3); found, not imported
@@ -23,7 +24,8 @@
 cmake_policy(PUSH)
 cmake_policy(VERSION 3.24)
 
-# The versions that this project has been tested with; no other is accepted.
+# The versions that this project has been tested with, the oldest first. Others are taken only where
+# the user points at them.
 set(LibTorch_TESTED_VERSIONS 2.11)
 
 # Sets <out> to the version of the LibTorch in folder <dir>, or to "" where there is none.
@@ -100,8 +102,8 @@ function(_libtorch_search)
   endif()
   if(pointed)
     _libtorch_version(version "${pointed}")
-    _libtorch_tested(tested "${version}")
-    if(tested)
+    list(GET LibTorch_TESTED_VERSIONS 0 oldest)
+    if(version VERSION_GREATER_EQUAL oldest)
       set(taken "${pointed}")
     else()
       string(APPEND log "  ${pointed}: version ${version}; tested are ${tested_text}\n")
@@ -194,6 +196,11 @@ endif()
 set(LibTorch_FOUND TRUE)
 set(LibTorch_REMEMBERED "${LibTorch_DIR_FOUND}" CACHE INTERNAL "LibTorch that this build tree uses")
 _libtorch_version(LibTorch_VERSION "${LibTorch_DIR_FOUND}")
+_libtorch_tested(_libtorch_is_tested "${LibTorch_VERSION}")
+if(NOT _libtorch_is_tested)
+  list(JOIN LibTorch_TESTED_VERSIONS ", " _libtorch_text)
+  message(WARNING "LibTorch ${LibTorch_VERSION} is untested; tested are ${_libtorch_text}")
+endif()
 set(LibTorch_LIBRARY_DIR "${LibTorch_DIR_FOUND}/lib")
 set(LibTorch_RPATH "${LibTorch_LIBRARY_DIR}")
 
