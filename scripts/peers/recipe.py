@@ -91,6 +91,11 @@ def rates(config, steps):
     raise SystemExit(f"recipe.py: no schedule {s['name']}")
 
 
+def flipped(images, flips):
+    """Each image mirrored or not."""
+    return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images) if flips else images
+
+
 def build(config):
     if config["name"] == "resnet9":
         return ReferenceResNet9(width=config["width"])
@@ -121,6 +126,7 @@ def main():
 
     model = build(config["model"]).to(memory_format=torch.channels_last)
     padding = sum(t.get("padding", 4) for t in config["augment"]["train"] if t["name"] == "pad_and_crop")
+    flips = any(t["name"] == "horizontal_flip" for t in config["augment"]["train"])
     mean, std = (torch.tensor(config["augment"][k]).view(1, 3, 1, 1) for k in ("mean", "std"))
 
     def prepare(batch):
@@ -137,7 +143,7 @@ def main():
         shuffled = training[torch.randperm(len(training))]
         for first in range(0, len(shuffled), train["batch_size"]):
             index = shuffled[first : first + train["batch_size"]]
-            batch = prepare(augment(images[index], padding))
+            batch = prepare(augment(images[index], padding) if padding else flipped(images[index], flips))
             for optimizer, _ in parts:
                 optimizer.zero_grad(set_to_none=True)
             model.zero_grad(set_to_none=True)
