@@ -27,7 +27,8 @@ namespace {
 std::string small_step(const torch::Device& device, const std::string& precision_name) {
   try {
     RunConfig config;
-    config.model.own<XceptionOptions>() = {.width = 0.125, .middle_blocks = 1};
+    config.model.own<WidthOptions>().width = 0.125;
+    config.model.own<XceptionOptions>().middle_blocks = 1;
     config.data.image_size = 71;
     resolve_model(config);
     const auto precision = parse_precision(precision_name);

@@ -4,8 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "xception/models/width.h"
-
 namespace xception {
 namespace {
 
@@ -27,14 +25,10 @@ std::shared_ptr<torch::nn::Module> child(torch::nn::Module& parent, const std::s
 
 }  // namespace
 
-std::vector<Key> ResNet9Options::keys() {
-  return {width_key(&width)};
-}
-
 ResNet9::ResNet9(const ModelConfig& config)
     : dropout_(config.dropout.value_or(kResNet9DefaultDropout)) {
   check_variant(config, {"dawnbench"});
-  const double width = config.own<ResNet9Options>().width;
+  const double width = config.own<WidthOptions>().width;
   std::int64_t published = 64;
   std::int64_t channels = scaled_channels(published, width);
   prep_ = unit(*child(*this, "prep"), 3, channels);
@@ -77,7 +71,7 @@ ModelEntry resnet9_entry() {
           "for CIFAR's 32 px: eight convolutions and a linear layer (David Page's, which won "
           "DAWNBench)",
       .variants = {"dawnbench"},
-      .keys = own_keys<ResNet9Options>,
+      .keys = own_keys<WidthOptions>,
       .default_image_size = 32,
       .min_image_size = kResNet9MinImageSize,
       .default_dropout = kResNet9DefaultDropout,

@@ -5,11 +5,9 @@
 
 namespace xception {
 
-Key width_key(double* width) {
-  return {.name = "width",
-          .variable = width,
-          .accepts = Range{.low = 0, .high = 8, .low_open = true},
-          .meaning = "factor on every channel count"};
+std::vector<Key> WidthOptions::keys() {
+  return {{"width", &width, Range{.low = 0, .high = 8, .low_open = true},
+           "factor on every channel count"}};
 }
 
 std::int64_t scaled_channels(std::int64_t channels, double width) {

@@ -5,7 +5,6 @@
 
 #include "xception/core/error.h"
 #include "xception/models/stem.h"
-#include "xception/models/width.h"
 
 namespace xception {
 namespace {
@@ -33,8 +32,7 @@ bool is_same(const std::string& padding) {
 }  // namespace
 
 std::vector<Key> XceptionOptions::keys() {
-  return {width_key(&width),
-          {"middle_blocks", &middle_blocks, between(0, 64), "blocks of the middle flow"},
+  return {{"middle_blocks", &middle_blocks, between(0, 64), "blocks of the middle flow"},
           {"residual", &residual, {}, "shortcuts around the blocks"},
           {"separable_order", &separable_order, Choices{"depthwise_first", "pointwise_first"},
            "order inside a separable convolution"},
@@ -116,8 +114,8 @@ Xception::Xception(const ModelConfig& config)
   };
   const bool small = has_small_stem(config);
   pad_images_ = style.notebook && style.same_padding && !small;
-  const auto c = [&options](std::int64_t channels) {
-    return scaled_channels(channels, options.width);
+  const auto c = [width = config.own<WidthOptions>().width](std::int64_t channels) {
+    return scaled_channels(channels, width);
   };
   // Modules are built in the order in which timm's are: so they draw the same initial values.
   const auto stem = [&](std::int64_t in, std::int64_t out, std::int64_t stride) {
@@ -181,7 +179,8 @@ ModelEntry xception_entry() {
       .variants = {"paper", "notebook"},
       .keys =
           [](ModelConfig& config) {
-            auto keys = own_keys<XceptionOptions>(config);
+            auto keys = own_keys<WidthOptions>(config);
+            for (auto& key : own_keys<XceptionOptions>(config)) keys.push_back(std::move(key));
             for (auto& key : own_keys<StemOptions>(config)) keys.push_back(std::move(key));
             return keys;
           },

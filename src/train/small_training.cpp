@@ -30,7 +30,8 @@ RunConfig config_of(const SmallTraining& training) {
   RunConfig config;
   config.model.name = training.model;
   // A model that doesn't read them disregards them.
-  config.model.own<XceptionOptions>() = {.width = 0.125, .middle_blocks = 1};
+  config.model.own<WidthOptions>().width = 0.125;
+  config.model.own<XceptionOptions>().middle_blocks = 1;
   config.model.dropout = training.dropout;
   config.optimizer.name = training.optimizer;
   if (training.optimizer == "sgd") config.optimizer.lr = kSgdRate;

@@ -55,9 +55,10 @@ bool set_size(KnownWeights& known, std::int64_t blocks, std::int64_t in, std::in
     set(known, "middle_blocks", std::to_string(middle));
   }
   if (out != kPaperChannels) {
-    options.width = static_cast<double>(out) / static_cast<double>(kPaperChannels);
-    if (options.width > kLargestWidth) return false;
-    set(known, "width", fmt::format("{}", options.width));
+    auto& width = known.model.own<WidthOptions>().width;
+    width = static_cast<double>(out) / static_cast<double>(kPaperChannels);
+    if (width > kLargestWidth) return false;
+    set(known, "width", fmt::format("{}", width));
   }
   return true;
 }

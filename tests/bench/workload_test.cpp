@@ -20,7 +20,7 @@ constexpr std::int64_t kBatch = 4;
 /// A narrow Xception with dropout on 12 random images, an epoch of three steps.
 RunConfig small_config() {
   RunConfig config;
-  config.model.own<XceptionOptions>().width = 0.1;
+  config.model.own<WidthOptions>().width = 0.1;
   config.model.own<XceptionOptions>().middle_blocks = 0;
   config.data.image_size = 71;
   config.data.validation_size = 0;

@@ -59,7 +59,7 @@ TEST(Complexity, ByHand) {
 
 TEST(Complexity, LeavesTheModelAsItWas) {
   ModelConfig config;
-  config.own<XceptionOptions>().width = 0.1;
+  config.own<WidthOptions>().width = 0.1;
   const auto model = build_model(config);
   const auto before = model->named_buffers()["bn1.running_var"].clone();
   for (const bool training : {true, false}) {

@@ -26,7 +26,7 @@ struct Case {
 
 Case xception(const std::string& name) {
   Case of{.name = name};
-  of.config.own<XceptionOptions>().width = 0.125;
+  of.config.own<WidthOptions>().width = 0.125;
   of.config.own<XceptionOptions>().middle_blocks = 1;
   return of;
 }

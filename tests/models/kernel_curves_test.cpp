@@ -17,7 +17,7 @@ namespace {
 
 ModelConfig small_xception_config() {
   ModelConfig config;
-  config.own<XceptionOptions>().width = 0.125;
+  config.own<WidthOptions>().width = 0.125;
   config.own<XceptionOptions>().middle_blocks = 1;
   return config;
 }

@@ -29,7 +29,7 @@ struct Network {
 Network small_xception(const std::string& variant = "paper") {
   Network network;
   network.config.variant = variant;
-  network.config.own<XceptionOptions>().width = 0.125;
+  network.config.own<WidthOptions>().width = 0.125;
   network.config.own<XceptionOptions>().middle_blocks = 1;
   return network;
 }

@@ -29,7 +29,7 @@ class LowPrecisionNetwork : public testing::TestWithParam<Trial> {
     ModelConfig config;
     config.name = GetParam().model;
     if (config.name == "xception") {
-      config.own<XceptionOptions>().width = 0.25;
+      config.own<WidthOptions>().width = 0.25;
       config.own<XceptionOptions>().middle_blocks = 1;
     }
     const std::int64_t size = config.name == "xception" ? 71 : 75;

@@ -189,7 +189,7 @@ TEST_P(NetworkParity, StartsAndLearnsAsInPyTorch) {
   config.aux_logits = tested.aux;
   config.aux_weight = tested.aux ? kHeadsWeight : 0.0;
   if (tested.small_stem) config.own<StemOptions>().stem = "small";
-  config.own<ResNet9Options>().width = tested.width;
+  config.own<WidthOptions>().width = tested.width;
   const TensorMap reference = python_reference("both " + tested.arguments);
 
   torch::manual_seed(0);
@@ -358,7 +358,7 @@ class XceptionOptionParity : public testing::TestWithParam<OptionCase> {};
 // A narrow network with one middle block, in which an option shows as well as in the full one.
 TEST_P(XceptionOptionParity, MatchesReference) {
   ModelConfig config;
-  config.own<XceptionOptions>().width = 0.25;
+  config.own<WidthOptions>().width = 0.25;
   config.own<XceptionOptions>().middle_blocks = 1;
   GetParam().set(config);
   const std::set<std::string> biases =

@@ -48,7 +48,7 @@ TEST(XceptionParameters, WidthAndDepth) {
 
   config = ModelConfig{};
   // 8 channels everywhere, but 2048 / 100 makes 24 and 1536 / 100 makes 16
-  config.own<XceptionOptions>().width = 0.01;
+  config.own<WidthOptions>().width = 0.01;
   const auto model = build_model(config);
   const auto weights = model->named_parameters();
   EXPECT_EQ(weights["conv1.weight"].size(0), 8);
@@ -62,7 +62,7 @@ class XceptionVariant : public testing::TestWithParam<const char*> {};
 TEST_P(XceptionVariant, TakesAnySizeFromTheMinimum) {
   ModelConfig config;
   config.variant = GetParam();
-  config.own<XceptionOptions>().width = 0.1;
+  config.own<WidthOptions>().width = 0.1;
   config.num_classes = 7;
   const auto model = build_model(config);
   for (const std::int64_t size : {71, 72, 100, 299}) {
@@ -80,7 +80,8 @@ TEST_P(XceptionVariant, KeepsTheSizeOfSmallImagesInASmallStem) {
   for (const auto* padding : {"symmetric", "same"}) {
     ModelConfig config;
     config.variant = GetParam();
-    config.own<XceptionOptions>() = {.width = 0.1, .middle_blocks = 1, .padding = padding};
+    config.own<WidthOptions>().width = 0.1;
+    config.own<XceptionOptions>() = {.middle_blocks = 1, .padding = padding};
     config.own<StemOptions>().stem = "small";
     const auto model = build_model(config);
     ModelConfig standard = config;
@@ -103,7 +104,8 @@ TEST_P(XceptionVariant, KeepsTheSizeOfSmallImagesInASmallStem) {
 
 TEST(XceptionStochasticDepth, SkipsBlocksOfTheMiddleFlow) {
   ModelConfig config;
-  config.own<XceptionOptions>() = {.width = 0.05, .middle_blocks = 2, .stochastic_depth = 0.5};
+  config.own<WidthOptions>().width = 0.05;
+  config.own<XceptionOptions>() = {.middle_blocks = 2, .stochastic_depth = 0.5};
   config.own<StemOptions>().stem = "small";
   const auto model = build_model(config);
   model->eval();
@@ -134,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(All, XceptionVariant, testing::Values("paper", "noteboo
 
 TEST(XceptionDropout, ActsInTrainingOnly) {
   ModelConfig config;
-  config.own<XceptionOptions>().width = 0.1;
+  config.own<WidthOptions>().width = 0.1;
   config.dropout = 0.9;
   const auto model = build_model(config);
   const auto images = torch::randn({4, 3, 71, 71});

@@ -54,7 +54,7 @@ class DeviceFaultInTraining : public FolderTest {
   /// Trains two epochs of two steps.
   void train(const std::string& kernels) const {
     RunConfig config;
-    config.model.own<XceptionOptions>().width = 0.1;
+    config.model.own<WidthOptions>().width = 0.1;
     config.model.own<XceptionOptions>().middle_blocks = 0;
     config.data.image_size = 71;
     config.data.validation_size = 0;

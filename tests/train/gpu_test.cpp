@@ -38,7 +38,7 @@ struct Fixture {
       : place(device) {
     precision = parse_precision(precision_name);
     seed_generators(0);
-    config.model.own<XceptionOptions>().width = 0.25;
+    config.model.own<WidthOptions>().width = 0.25;
     config.model.own<XceptionOptions>().middle_blocks = 1;
     config.data.image_size = 71;
     resolve_model(config);

@@ -35,7 +35,7 @@ struct Recipe {
 ModelConfig narrow_xception() {
   ModelConfig config;
   config.name = "xception";
-  config.own<XceptionOptions>().width = 0.125;
+  config.own<WidthOptions>().width = 0.125;
   config.own<XceptionOptions>().middle_blocks = 1;
   return config;
 }

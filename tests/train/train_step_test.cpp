@@ -516,7 +516,7 @@ TEST(Evaluate, CountsEachImageOnceWhateverTheBatch) {
 TEST(Evaluate, FoldsBatchNormsWhereAsked) {
   Fixture fixture(parse_precision("fp32"));
   ModelConfig config;
-  config.own<XceptionOptions>().width = 0.125;
+  config.own<WidthOptions>().width = 0.125;
   config.own<XceptionOptions>().middle_blocks = 0;
   config.num_classes = kStepClasses;
   const auto model = build_model(config);

@@ -19,7 +19,7 @@ namespace {
 
 RunConfig small() {
   RunConfig config;
-  config.model.own<XceptionOptions>().width = 0.125;
+  config.model.own<WidthOptions>().width = 0.125;
   config.model.own<XceptionOptions>().middle_blocks = 1;
   config.data.image_size = 71;
   config.data.validation_size = 1;

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 ModelConfig small(std::int64_t classes) {
   ModelConfig config;
   config.num_classes = classes;
-  config.own<XceptionOptions>().width = 0.25;
+  config.own<WidthOptions>().width = 0.25;
   config.own<XceptionOptions>().middle_blocks = 1;
   return config;
 }
@@ -69,7 +69,7 @@ TEST(FitWeights, AnotherNumberOfClassesNeedsReplaceHead) {
 TEST(FitWeights, OtherDifferencesAreErrors) {
   const auto model = build_model(small(7));
   auto wide = small(7);
-  wide.own<XceptionOptions>().width = 0.5;
+  wide.own<WidthOptions>().width = 0.5;
   EXPECT_THAT(error_of([&] { fit_weights(*model, weights_of(wide), {.replace_head = true}); }),
               AllOf(HasSubstr("block1"), HasSubstr("these are another network's weights")));
   auto deep = small(7);
@@ -134,7 +134,7 @@ TEST(RecognizeWeights, FindsTheModelsOptions) {
   ASSERT_TRUE(known.has_value());
   EXPECT_EQ(known->model.variant, "notebook");
   EXPECT_EQ(known->model.num_classes, 7);
-  EXPECT_EQ(known->model.own<XceptionOptions>().width, 0.25);
+  EXPECT_EQ(known->model.own<WidthOptions>().width, 0.25);
   EXPECT_EQ(known->model.own<XceptionOptions>().middle_blocks, 1);
   EXPECT_NO_THROW(fit_weights(*build_model(known->model), weights_of(config)));
   WeightFile other{.file = "other", .tensors = {{"layer1.0.conv1.weight", at::zeros({1})}}};

@@ -10,7 +10,7 @@
 namespace xception {
 
 /// `model.*`: which network. The options that a model has for itself are its own struct's:
-/// `config.own<XceptionOptions>().width`. A key that the chosen model doesn't have may not be set.
+/// `config.own<WidthOptions>().width`. A key that the chosen model doesn't have may not be set.
 struct ModelConfig : ComponentOptions {
   std::string name = "xception";  ///< a name of the models' registry
   std::string variant;            ///< empty: the model's first variant

@@ -7,15 +7,9 @@
 #include "xception/models/classifier.h"
 #include "xception/models/layers.h"
 #include "xception/models/registry.h"
+#include "xception/models/width.h"
 
 namespace xception {
-
-/// The keys of `model.*` that ResNet-9 has.
-struct ResNet9Options {
-  double width = 1.0;  ///< multiplies every channel count, rounded to multiples of 8
-
-  [[nodiscard]] std::vector<Key> keys();
-};
 
 /// ResNet-9: David Page's network for CIFAR-10's 32 px, which won DAWNBench's time to 94 % in 2019
 /// (github.com/davidcpage/cifar10-fast; "How to train your ResNet"). Units of a 3x3 convolution,

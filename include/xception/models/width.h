@@ -1,14 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "xception/config/keys.h"
 
 namespace xception {
 
-/// The key `model.width`, of the models that can be made narrower or wider than published: a factor
-/// on every channel count. width: where it stands, not owned.
-[[nodiscard]] Key width_key(double* width);
+/// The key `model.width`, of the models that can be made narrower or wider than published.
+struct WidthOptions {
+  double width = 1.0;  ///< multiplies every channel count, rounded to multiples of 8
+
+  [[nodiscard]] std::vector<Key> keys();
+};
 
 /// A published channel count times the width: the nearest multiple of 8, which matrix units like,
 /// and at least 8.

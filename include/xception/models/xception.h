@@ -10,12 +10,12 @@
 #include "xception/models/classifier.h"
 #include "xception/models/layers.h"
 #include "xception/models/registry.h"
+#include "xception/models/width.h"
 
 namespace xception {
 
 /// The keys of `model.*` that Xception alone has.
 struct XceptionOptions {
-  double width = 1.0;              ///< multiplies every channel count
   std::int64_t middle_blocks = 8;  ///< blocks of the middle flow
   bool residual = true;            ///< shortcuts around the blocks (paper, Fig. 9)
   std::string separable_order = "depthwise_first";

@@ -9,7 +9,7 @@
 int main() {
   xception::ModelConfig config;
   config.name = "xception";
-  config.own<xception::XceptionOptions>().width = 0.25;
+  config.own<xception::WidthOptions>().width = 0.25;
   config.num_classes = 10;
 
   auto model = xception::build_model(config);
