@@ -1,5 +1,7 @@
 #include "xception/train/start.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "xception/parallel/device.h"
 #include "xception/parallel/failure_cause.h"
 #include "xception/parallel/launch.h"
+#include "xception/train/epoch_steps.h"
 #include "xception/train/history.h"
 #include "xception/train/progress_line.h"
 #include "xception/train/tensorboard.h"
@@ -149,7 +152,8 @@ TrainEnd train_in(const RunDirectory& directory, const TrainRequest& request,
       "train",
       "out of memory at batch size {} in {} parts, {} px ({}); lower train.batch_size or "
       "data.image_size, or raise train.accumulate (the same batch in more parts)",
-      config.train.batch_size, config.train.accumulate, config.data.image_size, first_line(text));
+      fmt::join(batch_sizes(config.train), ", "), config.train.accumulate, config.data.image_size,
+      first_line(text));
 }
 
 /// One rank, or a process alone, from its config to its end. Returns the exit code.
