@@ -5,7 +5,7 @@
     scripts/peers/recipe.py --config recipe.json --data data
 
 Reads a resolved config of CIFAR-10 recipes on CPUs: models xception (tests/python/reference_xception.py,
-compared with timm's) and resnet9, transforms pad_and_crop and horizontal_flip, optimizers adamw, sgd and muon,
+compared with timm's) and resnet9, transforms pad_and_crop and horizontal_flip, images that grow, optimizers adamw, sgd and muon,
 schedules one_cycle and cosine, label smoothing, average ema. It draws other random numbers, so the
 figures are those of another seed. Prints a line an epoch: seconds of training so far, validation
 accuracy. `--seconds N` stops after so many. Needs the test environment that scripts/test.sh makes.
@@ -21,6 +21,7 @@ import time
 import waiting_policy  # before torch loads OpenMP  # noqa: F401
 import torch
 from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as T
 
 from train_cifar10 import augment, read_batches
 
@@ -104,6 +105,15 @@ def build(config):
     return ReferenceXception(width=config["width"], middle_blocks=config["middle_blocks"], stem=config["stem"])
 
 
+def image_size(data, epoch):
+    """Side of training images in an epoch counted from 0, as data.progressive_size has it grow."""
+    least, start, end = data["progressive_size"], data["progressive_start"], data["progressive_end"]
+    if least == 0 or epoch >= end:
+        return data["image_size"]
+    share = max(0, epoch - start) / (end - start)
+    return min(max(8 * math.floor((least + share * (data["image_size"] - least)) / 8 + 0.5), least), data["image_size"])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=pathlib.Path, required=True, help="as `xception config` prints it")
@@ -139,11 +149,15 @@ def main():
     seconds, step = 0.0, 0
     for epoch in range(train["epochs"]):
         model.train()
+        size = image_size(config["data"], epoch)
         start = time.perf_counter()
         shuffled = training[torch.randperm(len(training))]
         for first in range(0, len(shuffled), train["batch_size"]):
             index = shuffled[first : first + train["batch_size"]]
-            batch = prepare(augment(images[index], padding) if padding else flipped(images[index], flips))
+            batch = augment(images[index], padding) if padding else flipped(images[index], flips)
+            if size != batch.shape[-1]:
+                batch = T.resize(batch, [size, size], antialias=True)
+            batch = prepare(batch)
             for optimizer, _ in parts:
                 optimizer.zero_grad(set_to_none=True)
             model.zero_grad(set_to_none=True)
